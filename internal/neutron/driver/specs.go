@@ -1,0 +1,207 @@
+package driver
+
+import "net/netip"
+
+// NetworkType is a provider:network_type.
+type NetworkType string
+
+// The network types of the API.
+const (
+	Geneve NetworkType = "geneve"
+	Flat   NetworkType = "flat"
+	VLAN   NetworkType = "vlan"
+	Local  NetworkType = "local"
+	VXLAN  NetworkType = "vxlan"
+	GRE    NetworkType = "gre"
+)
+
+// NetworkSpec is a network.
+type NetworkSpec struct {
+	ID       string
+	Name     string
+	Revision int64
+	MTU      int // octets of an IP packet, 0 = leave to the engine
+	Type     NetworkType
+	Physnet  string // flat and vlan: the physical network
+	// Segment is the VLAN id (1-4094) or the tunnel key; 0 where the type has none or the engine chooses.
+	Segment  int64
+	External bool
+	// VLANTransparent passes tenants' 802.1Q tags through.
+	VLANTransparent bool
+}
+
+// IPv6Mode is ipv6_ra_mode or ipv6_address_mode; empty is "not set".
+type IPv6Mode string
+
+// The modes of the API.
+const (
+	SLAAC           IPv6Mode = "slaac"
+	DHCPv6Stateful  IPv6Mode = "dhcpv6-stateful"
+	DHCPv6Stateless IPv6Mode = "dhcpv6-stateless"
+)
+
+// HostRoute is a route for guests (host_routes) or for a router (routes).
+type HostRoute struct {
+	Destination netip.Prefix
+	NextHop     netip.Addr
+}
+
+// SubnetSpec is a subnet with everything its DHCP answers say. The IP version is the CIDR's.
+type SubnetSpec struct {
+	ID          string
+	NetworkID   string
+	Name        string
+	Revision    int64
+	CIDR        netip.Prefix
+	Gateway     netip.Addr // zero value: none
+	EnableDHCP  bool
+	DNS         []netip.Addr
+	HostRoutes  []HostRoute
+	RAMode      IPv6Mode
+	AddressMode IPv6Mode
+	MTU         int    // the network's MTU
+	DNSDomain   string // domain given to guests, may be empty
+	// MetadataIP is the address on this subnet of the network's metadata port (PortSpec of type LocalPort); zero: none.
+	MetadataIP netip.Addr
+}
+
+// PortType says what the port is to the engine.
+type PortType string
+
+// The port types.
+const (
+	NormalPort PortType = ""          // a guest's or any other plugged port
+	RouterPort PortType = "router"    // belongs to a router's interface or gateway
+	LocalPort  PortType = "localport" // present on every chassis: the metadata port
+)
+
+// FixedIP is one address of a port.
+type FixedIP struct {
+	SubnetID string
+	Address  netip.Addr
+}
+
+// AddressPair is one of allowed_address_pairs. An empty MAC means the port's own.
+type AddressPair struct {
+	MAC    string
+	Prefix netip.Prefix
+}
+
+// DHCPOption is one of extra_dhcp_opts, as the API stores it.
+type DHCPOption struct {
+	Name      string
+	Value     string
+	IPVersion int // 4 or 6
+}
+
+// PortSpec is a port.
+type PortSpec struct {
+	ID        string
+	NetworkID string
+	Name      string
+	ProjectID string
+	Revision  int64
+	Type      PortType
+	// RouterID is the router of a RouterPort.
+	RouterID     string
+	MAC          string
+	FixedIPs     []FixedIP
+	DeviceID     string
+	DeviceOwner  string
+	AdminStateUp bool
+	// Host is binding:host_id; only that host may then claim the port. Empty: unbound.
+	Host string
+	// PortSecurity false: no anti-spoofing and no security groups.
+	PortSecurity   bool
+	SecurityGroups []string
+	AllowedPairs   []AddressPair
+	DHCPOptions    []DHCPOption
+}
+
+// RouterSpec is a router with its interfaces, gateway, routes and floating IPs.
+type RouterSpec struct {
+	ID           string
+	Name         string
+	Revision     int64
+	AdminStateUp bool
+	Interfaces   []RouterInterface
+	Gateway      *RouterGateway
+	Routes       []HostRoute
+	FloatingIPs  []FloatingIPSpec
+}
+
+// RouterInterface is an internal port of a router. The PortSpec with the same id puts it on its network.
+type RouterInterface struct {
+	PortID    string
+	NetworkID string
+	MAC       string
+	// Addresses are the router's own addresses with the length of their subnets: 10.0.0.1/24. At least one.
+	Addresses []netip.Prefix
+	MTU       int
+	// RAMode makes the router send advertisements: empty for none (or an IPv4-only port).
+	RAMode IPv6Mode
+	// RADNS and RADomain go into advertisements.
+	RADNS    netip.Addr
+	RADomain string
+}
+
+// RouterGateway is the external side of a router.
+type RouterGateway struct {
+	PortID    string
+	NetworkID string
+	// Physnet of the external network; hosts that map it can carry the gateway.
+	Physnet    string
+	MAC        string
+	Addresses  []netip.Prefix // with the subnets' lengths
+	NextHops   []netip.Addr   // gateway_ip of the subnets: default routes
+	EnableSNAT bool
+	MTU        int
+	// Chassis names the hosts for the gateway, most wanted first. Empty: the backend chooses and keeps its choice.
+	Chassis []string
+}
+
+// FloatingIPSpec is a floating IP that is associated with a port behind the router.
+type FloatingIPSpec struct {
+	ID       string
+	External netip.Addr
+	Fixed    netip.Addr
+	// PortID is the port that has Fixed.
+	PortID string
+	// MAC is that of the floating IP's own port on the external network; needed when distributed.
+	MAC string
+	// Distributed answers on the host of PortID instead of the router's gateway host. The backend uses it only while
+	// that host maps the external physical network.
+	Distributed bool
+}
+
+// Direction of a security group rule, from the guest's view.
+type Direction string
+
+// The directions of the API.
+const (
+	Ingress Direction = "ingress"
+	Egress  Direction = "egress"
+)
+
+// SecurityGroupSpec is a security group.
+type SecurityGroupSpec struct {
+	ID        string
+	Name      string
+	ProjectID string
+	Revision  int64
+	Stateful  bool
+	Rules     []SecurityGroupRule
+}
+
+// SecurityGroupRule allows traffic. Remote prefix and remote group exclude each other; neither means everywhere.
+type SecurityGroupRule struct {
+	ID        string
+	Direction Direction
+	IPVersion int // 4 or 6
+	// Protocol is empty (any), a name of the API (tcp, udp, icmp, icmpv6, ipv6-icmp, sctp, ...) or a number 0-255.
+	Protocol string
+	// PortMin and PortMax bound the ports of tcp, udp, sctp and udplite; for ICMP they are type and code.
+	PortMin, PortMax *int
+	RemotePrefix     netip.Prefix // zero value: none
+	RemoteGroupID    string
+}
