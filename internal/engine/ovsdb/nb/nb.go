@@ -1,0 +1,185 @@
+// Package nb holds the typed rows of the tables of OVN's Northbound database that Neutron writes. Columns nobody here
+// uses are left out, so a newer schema with more columns still fits. See ovn-nb(5) for their meaning.
+package nb
+
+import "gostack/internal/engine/ovsdb"
+
+// Database is the name of the database.
+const Database = "OVN_Northbound"
+
+// Tables are the tables a client follows. indexKey, when not empty, is the key of external_ids by which rows are found quickly.
+func Tables(indexKey string) []ovsdb.Table {
+	var tables []ovsdb.Table
+	for _, row := range []ovsdb.Row{
+		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
+		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{},
+	} {
+		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey})
+	}
+	return append(tables, ovsdb.Table{Row: &Global{}})
+}
+
+// Global is the only row of NB_Global.
+type Global struct {
+	UUID        string            `ovsdb:"_uuid"`
+	NbCfg       int               `ovsdb:"nb_cfg"`
+	SbCfg       int               `ovsdb:"sb_cfg"`
+	HvCfg       int               `ovsdb:"hv_cfg"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	Options     map[string]string `ovsdb:"options"`
+}
+
+// LogicalSwitch is a network.
+type LogicalSwitch struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Ports       []string          `ovsdb:"ports"`
+	OtherConfig map[string]string `ovsdb:"other_config"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// LogicalSwitchPort is a port of a switch.
+type LogicalSwitchPort struct {
+	UUID         string            `ovsdb:"_uuid"`
+	Name         string            `ovsdb:"name"`
+	Type         string            `ovsdb:"type"`
+	Options      map[string]string `ovsdb:"options"`
+	Tag          *int              `ovsdb:"tag"`
+	Addresses    []string          `ovsdb:"addresses"`
+	PortSecurity []string          `ovsdb:"port_security"`
+	Up           *bool             `ovsdb:"up"`
+	Enabled      *bool             `ovsdb:"enabled"`
+	DHCPv4       *string           `ovsdb:"dhcpv4_options"`
+	DHCPv6       *string           `ovsdb:"dhcpv6_options"`
+	ExternalIDs  map[string]string `ovsdb:"external_ids"`
+}
+
+// PortGroup is a set of ports that share ACLs. northd derives the address sets NAME_ip4 and NAME_ip6 from it.
+type PortGroup struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Ports       []string          `ovsdb:"ports"`
+	ACLs        []string          `ovsdb:"acls"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// AddressSet is a named set of addresses for matches.
+type AddressSet struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Addresses   []string          `ovsdb:"addresses"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// ACL is one rule of a port group.
+type ACL struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        *string           `ovsdb:"name"`
+	Priority    int               `ovsdb:"priority"`
+	Direction   string            `ovsdb:"direction"`
+	Match       string            `ovsdb:"match"`
+	Action      string            `ovsdb:"action"`
+	Log         bool              `ovsdb:"log"`
+	Options     map[string]string `ovsdb:"options"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// LogicalRouter is a router.
+type LogicalRouter struct {
+	UUID         string            `ovsdb:"_uuid"`
+	Name         string            `ovsdb:"name"`
+	Ports        []string          `ovsdb:"ports"`
+	StaticRoutes []string          `ovsdb:"static_routes"`
+	NAT          []string          `ovsdb:"nat"`
+	Enabled      *bool             `ovsdb:"enabled"`
+	Options      map[string]string `ovsdb:"options"`
+	ExternalIDs  map[string]string `ovsdb:"external_ids"`
+}
+
+// LogicalRouterPort is a router's side of a connection to a switch.
+type LogicalRouterPort struct {
+	UUID           string            `ovsdb:"_uuid"`
+	Name           string            `ovsdb:"name"`
+	MAC            string            `ovsdb:"mac"`
+	Networks       []string          `ovsdb:"networks"`
+	GatewayChassis []string          `ovsdb:"gateway_chassis"`
+	Enabled        *bool             `ovsdb:"enabled"`
+	Options        map[string]string `ovsdb:"options"`
+	IPv6RAConfigs  map[string]string `ovsdb:"ipv6_ra_configs"`
+	ExternalIDs    map[string]string `ovsdb:"external_ids"`
+}
+
+// StaticRoute is a route of a router.
+type StaticRoute struct {
+	UUID        string            `ovsdb:"_uuid"`
+	IPPrefix    string            `ovsdb:"ip_prefix"`
+	NextHop     string            `ovsdb:"nexthop"`
+	OutputPort  *string           `ovsdb:"output_port"`
+	Policy      *string           `ovsdb:"policy"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// NAT is a translation rule of a router.
+type NAT struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Type        string            `ovsdb:"type"`
+	ExternalIP  string            `ovsdb:"external_ip"`
+	ExternalMAC *string           `ovsdb:"external_mac"`
+	LogicalIP   string            `ovsdb:"logical_ip"`
+	LogicalPort *string           `ovsdb:"logical_port"`
+	Options     map[string]string `ovsdb:"options"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// DHCPOptions are the answers of OVN's DHCP for the ports that refer to the row.
+type DHCPOptions struct {
+	UUID        string            `ovsdb:"_uuid"`
+	CIDR        string            `ovsdb:"cidr"`
+	Options     map[string]string `ovsdb:"options"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// GatewayChassis is one host that may carry a router port.
+type GatewayChassis struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	ChassisName string            `ovsdb:"chassis_name"`
+	Priority    int               `ovsdb:"priority"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*Global) TableName() string { return "NB_Global" }
+
+// TableName implements ovsdb.Row.
+func (*LogicalSwitch) TableName() string { return "Logical_Switch" }
+
+// TableName implements ovsdb.Row.
+func (*LogicalSwitchPort) TableName() string { return "Logical_Switch_Port" }
+
+// TableName implements ovsdb.Row.
+func (*PortGroup) TableName() string { return "Port_Group" }
+
+// TableName implements ovsdb.Row.
+func (*AddressSet) TableName() string { return "Address_Set" }
+
+// TableName implements ovsdb.Row.
+func (*ACL) TableName() string { return "ACL" }
+
+// TableName implements ovsdb.Row.
+func (*LogicalRouter) TableName() string { return "Logical_Router" }
+
+// TableName implements ovsdb.Row.
+func (*LogicalRouterPort) TableName() string { return "Logical_Router_Port" }
+
+// TableName implements ovsdb.Row.
+func (*StaticRoute) TableName() string { return "Logical_Router_Static_Route" }
+
+// TableName implements ovsdb.Row.
+func (*NAT) TableName() string { return "NAT" }
+
+// TableName implements ovsdb.Row.
+func (*DHCPOptions) TableName() string { return "DHCP_Options" }
+
+// TableName implements ovsdb.Row.
+func (*GatewayChassis) TableName() string { return "Gateway_Chassis" }

@@ -1,0 +1,156 @@
+package ovsdb
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/model"
+)
+
+// Get returns a copy of the row with that UUID, or nil. The replica must be there: ctx bounds the wait for a connection.
+func Get[T any, P interface {
+	*T
+	Row
+}](ctx context.Context, c *Client, uuid string) (P, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table, err := s.table(P(new(T)).TableName())
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := table.Row(uuid).(P); ok {
+		return m, nil
+	}
+	return nil, nil
+}
+
+// List returns copies of all rows of the table for which keep is true (all when keep is nil). keep must not change the row.
+func List[T any, P interface {
+	*T
+	Row
+}](ctx context.Context, c *Client, keep func(P) bool) ([]P, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table, err := s.table(P(new(T)).TableName())
+	if err != nil {
+		return nil, err
+	}
+	var out []P
+	for _, m := range table.RowsShallow() {
+		if row, ok := m.(P); ok && (keep == nil || keep(row)) {
+			out = append(out, model.Clone(row).(P))
+		}
+	}
+	return out, nil
+}
+
+// ByExternalID returns copies of the rows, of any table of the list that has an ExternalIDIndex, whose external_ids carry the value
+// under the indexed key.
+func (c *Client) ByExternalID(ctx context.Context, tables []string, value string) ([]Row, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Row
+	for _, t := range c.cfg.Tables {
+		name := t.Row.TableName()
+		key := c.indexes[name]
+		if key == "" || !slices.Contains(tables, name) {
+			continue
+		}
+		probe := newLike(t.Row)
+		SetExternalIDs(probe, map[string]string{key: value})
+		table, err := s.table(name)
+		if err != nil {
+			return nil, err
+		}
+		found, err := table.RowsByModels([]model.Model{probe})
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range found {
+			out = append(out, m.(Row))
+		}
+	}
+	return out, nil
+}
+
+// All returns copies of every row of the tables for which keep is true.
+func (c *Client) All(ctx context.Context, tables []string, keep func(Row) bool) ([]Row, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Row
+	for _, name := range tables {
+		table, err := s.table(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range table.RowsShallow() {
+			if row := m.(Row); keep(row) {
+				out = append(out, model.Clone(m).(Row))
+			}
+		}
+	}
+	return out, nil
+}
+
+// table is the replica of one table of this session.
+func (s *session) table(name string) (*cache.RowCache, error) {
+	replica := s.api.Cache()
+	if replica == nil { // the connection was lost a moment ago
+		return nil, fmt.Errorf("%w: connection lost", ErrStale)
+	}
+	table := replica.Table(name)
+	if table == nil {
+		return nil, fmt.Errorf("ovsdb: table %s is not followed", name)
+	}
+	return table, nil
+}
+
+// UUID returns the row's _uuid.
+func UUID(r Row) string {
+	return reflect.ValueOf(r).Elem().FieldByName("UUID").String()
+}
+
+// ExternalIDs returns the row's external_ids; nil when the table has none.
+func ExternalIDs(r Row) map[string]string {
+	f := reflect.ValueOf(r).Elem().FieldByName("ExternalIDs")
+	if !f.IsValid() {
+		return nil
+	}
+	m, _ := f.Interface().(map[string]string)
+	return m
+}
+
+// SetExternalIDs replaces the row's external_ids.
+func SetExternalIDs(r Row, ids map[string]string) {
+	reflect.ValueOf(r).Elem().FieldByName("ExternalIDs").Set(reflect.ValueOf(ids))
+}
+
+// newLike returns an empty row of the same type.
+func newLike(r Row) Row {
+	return reflect.New(reflect.TypeOf(r).Elem()).Interface().(Row)
+}
+
+// fieldPointers are pointers to all columns of the row, except _uuid.
+func fieldPointers(r Row, names ...string) []any {
+	v := reflect.ValueOf(r).Elem()
+	var out []any
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag.Get("ovsdb")
+		if tag == "_uuid" || tag == "" || (len(names) > 0 && !slices.Contains(names, tag)) {
+			continue
+		}
+		out = append(out, v.Field(i).Addr().Interface())
+	}
+	return out
+}
