@@ -1,0 +1,211 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// Schema is a JSON schema (draft 2020-12) of a request. Compiled at first use or at start.
+type Schema struct {
+	text string
+	once sync.Once
+	s    *jsonschema.Schema
+	err  error
+}
+
+// JSON declares a schema by its text.
+func JSON(text string) *Schema { return &Schema{text: text} }
+
+// AnyJSON takes any JSON object.
+var AnyJSON = JSON(`{"type": "object"}`)
+
+func (s *Schema) compileError() error {
+	if s == nil {
+		return nil
+	}
+	s.once.Do(func() {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(s.text))
+		if err != nil {
+			s.err = fmt.Errorf("schema: %w", err)
+			return
+		}
+		c := jsonschema.NewCompiler()
+		c.DefaultDraft(jsonschema.Draft2020)
+		c.AssertFormat()
+		for _, f := range formats {
+			c.RegisterFormat(f)
+		}
+		if s.err = c.AddResource("body.json", doc); s.err == nil {
+			s.s, s.err = c.Compile("body.json")
+		}
+	})
+	return s.err
+}
+
+// Validate checks a decoded document and explains the first violation in the words of Python's jsonschema, as OpenStack's
+// services do: "Invalid input for field/attribute name. Value: 7. 7 is not of type 'string'".
+func (s *Schema) Validate(doc any) error {
+	if err := s.compileError(); err != nil {
+		return err
+	}
+	err := s.s.Validate(doc)
+	if err == nil {
+		return nil
+	}
+	v, ok := err.(*jsonschema.ValidationError) //nolint:errorlint // the library's own type, never wrapped
+	if !ok {
+		return err
+	}
+	leaf := firstLeaf(v)
+	msg := explain(leaf, at(doc, leaf.InstanceLocation))
+	if len(leaf.InstanceLocation) == 0 {
+		return BadRequest("%s", msg)
+	}
+	return BadRequest("Invalid input for field/attribute %s. Value: %s. %s",
+		leaf.InstanceLocation[len(leaf.InstanceLocation)-1], python(at(doc, leaf.InstanceLocation)), msg)
+}
+
+// firstLeaf finds the violation to speak of: below combinators (anyOf, oneOf) the combinator itself, as Python does.
+func firstLeaf(v *jsonschema.ValidationError) *jsonschema.ValidationError {
+	for len(v.Causes) > 0 {
+		switch v.ErrorKind.(type) {
+		case *kind.AnyOf, *kind.OneOf, *kind.Not:
+			return v
+		}
+		v = v.Causes[0]
+	}
+	return v
+}
+
+func at(doc any, path []string) any {
+	for _, p := range path {
+		switch d := doc.(type) {
+		case map[string]any:
+			doc = d[p]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(p, &i); err != nil || i < 0 || i >= len(d) {
+				return nil
+			}
+			doc = d[i]
+		default:
+			return nil
+		}
+	}
+	return doc
+}
+
+func explain(v *jsonschema.ValidationError, value any) string {
+	val := python(value)
+	switch k := v.ErrorKind.(type) {
+	case *kind.Type:
+		want := make([]string, len(k.Want))
+		for i, w := range k.Want {
+			want[i] = "'" + w + "'"
+		}
+		return fmt.Sprintf("%s is not of type %s", val, strings.Join(want, ", "))
+	case *kind.Required:
+		return fmt.Sprintf("'%s' is a required property", k.Missing[0])
+	case *kind.AdditionalProperties:
+		verb := "was"
+		names := make([]string, len(k.Properties))
+		for i, p := range k.Properties {
+			names[i] = "'" + p + "'"
+		}
+		if len(names) > 1 {
+			verb = "were"
+		}
+		return fmt.Sprintf("Additional properties are not allowed (%s %s unexpected)", strings.Join(names, ", "), verb)
+	case *kind.MinLength:
+		if k.Want == 1 {
+			return val + " should be non-empty"
+		}
+		return val + " is too short"
+	case *kind.MaxLength:
+		return val + " is too long"
+	case *kind.MinItems:
+		if k.Want == 1 {
+			return val + " should be non-empty"
+		}
+		return val + " is too short"
+	case *kind.MaxItems:
+		return val + " is too long"
+	case *kind.UniqueItems:
+		return val + " has non-unique elements"
+	case *kind.MinProperties:
+		return val + " does not have enough properties"
+	case *kind.MaxProperties:
+		return val + " has too many properties"
+	case *kind.Minimum:
+		return fmt.Sprintf("%s is less than the minimum of %s", val, rat(k.Want))
+	case *kind.Maximum:
+		return fmt.Sprintf("%s is greater than the maximum of %s", val, rat(k.Want))
+	case *kind.Pattern:
+		return fmt.Sprintf("%s does not match '%s'", val, k.Want)
+	case *kind.Format:
+		return fmt.Sprintf("%s is not a '%s'", val, k.Want)
+	case *kind.Enum:
+		return fmt.Sprintf("%s is not one of %s", val, python(k.Want))
+	case *kind.Const:
+		return fmt.Sprintf("%s was expected", python(k.Want))
+	case *kind.AnyOf, *kind.OneOf:
+		return val + " is not valid under any of the given schemas"
+	case *kind.Not:
+		return val + " should not be valid under the given schema"
+	case *kind.FalseSchema:
+		return "False schema does not allow " + val
+	}
+	return v.Error()
+}
+
+func rat(r *big.Rat) string {
+	if r.IsInt() {
+		return r.Num().String()
+	}
+	return r.FloatString(6)
+}
+
+// python writes a JSON value as Python's repr does, which is what users of OpenStack see in messages.
+func python(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	case string:
+		if strings.Contains(v, "'") && !strings.Contains(v, `"`) {
+			return `"` + v + `"`
+		}
+		return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(v) + "'"
+	case json.Number:
+		return v.String()
+	case []any:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = python(e)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		var b bytes.Buffer
+		b.WriteByte('{')
+		for i, k := range sortedKeys(v) {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(python(k) + ": " + python(v[k]))
+		}
+		b.WriteByte('}')
+		return b.String()
+	}
+	return fmt.Sprint(v)
+}
