@@ -1,0 +1,75 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"gostack/internal/store"
+)
+
+// Revocation is a row of keystone_revocations.
+type Revocation struct {
+	bun.BaseModel `bun:"keystone_revocations,alias:v"`
+
+	ID           int64     `bun:"id,pk,autoincrement"`
+	AuditID      string    `bun:"audit_id"`
+	AuditChainID string    `bun:"audit_chain_id"`
+	UserID       string    `bun:"user_id"`
+	IssuedBefore time.Time `bun:"issued_before"` // inclusive
+	RevokedAt    time.Time `bun:"revoked_at"`
+}
+
+// Generations is the row of keystone_generations.
+type Generations struct {
+	bun.BaseModel `bun:"keystone_generations,alias:n"`
+
+	ID          int64 `bun:"id,pk"`
+	Identity    int64 `bun:"identity"`
+	Revocations int64 `bun:"revocations"`
+}
+
+// GetGenerations returns the present generations.
+func GetGenerations(ctx context.Context, h bun.IDB) (*Generations, error) {
+	return get(ctx, h, &Generations{ID: 1})
+}
+
+// BumpIdentity notes that what a token is worth may have changed, and returns the new generations.
+func BumpIdentity(ctx context.Context, tx store.Tx) (*Generations, error) {
+	return bump(ctx, tx, "identity = identity + 1")
+}
+
+// BumpRevocations notes a revocation, and returns the new generations.
+func BumpRevocations(ctx context.Context, tx store.Tx) (*Generations, error) {
+	return bump(ctx, tx, "revocations = revocations + 1")
+}
+
+func bump(ctx context.Context, tx store.Tx, set string) (*Generations, error) {
+	g := &Generations{ID: 1}
+	_, err := tx.NewUpdate().Model(g).Set(set).WherePK().Returning("*").Exec(ctx)
+	return g, err
+}
+
+// ListRevocations returns those not older than since.
+func ListRevocations(ctx context.Context, h bun.IDB, since time.Time) ([]*Revocation, error) {
+	var out []*Revocation
+	err := h.NewSelect().Model(&out).Where("v.revoked_at >= ?", since).Order("v.id").Scan(ctx)
+	return out, err
+}
+
+// LastRevocationOfUser returns up to when the tokens of a user are revoked; the zero time if they are not.
+func LastRevocationOfUser(ctx context.Context, h bun.IDB, userID string) (time.Time, error) {
+	v := new(Revocation)
+	err := h.NewSelect().Model(v).Where("v.user_id = ?", userID).Order("v.issued_before DESC").Limit(1).Scan(ctx)
+	if store.IsNotFound(err) {
+		return time.Time{}, nil
+	}
+	return v.IssuedBefore, err
+}
+
+// PurgeRevocations removes those older than before, whose tokens have long expired.
+func PurgeRevocations(ctx context.Context, tx store.Tx, before time.Time) error {
+	_, err := tx.NewDelete().Model((*Revocation)(nil)).Where("revoked_at < ?", before).Exec(ctx)
+	return err
+}
