@@ -70,14 +70,14 @@ type Candidates struct {
 	Providers []*Provider
 }
 
-// Candidates answers a request. It returns an ErrUnknownTrait or ErrUnknownResourceClass for names that do not exist.
+// Candidates answers a request. Names that do not exist are an Error with reason NotFound.
 //
 // Semantics: https://docs.openstack.org/placement/latest/user/provider-tree.html and api-ref "Allocation candidates".
 func (s *Snapshot) Candidates(req CandidateRequest) (Candidates, error) {
 	search := newSearch(s, req)
 	for _, name := range slices.Concat(req.RootRequired, req.RootForbidden) {
 		if !s.HasTrait(name) {
-			return Candidates{}, UnknownTraitError{name}
+			return Candidates{}, unknownTrait(name)
 		}
 	}
 	if !search.chooseAnchors() {
@@ -163,13 +163,13 @@ func (s *search) anchored(root string) bool { return s.anchors == nil || s.ancho
 func (s *search) checkGroup(g *RequestGroup) (possible bool, err error) {
 	for _, class := range slices.Sorted(maps.Keys(g.Resources)) {
 		if !s.HasResourceClass(class) {
-			return false, UnknownResourceClassError{class}
+			return false, unknownClass(class)
 		}
 	}
 	for _, anyOf := range slices.Concat(g.Required, [][]string{g.Forbidden}) {
 		for _, name := range anyOf {
 			if !s.HasTrait(name) {
-				return false, UnknownTraitError{name}
+				return false, unknownTrait(name)
 			}
 		}
 	}

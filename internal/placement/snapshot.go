@@ -1,6 +1,10 @@
 package placement
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // An Inventory is how much of one resource class a provider has, and how much of it is given away.
 type Inventory struct {
@@ -13,6 +17,8 @@ type Inventory struct {
 
 	// Used is the sum of all allocations.
 	Used int64
+
+	UpdatedAt time.Time
 }
 
 // Limit is what can be given away at most, not rounded: verifying an allocation compares with this.
@@ -83,17 +89,11 @@ func (s *Snapshot) HasResourceClass(name string) bool {
 
 // Provider returns the provider with this UUID, or nil.
 func (s *Snapshot) Provider(uuid string) *Provider {
-	i, found := slices.BinarySearchFunc(s.Providers, uuid, func(p Provider, uuid string) int {
-		switch {
-		case p.UUID < uuid:
-			return -1
-		case p.UUID > uuid:
-			return 1
-		}
-		return 0
-	})
+	i, found := slices.BinarySearchFunc(s.Providers, Provider{UUID: uuid}, byProviderUUID)
 	if !found {
 		return nil
 	}
 	return &s.Providers[i]
 }
+
+func byProviderUUID(a, b Provider) int { return cmp.Compare(a.UUID, b.UUID) }
