@@ -141,7 +141,7 @@ func (s *Service) ensureHostTraits(ctx context.Context, tx store.Tx, row *db.Pro
 			want = append(want, trait.Name)
 		}
 	}
-	return s.changeTraits(ctx, tx, row, unique(want))
+	return s.changeTraits(ctx, tx, row, have, unique(want))
 }
 
 func (s *Service) ensureCustomTraits(ctx context.Context, tx store.Tx, names []string) error {
@@ -185,7 +185,7 @@ func (s *Service) SetTrait(ctx context.Context, tx store.Tx, uuid, trait string,
 	if on {
 		names = append(names, trait)
 	}
-	return s.changeTraits(ctx, tx, row, names)
+	return s.changeTraits(ctx, tx, row, rows, names)
 }
 
 // SetMember puts a provider into an aggregate or takes it out, in the caller's transaction: nova's host aggregates are

@@ -48,7 +48,11 @@ func (s *Service) SetTraits(ctx context.Context, uuid string, names []string, ge
 		if err != nil {
 			return err
 		}
-		return s.changeTraits(ctx, tx, row, names)
+		have, err := db.ProviderTraits(ctx, tx, uuid)
+		if err != nil {
+			return err
+		}
+		return s.changeTraits(ctx, tx, row, have, names)
 	})
 	return row, traits, err
 }
@@ -66,16 +70,12 @@ func (s *Service) refuseUnknownTraits(ctx context.Context, tx store.Tx, names []
 }
 
 // changeTraits writes the difference and bumps the generation when there is one.
-func (s *Service) changeTraits(ctx context.Context, tx store.Tx, row *ResourceProvider, names []string) error {
-	rows, err := db.ProviderTraits(ctx, tx, row.UUID)
-	if err != nil {
-		return err
+func (s *Service) changeTraits(ctx context.Context, tx store.Tx, row *ResourceProvider, have []db.Trait, want []string) error {
+	names := make([]string, len(have))
+	for i, trait := range have {
+		names[i] = trait.Name
 	}
-	have := make([]string, len(rows))
-	for i, row := range rows {
-		have[i] = row.Name
-	}
-	add, remove := difference(have, names)
+	add, remove := difference(names, want)
 	if len(add)+len(remove) == 0 {
 		return nil
 	}
