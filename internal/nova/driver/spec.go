@@ -87,11 +87,12 @@ const (
 	PropVIFModel    = "hw_vif_model"        // virtio, e1000, ...
 	PropMachineType = "hw_machine_type"     // q35, pc
 	PropFirmware    = "hw_firmware_type"    // bios, uefi
-	PropRNGModel    = "hw_rng_model"        // virtio
 	PropQGA         = "hw_qemu_guest_agent" // yes, no
 	PropVideoModel  = "hw_video_model"      // virtio, vga, cirrus, none
-	PropVideoRAM    = "hw_video_ram"        // MiB
-	PropCDROMBus    = "hw_cdrom_bus"        // virtio, scsi, sata
+	PropSCSIModel   = "hw_scsi_model"       // virtio-scsi
+	PropKernelID    = "kernel_id"           // image of a kernel to boot directly
+	PropRamdiskID   = "ramdisk_id"          // image of its ramdisk
+	PropCommandLine = "os_command_line"     // of that kernel
 	PropShutdown    = "os_shutdown_timeout" // seconds
 	PropSecureBoot  = "os_secure_boot"      // required, optional, disabled
 	PropOSType      = "os_type"             // linux, windows

@@ -1,0 +1,121 @@
+package libvirt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	rpc "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	"gostack/internal/engine/libvirt"
+	"gostack/internal/nova/driver"
+)
+
+// consoleRead bounds what ConsoleLog answers (upstream's MAX_CONSOLE_BYTES).
+const consoleRead = 100 << 10
+
+// ConsoleLog answers the end of the serial console's log.
+func (d *Driver) ConsoleLog(ctx context.Context, id string, lines int) ([]byte, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	text, err := tailFile(d.consolePath(id), consoleRead)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := d.lookup(ctx, id); err != nil {
+			return nil, err
+		}
+		return nil, nil // not started yet
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(text) < consoleRead {
+		older, err := tailFile(d.consolePath(id)+".0", consoleRead-len(text))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		text = append(older, text...)
+	}
+	return lastLines(text, lines), nil
+}
+
+func tailFile(path string, n int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, min(int64(n), fi.Size()))
+	read, err := f.ReadAt(text, fi.Size()-int64(len(text)))
+	if errors.Is(err, io.EOF) {
+		err = nil // trimmed meanwhile
+	}
+	return text[:read], err
+}
+
+// lastLines answers the last n lines, all when n < 0.
+func lastLines(text []byte, n int) []byte {
+	if n < 0 {
+		return text
+	}
+	end := len(text)
+	if end > 0 && text[end-1] == '\n' {
+		end--
+	}
+	at := end
+	for ; n > 0 && at >= 0; n-- {
+		at = bytes.LastIndexByte(text[:max(at, 0)], '\n')
+		if at < 0 {
+			return text
+		}
+	}
+	return text[min(at+1, len(text)):]
+}
+
+// Console answers where the running domain's VNC server listens.
+func (d *Driver) Console(ctx context.Context, id string, kind driver.ConsoleKind) (driver.ConsoleAddress, error) {
+	var none driver.ConsoleAddress
+	if kind != driver.ConsoleVNC {
+		return none, driver.Refuse(driver.CodeUnsupported, "console type %s is not available", kind)
+	}
+	dom, err := d.lookup(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	def, err := d.definition(ctx, dom, 0)
+	if err != nil {
+		return none, err
+	}
+	if def.Devices != nil {
+		for _, g := range def.Devices.Graphics {
+			if g.VNC != nil && g.VNC.Port > 0 {
+				host := g.VNC.Listen
+				if host == "" || host == "0.0.0.0" || host == "::" {
+					host = d.HostIP
+				}
+				return driver.ConsoleAddress{Kind: kind, Host: host, Port: g.VNC.Port}, nil
+			}
+		}
+	}
+	return none, driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
+}
+
+// definition reads a domain's XML.
+func (d *Driver) definition(ctx context.Context, dom rpc.Domain, flags rpc.DomainXMLFlags) (*libvirtxml.Domain, error) {
+	text, err := libvirt.Call(ctx, d.Client, func(l *rpc.Libvirt) (string, error) { return l.DomainGetXMLDesc(dom, flags) })
+	if libvirt.Is(err, rpc.ErrNoDomain) {
+		return nil, &driver.Fault{Code: driver.CodeNotFound, Message: "Instance " + libvirt.UUIDString(dom.UUID) + " could not be found.", Cause: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	def := &libvirtxml.Domain{}
+	return def, def.Unmarshal(text)
+}

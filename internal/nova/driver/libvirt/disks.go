@@ -1,0 +1,295 @@
+package libvirt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"gostack/internal/engine/qemuimg"
+	"gostack/internal/imageformat"
+	"gostack/internal/iso9660"
+	"gostack/internal/nova/driver"
+)
+
+const gib = int64(1) << 30
+
+// dyingSuffix marks a directory that is being removed.
+const dyingSuffix = ".gone"
+
+// Names of the files in a server's directory, as upstream's.
+const (
+	rootFile    = "disk"
+	ephFile     = "disk.eph0"
+	swapFile    = "disk.swap"
+	configFile  = "disk.config"
+	infoFile    = "disk.info"
+	consoleFile = "console.log"
+)
+
+// diskInfo is what we must remember of a server's disks: never ask the disks.
+type diskInfo struct {
+	Image string `json:"image,omitempty"` // id of the base
+}
+
+func (d *Driver) serverDir(id string) string   { return filepath.Join(d.Dir, id) }
+func (d *Driver) consolePath(id string) string { return filepath.Join(d.Dir, id, consoleFile) }
+
+func (d *Driver) tool() *qemuimg.Tool { return &tool }
+
+// tool keeps what it learned about the host's fence.
+var tool qemuimg.Tool
+
+// PrepareDisks makes the server's disks; those that exist stay.
+func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error {
+	if err := checkID(spec.ID); err != nil {
+		return err
+	}
+	unlock, err := d.server.lock(ctx, spec.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.MkdirAll(d.serverDir(spec.ID), 0o711); err != nil {
+		return full(err)
+	}
+	// Before the overlay, so that the base is known as used.
+	if err := d.writeInfo(spec); err != nil {
+		return full(err)
+	}
+	for _, disk := range d.disksOf(spec) {
+		path := filepath.Join(d.serverDir(spec.ID), disk.file)
+		if _, err := os.Lstat(path); err == nil {
+			continue
+		}
+		part := path + ".part"
+		if err := os.RemoveAll(part); err != nil {
+			return err
+		}
+		if err := disk.make(ctx, part); err != nil {
+			_ = os.Remove(part)
+			return full(err)
+		}
+		if err := publish(part, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disk is one disk of a server: file, how QEMU reads it, how it is made.
+type disk struct {
+	file   string
+	format imageformat.Format
+	target string // suffix of the device name
+	ro     bool
+	make   func(ctx context.Context, path string) error
+}
+
+func (d *Driver) disksOf(spec driver.GuestSpec) []disk {
+	var all []disk
+	if spec.Image != nil {
+		all = append(all, disk{file: rootFile, format: imageformat.QCOW2, make: func(ctx context.Context, path string) error {
+			return d.makeRoot(ctx, spec, path)
+		}})
+	}
+	if spec.Flavor.EphemeralGB > 0 {
+		all = append(all, disk{file: ephFile, format: imageformat.Raw, make: func(ctx context.Context, path string) error {
+			return makeEphemeral(ctx, path, int64(spec.Flavor.EphemeralGB)*gib, spec.Image)
+		}})
+	}
+	if spec.Flavor.SwapMB > 0 {
+		all = append(all, disk{file: swapFile, format: imageformat.Raw, make: func(ctx context.Context, path string) error {
+			return makeSwap(ctx, path, int64(spec.Flavor.SwapMB)<<20)
+		}})
+	}
+	for i := range all {
+		all[i].target = string(rune('a' + i))
+	}
+	if spec.ConfigDrive != nil {
+		// Last, where a guest expects it least to shift its other disks.
+		all = append(all, disk{file: configFile, format: imageformat.Raw, target: "z", ro: true, make: func(_ context.Context, path string) error {
+			return makeConfigDrive(path, spec.ConfigDrive)
+		}})
+	}
+	return all
+}
+
+// makeRoot makes an overlay of the flavor's size on the cached image.
+func (d *Driver) makeRoot(ctx context.Context, spec driver.GuestSpec, path string) error {
+	base := d.basePath(spec.Image.ID)
+	fi, err := os.Stat(base)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := d.EnsureImage(ctx, *spec.Image); err != nil {
+			return err
+		}
+		fi, err = os.Stat(base)
+	}
+	if err != nil {
+		return err
+	}
+	size := fi.Size()
+	if spec.Flavor.RootGB > 0 {
+		want := int64(spec.Flavor.RootGB) * gib
+		if want < size {
+			return driver.Refuse(driver.CodeDiskTooSmall,
+				"Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", want, size)
+		}
+		size = want
+	}
+	size = (size + 511) &^ 511
+	return d.tool().CreateOverlay(ctx, path, qemuimg.Image{Path: base, Format: imageformat.Raw}, size)
+}
+
+// makeEphemeral makes a formatted empty disk: ext4, as upstream's default for
+// Linux; other systems get it blank.
+func makeEphemeral(ctx context.Context, path string, size int64, image *driver.Image) error {
+	if err := sparseFile(path, size); err != nil {
+		return err
+	}
+	if image != nil && image.Properties[driver.PropOSType] == "windows" {
+		return nil
+	}
+	return run(ctx, "mkfs.ext4", "-q", "-F", "-L", "ephemeral0", path)
+}
+
+func makeSwap(ctx context.Context, path string, size int64) error {
+	if err := sparseFile(path, size); err != nil {
+		return err
+	}
+	return run(ctx, "mkswap", "-q", path)
+}
+
+func sparseFile(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
+}
+
+func makeConfigDrive(path string, files []driver.File) error {
+	var image bytes.Buffer
+	list := make([]iso9660.File, len(files))
+	for i, f := range files {
+		list[i] = iso9660.File{Path: f.Path, Data: f.Data}
+	}
+	if err := iso9660.Write(&image, "config-2", list, time.Now()); err != nil {
+		return fmt.Errorf("config drive: %w", err)
+	}
+	return os.WriteFile(path, image.Bytes(), 0o600)
+}
+
+// run runs a tool that formats an empty file of ours.
+func run(ctx context.Context, name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+func (d *Driver) writeInfo(spec driver.GuestSpec) error {
+	var info diskInfo
+	if spec.Image != nil {
+		info.Image = spec.Image.ID
+	}
+	data, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(d.serverDir(spec.ID), infoFile), data, 0o600)
+}
+
+func (d *Driver) readInfo(id string) (diskInfo, error) {
+	var info diskInfo
+	data, err := os.ReadFile(filepath.Join(d.serverDir(id), infoFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return info, nil // killed before the first file, or just removed
+	}
+	if err != nil {
+		return info, err
+	}
+	return info, json.Unmarshal(data, &info)
+}
+
+// replaceFile writes a file so that it is old or new, never half.
+func replaceFile(path string, data []byte, mode os.FileMode) error {
+	part := path + ".part"
+	if err := os.WriteFile(part, data, mode); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+// removeFiles takes a server's directory away in one step and then empties it.
+func (d *Driver) removeFiles(id string) error {
+	dying := filepath.Join(d.Dir, "."+id+dyingSuffix)
+	if err := os.Rename(d.serverDir(id), dying); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(dying)
+}
+
+// serverDirs lists the ids that have a directory.
+func (d *Driver) serverDirs() ([]string, error) {
+	entries, err := os.ReadDir(d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && checkID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Disks answers what has files here.
+func (d *Driver) Disks(_ context.Context) ([]driver.DiskSet, error) {
+	ids, err := d.serverDirs()
+	if err != nil {
+		return nil, err
+	}
+	var sets []driver.DiskSet
+	for _, id := range ids {
+		set := driver.DiskSet{ID: id}
+		err := filepath.WalkDir(d.serverDir(id), func(_ string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			fi, err := e.Info()
+			if err != nil {
+				return err
+			}
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+				set.Bytes += st.Blocks * 512
+			}
+			if fi.ModTime().After(set.Since) {
+				set.Since = fi.ModTime().UTC()
+			}
+			return nil
+		})
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed while we looked
+		}
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
+}
