@@ -30,6 +30,9 @@ type Table struct {
 	Row Row
 	// ExternalIDIndex indexes the rows by the value of this key of external_ids; see ByExternalID.
 	ExternalIDIndex string
+	// Unfollowed are columns of Row that are written but not replicated: large sets of references nobody reads. They stay empty in
+	// rows that are read; use Select for a rare look.
+	Unfollowed []string
 }
 
 // Config says what to connect to.
@@ -269,7 +272,7 @@ func (c *Client) monitored(db model.ClientDBModel) []client.MonitorOption {
 	var opts []client.MonitorOption
 	for _, t := range c.cfg.Tables {
 		row := newLike(t.Row)
-		opts = append(opts, client.WithTable(row, fieldPointers(row)...))
+		opts = append(opts, client.WithTable(row, followed(row, t.Unfollowed)...))
 	}
 	return opts
 }

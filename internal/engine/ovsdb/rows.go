@@ -8,6 +8,7 @@ import (
 
 	"github.com/ovn-kubernetes/libovsdb/cache"
 	"github.com/ovn-kubernetes/libovsdb/model"
+	libovsdb "github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
 // Get returns a copy of the row with that UUID, or nil. The replica must be there: ctx bounds the wait for a connection.
@@ -29,6 +30,57 @@ func Get[T any, P interface {
 	return nil, nil
 }
 
+// Has tells whether the row is there, without copying it.
+func (c *Client) Has(ctx context.Context, table, uuid string) (bool, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	t, err := s.table(table)
+	if err != nil {
+		return false, err
+	}
+	return t.HasRow(uuid), nil
+}
+
+// Select asks the server itself, for columns that are not replicated. Values are in OVSDB notation; see Refs.
+func (c *Client) Select(ctx context.Context, table string, columns ...string) ([]map[string]any, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	op := Op{Op: libovsdb.OperationSelect, Table: table, Where: []libovsdb.Condition{}, Columns: columns}
+	results, err := s.api.Transact(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	if err := refused(results, []Op{op}); err != nil {
+		return nil, err
+	}
+	var out []map[string]any
+	for _, r := range results[0].Rows {
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Refs are the row UUIDs in a value of Select.
+func Refs(value any) []string {
+	switch v := value.(type) {
+	case libovsdb.UUID:
+		return []string{v.GoUUID}
+	case libovsdb.OvsSet:
+		var out []string
+		for _, e := range v.GoSet {
+			if u, ok := e.(libovsdb.UUID); ok {
+				out = append(out, u.GoUUID)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
 // List returns copies of all rows of the table for which keep is true (all when keep is nil). keep must not change the row.
 func List[T any, P interface {
 	*T
@@ -47,6 +99,30 @@ func List[T any, P interface {
 		if row, ok := m.(P); ok && (keep == nil || keep(row)) {
 			out = append(out, model.Clone(row).(P))
 		}
+	}
+	return out, nil
+}
+
+// Find returns copies of the rows that equal the probe in the columns of one of the table's indexes.
+func Find[T any, P interface {
+	*T
+	Row
+}](ctx context.Context, c *Client, probe P) ([]P, error) {
+	s, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table, err := s.table(probe.TableName())
+	if err != nil {
+		return nil, err
+	}
+	found, err := table.RowsByModels([]model.Model{probe})
+	if err != nil {
+		return nil, err
+	}
+	var out []P
+	for _, m := range found {
+		out = append(out, m.(P))
 	}
 	return out, nil
 }
@@ -139,6 +215,19 @@ func SetExternalIDs(r Row, ids map[string]string) {
 // newLike returns an empty row of the same type.
 func newLike(r Row) Row {
 	return reflect.New(reflect.TypeOf(r).Elem()).Interface().(Row)
+}
+
+// followed are pointers to all columns except _uuid and the unfollowed ones.
+func followed(r Row, unfollowed []string) []any {
+	v := reflect.ValueOf(r).Elem()
+	var out []any
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag.Get("ovsdb")
+		if tag != "_uuid" && tag != "" && !slices.Contains(unfollowed, tag) {
+			out = append(out, v.Field(i).Addr().Interface())
+		}
+	}
+	return out
 }
 
 // fieldPointers are pointers to all columns of the row, except _uuid.

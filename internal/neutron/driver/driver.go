@@ -67,6 +67,11 @@ type Desired struct {
 	Ports          []PortSpec
 	Routers        []RouterSpec
 	SecurityGroups []SecurityGroupSpec
+
+	// Recheck, when set, gives the present spec of one resource (kinds as in Difference) in an otherwise empty Desired, empty when it
+	// no longer should exist. Sync asks before each repair, because the snapshot may have aged; without it Sync must not run
+	// with repair beside other changes.
+	Recheck func(ctx context.Context, kind, id string) (Desired, error)
 }
 
 // Problem says how the engine differs from the desired state.

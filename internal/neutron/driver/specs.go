@@ -79,6 +79,7 @@ const (
 type FixedIP struct {
 	SubnetID string
 	Address  netip.Addr
+	CIDR     netip.Prefix // the subnet's
 }
 
 // AddressPair is one of allowed_address_pairs. An empty MAC means the port's own.
@@ -132,9 +133,10 @@ type RouterSpec struct {
 
 // RouterInterface is an internal port of a router. The PortSpec with the same id puts it on its network.
 type RouterInterface struct {
-	PortID    string
-	NetworkID string
-	MAC       string
+	PortID      string
+	NetworkID   string
+	NetworkType NetworkType
+	MAC         string
 	// Addresses are the router's own addresses with the length of their subnets: 10.0.0.1/24. At least one.
 	Addresses []netip.Prefix
 	MTU       int

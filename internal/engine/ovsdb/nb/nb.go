@@ -14,9 +14,18 @@ func Tables(indexKey string) []ovsdb.Table {
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
 		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{},
 	} {
-		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey})
+		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
 	return append(tables, ovsdb.Table{Row: &Global{}})
+}
+
+// unfollowed are the sets of references from parents to children. A port group of a large cloud has 100,000 of them, and a child
+// that exists is in its parent's set: rows without a reference vanish.
+var unfollowed = map[string][]string{
+	"Logical_Switch":      {"ports"},
+	"Logical_Router":      {"ports", "static_routes", "nat"},
+	"Logical_Router_Port": {"gateway_chassis"},
+	"Port_Group":          {"ports", "acls"},
 }
 
 // Global is the only row of NB_Global.

@@ -18,6 +18,7 @@ type PortBinding struct {
 	LogicalPort string            `ovsdb:"logical_port"`
 	Type        string            `ovsdb:"type"`
 	Datapath    string            `ovsdb:"datapath"`
+	TunnelKey   int               `ovsdb:"tunnel_key"`
 	Chassis     *string           `ovsdb:"chassis"`
 	Up          *bool             `ovsdb:"up"`
 	MAC         []string          `ovsdb:"mac"`

@@ -1,0 +1,132 @@
+package ovn
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"gostack/internal/engine/ovsdb"
+	"gostack/internal/engine/ovsdb/nb"
+	"gostack/internal/engine/ovsdb/sb"
+	"gostack/internal/neutron/driver"
+)
+
+// Chassis implements driver.Backend.
+func (b *Backend) Chassis(ctx context.Context) ([]driver.Chassis, error) {
+	rows, err := ovsdb.List[sb.Chassis](ctx, b.sb, nil)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	encaps, err := ovsdb.List[sb.Encap](ctx, b.sb, nil)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	private, err := ovsdb.List[sb.ChassisPrivate](ctx, b.sb, nil)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var out []driver.Chassis
+	for _, r := range rows {
+		c := driver.Chassis{Name: r.Name, Host: r.Hostname, Bridges: bridgeMappings(setting(r, "ovn-bridge-mappings"))}
+		options := strings.Split(setting(r, "ovn-cms-options"), ",")
+		c.Gateway = slices.Contains(options, "enable-chassis-as-gw")
+		for _, e := range encaps {
+			if ip, err := netip.ParseAddr(e.IP); err == nil && e.ChassisName == r.Name {
+				c.Encaps = append(c.Encaps, driver.Encap{Type: e.Type, IP: ip})
+			}
+		}
+		for _, p := range private {
+			if p.Name == r.Name && p.NbCfgTimestamp > 0 {
+				c.LastSeen, c.Generation = time.UnixMilli(int64(p.NbCfgTimestamp)).UTC(), int64(p.NbCfg)
+			}
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b driver.Chassis) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// setting reads a chassis setting; OVN moved them from external_ids to other_config.
+func setting(c *sb.Chassis, key string) string {
+	if v, ok := c.OtherConfig[key]; ok {
+		return v
+	}
+	return c.ExternalIDs[key]
+}
+
+// bridgeMappings parses "physnet1:br-ex,physnet2:br-x".
+func bridgeMappings(s string) map[string]string {
+	out := map[string]string{}
+	for pair := range strings.SplitSeq(s, ",") {
+		if physnet, bridge, ok := strings.Cut(strings.TrimSpace(pair), ":"); ok {
+			out[physnet] = bridge
+		}
+	}
+	return out
+}
+
+// RemoveChassis implements driver.Backend. Nothing in OVN removes a dead host by itself.
+func (b *Backend) RemoveChassis(ctx context.Context, name string) error {
+	var ops []ovsdb.Op
+	chassis, err := ovsdb.List(ctx, b.sb, func(c *sb.Chassis) bool { return c.Name == name })
+	if err != nil {
+		return unavailable(err)
+	}
+	for _, c := range chassis {
+		ops = append(ops, ovsdb.Delete("Chassis", c.UUID))
+	}
+	private, err := ovsdb.List(ctx, b.sb, func(c *sb.ChassisPrivate) bool { return c.Name == name })
+	if err != nil {
+		return unavailable(err)
+	}
+	for _, c := range private {
+		ops = append(ops, ovsdb.Delete("Chassis_Private", c.UUID))
+	}
+	if err := b.sb.Transact(ctx, ops...); err != nil {
+		return fmt.Errorf("ovn: remove chassis %s: %w", name, unavailable(err))
+	}
+	return nil
+}
+
+// maxGateways bounds the hosts of one router gateway: one works, the others stand by.
+const maxGateways = 5
+
+// candidates are the hosts that can carry gateways to a physical network: those marked enable-chassis-as-gw, or all when none is.
+func candidates(all []driver.Chassis, physnet string) []string {
+	marked := slices.ContainsFunc(all, func(c driver.Chassis) bool { return c.Gateway })
+	var out []string
+	for _, c := range all {
+		if c.Bridges[physnet] != "" && (c.Gateway || !marked) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// chooseGateways keeps the hosts that carry the port and are still possible, in their order, and appends others in an order that
+// differs from port to port, so that gateways spread and none moves when a host joins.
+func chooseGateways(portID string, now, possible []string) []string {
+	var out []string
+	for _, name := range now {
+		if slices.Contains(possible, name) {
+			out = append(out, name)
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(possible), func(name string) bool { return slices.Contains(out, name) })
+	slices.SortFunc(rest, func(a, b string) int { return cmp.Compare(rowID("gw", portID, a), rowID("gw", portID, b)) })
+	out = append(out, rest...)
+	return out[:min(len(out), maxGateways)]
+}
+
+func byPriority(rows []*nb.GatewayChassis) []string {
+	slices.SortFunc(rows, func(a, b *nb.GatewayChassis) int { return cmp.Compare(b.Priority, a.Priority) })
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.ChassisName)
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package ovn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"gostack/internal/engine/ovsdb"
+	"gostack/internal/engine/ovsdb/nb"
+	"gostack/internal/neutron/driver"
+)
+
+const (
+	groupsKey  = "neutron:security_group_ids"
+	networkKey = "neutron:network_name"
+	hostKey    = "neutron:host_id"
+)
+
+// EnsurePort implements driver.Backend.
+func (b *Backend) EnsurePort(ctx context.Context, s driver.PortSpec) error {
+	if err := b.ensureDropGroup(ctx); err != nil {
+		return err
+	}
+	b.structure.RLock()
+	defer b.structure.RUnlock()
+	before, err := live{b}.bound(ctx, s.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	err = b.converge(ctx, owner(kindPort, s.ID), func(ctx context.Context) (*plan, error) {
+		there, err := b.nb.Has(ctx, "Logical_Switch", s.NetworkID)
+		if err != nil {
+			return nil, err
+		}
+		p, err := renderPort(ctx, live{b}, s)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			return nil, fmt.Errorf("%w: network %s", driver.ErrDependency, s.NetworkID)
+		}
+		for _, r := range p.rejected {
+			b.log.Warn("part of a port left out", "port", s.ID, "reason", r)
+		}
+		p.rejected = nil // a bad option must not keep the port from working; Sync reports it
+		return p, nil
+	})
+	if err != nil || before == s.Host {
+		return err
+	}
+	return b.relocateFloatingIPs(ctx, s.ID, s.Host)
+}
+
+// DeletePort implements driver.Backend. Port groups lose the port by themselves.
+func (b *Backend) DeletePort(ctx context.Context, id string) error {
+	b.structure.RLock()
+	defer b.structure.RUnlock()
+	return b.remove(ctx, kindPort, id)
+}
+
+// renderPort is a switch port, its own DHCP answers if it has extra options, and its port groups.
+func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
+	p, err := newPlan(kindPort, s.ID, s.Revision, append([]string{s.NetworkID}, s.SecurityGroups...)...)
+	if err != nil {
+		return nil, err
+	}
+	mac, err := net.ParseMAC(s.MAC)
+	if err != nil || len(mac) != 6 {
+		return nil, fmt.Errorf("%w: port %s: MAC %q", driver.ErrInvalid, s.ID, s.MAC)
+	}
+	lsp := &nb.LogicalSwitchPort{
+		UUID: s.ID, Name: s.ID, Type: string(s.Type), Enabled: ptr(s.AdminStateUp), Options: map[string]string{},
+		ExternalIDs: map[string]string{
+			"neutron:port_name": s.Name, "neutron:device_id": s.DeviceID, "neutron:device_owner": s.DeviceOwner,
+			"neutron:project_id": s.ProjectID, networkKey: switchName(s.NetworkID), "neutron:cidrs": cidrs(s.FixedIPs),
+			groupsKey: "", hostKey: s.Host,
+		},
+	}
+	p.add(lsp, s.NetworkID)
+	p.guards = append(p.guards, ovsdb.MustExist("Logical_Switch", s.NetworkID, "name", switchName(s.NetworkID)))
+	own := strings.Join(append([]string{mac.String()}, ipStrings(s.FixedIPs)...), " ")
+	switch s.Type {
+	case driver.RouterPort:
+		lsp.Addresses = []string{"router"}
+		lsp.Options["router-port"] = routerPortName(s.ID)
+		if s.DeviceOwner == "network:router_gateway" {
+			// Gratuitous ARP for the router's external addresses.
+			lsp.Options["nat-addresses"] = "router"
+			lsp.Options["exclude-lb-vips-from-garp"] = "true"
+		}
+		return p, nil
+	case driver.LocalPort:
+		lsp.Addresses = []string{own}
+		return p, nil
+	case driver.NormalPort:
+	default:
+		return nil, fmt.Errorf("%w: port %s: type %q", driver.ErrInvalid, s.ID, s.Type)
+	}
+	lsp.Addresses = []string{own}
+	if s.Host != "" {
+		lsp.Options["requested-chassis"] = s.Host
+	}
+	if s.PortSecurity {
+		secure(p, lsp, s, mac.String(), own)
+		if err := joinGroups(ctx, v, p, lsp, s.SecurityGroups); err != nil {
+			return nil, err
+		}
+	} else {
+		lsp.Addresses = append(lsp.Addresses, "unknown")
+	}
+	if over, disabled := overridesOf(p, s.DHCPOptions, 4); !disabled {
+		setIf(lsp.ExternalIDs, subnets4Key, subnetsOf(s.FixedIPs, true))
+		setIf(lsp.ExternalIDs, overrides4Key, over)
+	}
+	if over, disabled := overridesOf(p, s.DHCPOptions, 6); !disabled {
+		setIf(lsp.ExternalIDs, subnets6Key, subnetsOf(s.FixedIPs, false))
+		setIf(lsp.ExternalIDs, overrides6Key, over)
+	}
+	return p, linkDHCP(ctx, v, p, lsp)
+}
+
+// secure restricts the source addresses of the port to its own and the allowed pairs (ovn-nb(5), port_security).
+func secure(p *plan, lsp *nb.LogicalSwitchPort, s driver.PortSpec, mac, own string) {
+	same := own
+	var others []string
+	for _, pair := range s.AllowedPairs {
+		if !pair.Prefix.IsValid() {
+			p.reject("port %s: allowed address pair without an address", s.ID)
+			continue
+		}
+		ip := pair.Prefix.String()
+		if pair.Prefix.IsSingleIP() {
+			ip = pair.Prefix.Addr().String()
+		}
+		hw, err := net.ParseMAC(pair.MAC)
+		switch {
+		case pair.MAC == "" || (err == nil && hw.String() == mac):
+			if !slices.Contains(strings.Fields(same), ip) {
+				same += " " + ip
+			}
+		case err != nil:
+			p.reject("port %s: allowed address pair: MAC %q", s.ID, pair.MAC)
+		default:
+			others = append(others, hw.String()+" "+ip)
+			if !slices.Contains(lsp.Addresses, hw.String()) {
+				lsp.Addresses = append(lsp.Addresses, hw.String())
+			}
+		}
+	}
+	lsp.PortSecurity = append([]string{same}, others...)
+}
+
+// joinGroups puts the port into its groups and into the one that drops everything not allowed.
+func joinGroups(ctx context.Context, v view, p *plan, lsp *nb.LogicalSwitchPort, ids []string) error {
+	p.groups = []string{dropGroupID}
+	for _, id := range ids {
+		there, err := v.hasGroup(ctx, id)
+		if err != nil {
+			return err
+		}
+		if there { // else EnsureSecurityGroup takes the port in
+			p.groups = append(p.groups, id)
+		}
+	}
+	sorted := slices.Clone(ids)
+	slices.Sort(sorted)
+	lsp.ExternalIDs[groupsKey] = strings.Join(sorted, " ")
+	return nil
+}
+
+// membership makes the operations that put a port into its groups and take it out of those it left, or fill a new group.
+func (b *Backend) membership(ctx context.Context, have []ovsdb.Row, p *plan) ([]ovsdb.Op, error) {
+	kind, id := ownerParts(p.owner)
+	if len(p.members) > 0 {
+		return []ovsdb.Op{ovsdb.AddRefs("Port_Group", id, "ports", p.members...)}, nil
+	}
+	if kind != kindPort || p.keepGroups || len(p.rows) == 0 {
+		return nil, nil
+	}
+	var ops []ovsdb.Op
+	for _, r := range have {
+		lsp, ok := r.(*nb.LogicalSwitchPort)
+		if !ok {
+			continue
+		}
+		for _, g := range groupsOf(lsp) {
+			if slices.Contains(p.groups, g) {
+				continue
+			}
+			there, err := b.nb.Has(ctx, "Port_Group", g)
+			if err != nil {
+				return nil, err
+			}
+			if there {
+				ops = append(ops, ovsdb.RemoveRefs("Port_Group", g, "ports", lsp.UUID))
+			}
+		}
+	}
+	for _, g := range p.groups {
+		ops = append(ops, ovsdb.AddRefs("Port_Group", g, "ports", id))
+	}
+	return ops, nil
+}
+
+// groupsOf are the port groups a port should be in by its own row.
+func groupsOf(lsp *nb.LogicalSwitchPort) []string {
+	groups := strings.Fields(lsp.ExternalIDs[groupsKey])
+	if len(lsp.PortSecurity) > 0 {
+		groups = append(groups, dropGroupID)
+	}
+	return groups
+}
+
+func ipStrings(ips []driver.FixedIP) []string {
+	var out []string
+	for _, ip := range ips {
+		out = append(out, ip.Address.String())
+	}
+	return out
+}
+
+// cidrs are the addresses with the length of their subnets, for the metadata agent.
+func cidrs(ips []driver.FixedIP) string {
+	var out []string
+	for _, ip := range ips {
+		if ip.CIDR.IsValid() {
+			out = append(out, fmt.Sprintf("%s/%d", ip.Address, ip.CIDR.Bits()))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func setIf(m map[string]string, key, value string) {
+	if value != "" {
+		m[key] = value
+	}
+}
