@@ -1,0 +1,310 @@
+// Package simulated is a hypervisor of nothing but memory, for scale tests,
+// benchmarks and machines that cannot run guests. It is never a default.
+//
+// It keeps the contract of driver.Driver to the letter (same refusals, same
+// events), takes the time it is told to take, and can keep its servers in a
+// file, so that a restarted process adopts them as it would real ones. A host
+// costs a few hundred bytes, a server about as much, and neither a goroutine.
+package simulated
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"gostack/internal/nova/driver"
+)
+
+// Options say what the host pretends to be.
+type Options struct {
+	Hostname string
+	VCPUs    int // 0: 64
+	MemoryMB int // 0: 262144
+	DiskGB   int // 0: 4096
+	Delays   Delays
+	Images   driver.ImageSource // nil: images are there
+
+	// StateFile keeps the servers across restarts; empty: nothing does.
+	StateFile string
+}
+
+// Delays are how long things take.
+type Delays struct {
+	Image   time.Duration // EnsureImage, once for each image
+	Disks   time.Duration
+	Define  time.Duration
+	Power   time.Duration // Start, Stop, Reboot, Pause, ...
+	Destroy time.Duration
+	Plug    time.Duration // AttachInterface, DetachInterface
+}
+
+// Driver is one simulated host.
+type Driver struct {
+	Options
+
+	mu      sync.Mutex
+	servers map[string]*server
+	images  map[string]bool
+	watch   map[chan driver.Event]struct{}
+}
+
+var _ driver.Driver = (*Driver)(nil)
+
+// server is what the host has of a server; exported fields are kept in the
+// state file.
+type server struct {
+	Spec    driver.GuestSpec  `json:"spec"`
+	Defined bool              `json:"defined"` // else it has disks only
+	Disks   bool              `json:"disks"`
+	State   driver.PowerState `json:"state"`
+	Boots   int               `json:"boots"`
+	Since   time.Time         `json:"since"`
+}
+
+// New makes a host, with the servers of its state file.
+func New(o Options) (*Driver, error) {
+	if o.Hostname == "" {
+		return nil, errors.New("simulated driver: a host name is needed")
+	}
+	if o.VCPUs == 0 {
+		o.VCPUs = 64
+	}
+	if o.MemoryMB == 0 {
+		o.MemoryMB = 256 << 10
+	}
+	if o.DiskGB == 0 {
+		o.DiskGB = 4096
+	}
+	d := &Driver{Options: o}
+	if o.StateFile == "" {
+		return d, nil
+	}
+	text, err := os.ReadFile(o.StateFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &d.servers); err != nil {
+		return nil, fmt.Errorf("simulated driver: %s: %w", o.StateFile, err)
+	}
+	return d, nil
+}
+
+// Name is "simulated".
+func (d *Driver) Name() string { return "simulated" }
+
+// HostInfo describes the host; what servers use counts as used.
+func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := driver.HostInfo{
+		Hostname: d.Hostname, HostIP: "127.0.0.1", HypervisorType: "simulated", HypervisorVersion: 1000000, VirtType: "simulated",
+		VCPUs: d.VCPUs, MemoryMB: d.MemoryMB, DiskGB: d.DiskGB,
+		CPU:       driver.CPUInfo{Arch: "x86_64", Model: "simulated", Vendor: "gostack", Features: []string{}, Topology: driver.CPUTopology{Cells: 1, Sockets: 1, Cores: d.VCPUs, Threads: 1}},
+		Supported: [][3]string{{"x86_64", "simulated", "hvm"}},
+		Traits:    []string{"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_NODE"},
+	}
+	for _, s := range d.servers {
+		if !s.Defined {
+			continue
+		}
+		f := s.Spec.Flavor
+		h.DiskGBUsed += f.RootGB + f.EphemeralGB
+		if s.State == driver.Running {
+			h.RunningServers++
+			h.MemoryMBUsed += f.MemoryMB
+		}
+	}
+	h.DiskGBFree = max(0, h.DiskGB-h.DiskGBUsed)
+	return h, nil
+}
+
+// EnsureImage takes its delay once for each image.
+func (d *Driver) EnsureImage(ctx context.Context, image driver.Image) error {
+	d.mu.Lock()
+	known := d.images[image.ID]
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	if d.Images != nil {
+		r, err := d.Images(ctx, image.ID)
+		if err != nil {
+			return err
+		}
+		if err := r.Close(); err != nil {
+			return err
+		}
+	}
+	if err := wait(ctx, d.Delays.Image); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.images == nil {
+		d.images = map[string]bool{}
+	}
+	d.images[image.ID] = true
+	return nil
+}
+
+// PrepareDisks notes that the server has disks.
+func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error {
+	if err := wait(ctx, d.Delays.Disks); err != nil {
+		return err
+	}
+	return d.change(func() error {
+		s := d.ensure(spec)
+		s.Disks = true
+		return nil
+	})
+}
+
+// Define stores the server.
+func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
+	if err := wait(ctx, d.Delays.Define); err != nil {
+		return err
+	}
+	return d.change(func() error {
+		s := d.ensure(spec)
+		s.Spec, s.Defined = spec, true
+		return nil
+	})
+}
+
+// ensure answers the server's entry, making it; d.mu is held.
+func (d *Driver) ensure(spec driver.GuestSpec) *server {
+	s := d.servers[spec.ID]
+	if s == nil {
+		s = &server{Spec: spec, State: driver.Shutdown, Since: time.Now().UTC()}
+		if d.servers == nil {
+			d.servers = map[string]*server{}
+		}
+		d.servers[spec.ID] = s
+	}
+	return s
+}
+
+// Destroy forgets the server.
+func (d *Driver) Destroy(ctx context.Context, id string) error {
+	if err := wait(ctx, d.Delays.Destroy); err != nil {
+		return err
+	}
+	return d.change(func() error {
+		if s := d.servers[id]; s != nil {
+			delete(d.servers, id)
+			if s.Defined {
+				d.tell(driver.Event{ServerID: id, Gone: true, State: driver.NoState})
+			}
+		}
+		return nil
+	})
+}
+
+// List answers the defined servers.
+func (d *Driver) List(context.Context) ([]driver.Guest, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var guests []driver.Guest
+	for id, s := range d.servers {
+		if !s.Defined {
+			continue
+		}
+		g := driver.Guest{ID: id, Name: s.Spec.Name, Project: s.Spec.Project.ID, State: s.State, VCPUs: s.Spec.Flavor.VCPUs, MemMB: s.Spec.Flavor.MemoryMB}
+		for _, n := range s.Spec.NICs {
+			g.PortIDs = append(g.PortIDs, n.PortID)
+		}
+		guests = append(guests, g)
+	}
+	return guests, nil
+}
+
+// Disks answers the servers that have disks.
+func (d *Driver) Disks(context.Context) ([]driver.DiskSet, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var sets []driver.DiskSet
+	for id, s := range d.servers {
+		if s.Disks {
+			sets = append(sets, driver.DiskSet{ID: id, Since: s.Since})
+		}
+	}
+	return sets, nil
+}
+
+// AttachInterface adds a NIC.
+func (d *Driver) AttachInterface(ctx context.Context, id string, nic driver.NIC) error {
+	if err := wait(ctx, d.Delays.Plug); err != nil {
+		return err
+	}
+	return d.on(id, func(s *server) error {
+		if !slices.ContainsFunc(s.Spec.NICs, func(n driver.NIC) bool { return n.PortID == nic.PortID }) {
+			s.Spec.NICs = append(slices.Clip(s.Spec.NICs), nic)
+		}
+		return nil
+	})
+}
+
+// DetachInterface removes a NIC.
+func (d *Driver) DetachInterface(ctx context.Context, id, portID string) error {
+	if err := wait(ctx, d.Delays.Plug); err != nil {
+		return err
+	}
+	return d.on(id, func(s *server) error {
+		s.Spec.NICs = slices.DeleteFunc(slices.Clone(s.Spec.NICs), func(n driver.NIC) bool { return n.PortID == portID })
+		return nil
+	})
+}
+
+// change runs fn under the lock and keeps the state file.
+func (d *Driver) change(fn func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := fn(); err != nil {
+		return err
+	}
+	if d.StateFile == "" {
+		return nil
+	}
+	text, err := json.Marshal(d.servers)
+	if err != nil {
+		return err
+	}
+	part := d.StateFile + ".part"
+	if err := os.WriteFile(part, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, d.StateFile)
+}
+
+// on is change for a defined server.
+func (d *Driver) on(id string, fn func(*server) error) error {
+	return d.change(func() error {
+		s := d.servers[id]
+		if s == nil || !s.Defined {
+			return driver.Refuse(driver.CodeNotFound, "Instance %s could not be found.", id)
+		}
+		return fn(s)
+	})
+}
+
+func wait(ctx context.Context, t time.Duration) error {
+	if t <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(t)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
