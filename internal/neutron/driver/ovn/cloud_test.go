@@ -170,3 +170,11 @@ func get[T any, P interface {
 	}
 	return r
 }
+
+func prefixes(list ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		out = append(out, prefix(s))
+	}
+	return out
+}

@@ -81,23 +81,22 @@ func (b *Backend) ensureDropGroup(ctx context.Context) error {
 func renderDropGroup() *plan {
 	p := &plan{owner: owner(kindGroup, dropGroupID)}
 	p.add(&nb.PortGroup{UUID: dropGroupID, Name: dropGroupName}, "")
-	acl := func(direction, match, action string, priority int, options map[string]string) {
+	acl := func(direction, match, action string, priority int) {
 		p.add(&nb.ACL{
-			UUID: rowID("acl", dropGroupName, direction, match), Direction: direction, Match: match, Action: action, Priority: priority, Options: options,
+			UUID: rowID("acl", dropGroupName, direction, match), Direction: direction, Match: match, Action: action, Priority: priority,
 		}, dropGroupID)
 	}
 	in, out := "inport == @"+dropGroupName, "outport == @"+dropGroupName
-	acl("from-lport", in+" && ip", "drop", aclDrop, nil)
-	acl("to-lport", out+" && ip", "drop", aclDrop, nil)
+	acl("from-lport", in+" && ip", "drop", aclDrop)
+	acl("to-lport", out+" && ip", "drop", aclDrop)
 	// A guest may always ask for its addresses.
-	acl("from-lport", in+" && ip4 && udp.src == 68 && udp.dst == 67", "allow", aclAllow, nil)
-	acl("from-lport", in+" && ip6 && udp.src == 546 && udp.dst == 547", "allow", aclAllow, nil)
-	// A guest is never a DHCP server or a router for others. northd lets neighbour discovery, advertisements included, pass before all
-	// ACLs (priority 65532), except those after load balancing.
-	late := map[string]string{"apply-after-lb": "true"}
-	acl("from-lport", in+" && ip4 && udp.src == 67 && udp.dst == 68", "drop", aclSpoof, late)
-	acl("from-lport", in+" && ip6 && udp.src == 547 && udp.dst == 546", "drop", aclSpoof, late)
-	acl("from-lport", in+" && nd_ra", "drop", aclSpoof, late)
+	acl("from-lport", in+" && ip4 && udp.src == 68 && udp.dst == 67", "allow", aclAllow)
+	acl("from-lport", in+" && ip6 && udp.src == 546 && udp.dst == 547", "allow", aclAllow)
+	// A guest is never a DHCP server for others.
+	acl("from-lport", in+" && ip4 && udp.src == 67 && udp.dst == 68", "drop", aclSpoof)
+	acl("from-lport", in+" && ip6 && udp.src == 547 && udp.dst == 546", "drop", aclSpoof)
+	// Router advertisements of guests cannot be dropped this way: northd lets them pass before all ACLs (priority 65532). A port
+	// without an IPv6 address sends none, because port security drops all its IPv6.
 	return p
 }
 
