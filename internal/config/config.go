@@ -1,0 +1,284 @@
+// Package config reads the one configuration file.
+//
+// The file is YAML with few keys, each with a default that is right for one machine; an unknown key is an error. An environment variable
+// GOSTACK_SECTION_KEY overrides a key. What an operator changes while the cloud runs is not here but an API resource.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// DefaultFile is where the file is unless --config says otherwise.
+const DefaultFile = "/etc/gostack/gostack.yaml"
+
+// Config is the whole configuration. The tag doc explains a key, default is its value when the file says nothing.
+type Config struct {
+	Database  string `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
+	StateDir  string `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
+	RunDir    string `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
+	LogDir    string `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
+	LogLevel  string `yaml:"log_level" doc:"debug, info, warn or error." default:"info"`
+	Host      string `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
+	Region    string `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
+	Listen    string `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
+	PublicURL string `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
+	TLSCert   string `yaml:"tls_cert" doc:"Certificate chain in PEM; with tls_key the APIs speak HTTPS." default:""`
+	TLSKey    string `yaml:"tls_key" doc:"Private key of tls_cert, in PEM." default:""`
+	Policy    string `yaml:"policy_file" doc:"YAML file of policy overrides, rule name to check; empty keeps upstream's defaults." default:""`
+
+	Keystone Keystone `yaml:"keystone"`
+	Glance   Glance   `yaml:"glance"`
+	Neutron  Neutron  `yaml:"neutron"`
+	Nova     Nova     `yaml:"nova"`
+}
+
+// Keystone configures identity.
+type Keystone struct {
+	TokenExpiration time.Duration `yaml:"token_expiration" doc:"How long a token is good." default:"1h"`
+	BcryptCost      int           `yaml:"bcrypt_cost" doc:"Cost of password hashes; each step doubles it. Upstream's is 12." default:"12"`
+	MaxActiveKeys   int           `yaml:"max_active_keys" doc:"Fernet keys kept; rotate at most max_active_keys-2 times in a token's life." default:"3"`
+}
+
+// Glance configures images.
+type Glance struct {
+	ImageSizeCap int64 `yaml:"image_size_cap" doc:"Largest image in bytes." default:"1099511627776"`
+}
+
+// Neutron configures networks.
+type Neutron struct {
+	OVNNorthbound  string   `yaml:"ovn_northbound" doc:"Address of OVN's northbound database." default:"unix:/run/ovn/ovnnb_db.sock"`
+	OVNSouthbound  string   `yaml:"ovn_southbound" doc:"Address of OVN's southbound database." default:"unix:/run/ovn/ovnsb_db.sock"`
+	OVSDB          string   `yaml:"ovsdb" doc:"Address of this host's Open vSwitch database." default:"unix:/run/openvswitch/db.sock"`
+	EncapIP        string   `yaml:"encap_ip" doc:"This host's address for tunnels between hosts." default:"127.0.0.1"`
+	BridgeMappings []string `yaml:"bridge_mappings" doc:"Provider networks of this host, physical network:bridge." default:"physnet1:br-ex"`
+	VLANRanges     []string `yaml:"vlan_ranges" doc:"VLAN ids that tenants' networks may get, physical network:first:last." default:"physnet1:1000:1999"`
+	ExternalCIDR   string   `yaml:"external_cidr" doc:"Network of floating IPs that gostack up creates; the host gets its first address." default:"172.24.4.0/24"`
+	DNSServers     []string `yaml:"dns_servers" doc:"Name servers given to guests whose subnet names none." default:""`
+	GlobalMTU      int      `yaml:"global_physnet_mtu" doc:"MTU of the underlay; tunnels take their overhead from it." default:"1500"`
+}
+
+// Nova configures servers.
+type Nova struct {
+	Driver               string  `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
+	LibvirtSocket        string  `yaml:"libvirt_socket" doc:"Socket of this host's libvirtd." default:"/run/libvirt/libvirt-sock"`
+	VirtType             string  `yaml:"virt_type" doc:"kvm, qemu, or auto: kvm where the host can." default:"auto"`
+	CPUAllocationRatio   float64 `yaml:"cpu_allocation_ratio" doc:"Virtual CPUs per physical one." default:"4"`
+	RAMAllocationRatio   float64 `yaml:"ram_allocation_ratio" doc:"Promised memory per physical one." default:"1"`
+	DiskAllocationRatio  float64 `yaml:"disk_allocation_ratio" doc:"Promised disk per physical one." default:"1"`
+	ReservedHostMemoryMB int     `yaml:"reserved_host_memory_mb" doc:"Memory in MiB that guests never get." default:"512"`
+	ReservedHostDiskMB   int     `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
+	AvailabilityZone     string  `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
+	SimulatedHosts       int     `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
+}
+
+// Load reads file, or only defaults and the environment when the default file does not exist.
+func Load(file string) (*Config, error) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && file == DefaultFile {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, err := parse(b, os.LookupEnv)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	return c, nil
+}
+
+// Default returns the configuration of an empty file and environment.
+func Default() *Config {
+	c, err := parse(nil, func(string) (string, bool) { return "", false })
+	if err != nil {
+		panic(err) // the defaults are constants
+	}
+	return c
+}
+
+func parse(file []byte, env func(string) (string, bool)) (*Config, error) {
+	c := &Config{}
+	d := yaml.NewDecoder(bytes.NewReader(file))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	for _, k := range keys(c) {
+		if v, ok := env(k.Env()); ok {
+			if err := k.set(v); err != nil {
+				return nil, fmt.Errorf("%s: %w", k.Env(), err)
+			}
+		} else if k.value.IsZero() {
+			if err := k.set(k.Default); err != nil {
+				return nil, fmt.Errorf("%s: %w", k.Name, err)
+			}
+		}
+	}
+	if err := c.derive(); err != nil {
+		return nil, err
+	}
+	return c, c.verify()
+}
+
+// derive fills in the defaults that are made of other values.
+func (c *Config) derive() error {
+	if c.Host == "{hostname}" {
+		h, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		c.Host = h
+	}
+	_, port, ok := cutLast(c.Listen, ":")
+	if !ok {
+		return fmt.Errorf("listen: %q is not host:port", c.Listen)
+	}
+	c.Database = strings.ReplaceAll(c.Database, "{state_dir}", c.StateDir)
+	c.PublicURL = strings.TrimSuffix(strings.ReplaceAll(c.PublicURL, "{listen_port}", port), "/")
+	if c.TLSCert != "" {
+		c.PublicURL = strings.Replace(c.PublicURL, "http://127.0.0.1", "https://127.0.0.1", 1)
+	}
+	return nil
+}
+
+func cutLast(s, sep string) (string, string, bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func (c *Config) verify() error {
+	var errs []error
+	bad := func(key, format string, args ...any) { errs = append(errs, fmt.Errorf(key+": "+format, args...)) }
+	if !strings.HasPrefix(c.Database, "sqlite:") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		bad("database", "must begin with sqlite: or postgres://")
+	}
+	for key, dir := range map[string]string{"state_dir": c.StateDir, "run_dir": c.RunDir, "log_dir": c.LogDir} {
+		if !filepath.IsAbs(dir) {
+			bad(key, "%q is not an absolute path", dir)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("tls_cert", "tls_cert and tls_key go together")
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" {
+		bad("public_url", "%q is not scheme://host:port", c.PublicURL)
+	}
+	if c.Keystone.BcryptCost < 4 || c.Keystone.BcryptCost > 31 {
+		bad("keystone.bcrypt_cost", "must be 4 to 31")
+	}
+	if _, err := netip.ParsePrefix(c.Neutron.ExternalCIDR); err != nil {
+		bad("neutron.external_cidr", "%v", err)
+	}
+	switch c.Nova.Driver {
+	case "libvirt", "simulated":
+	default:
+		bad("nova.compute_driver", "%q is not libvirt or simulated", c.Nova.Driver)
+	}
+	switch c.Nova.VirtType {
+	case "auto", "kvm", "qemu":
+	default:
+		bad("nova.virt_type", "%q is not auto, kvm or qemu", c.Nova.VirtType)
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log_level", "%q is not debug, info, warn or error", c.LogLevel)
+	}
+	return errors.Join(errs...)
+}
+
+// Key is one setting, for `gostack config explain`.
+type Key struct {
+	Name, Doc, Default string
+	value              reflect.Value
+}
+
+// Env is the environment variable that overrides the key.
+func (k Key) Env() string {
+	return "GOSTACK_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Value is the present value as one would write it in the file; a database's password is hidden.
+func (k Key) Value() string {
+	if k.value.Kind() == reflect.Slice {
+		return strings.Join(k.value.Interface().([]string), ",")
+	}
+	s := fmt.Sprint(k.value.Interface())
+	if u, err := url.Parse(s); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return s
+}
+
+// Keys lists all settings of c in the order of the file.
+func (c *Config) Keys() []Key { return keys(c) }
+
+func keys(c *Config) (list []Key) {
+	var walk func(v reflect.Value, prefix string)
+	walk = func(v reflect.Value, prefix string) {
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			name := prefix + f.Tag.Get("yaml")
+			if v.Field(i).Kind() == reflect.Struct {
+				walk(v.Field(i), name+".")
+				continue
+			}
+			list = append(list, Key{name, f.Tag.Get("doc"), f.Tag.Get("default"), v.Field(i)})
+		}
+	}
+	walk(reflect.ValueOf(c).Elem(), "")
+	return list
+}
+
+func (k Key) set(s string) error {
+	switch k.value.Interface().(type) {
+	case string:
+		k.value.SetString(s)
+	case []string:
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+		k.value.Set(reflect.ValueOf(list))
+	case int, int64:
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return err
+		}
+		k.value.SetInt(n)
+	case float64:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return err
+		}
+		k.value.SetFloat(f)
+	case time.Duration:
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return err
+		}
+		k.value.SetInt(int64(d))
+	default:
+		return fmt.Errorf("a key of type %s cannot be set", k.value.Type())
+	}
+	return nil
+}
