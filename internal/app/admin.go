@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gostack/internal/saga"
+)
+
+// Auditor compares the database with what exists outside it.
+type Auditor struct {
+	Area string
+	// Audit lists what differs. With repair it mends what it can and says so.
+	Audit func(ctx context.Context, repair bool) ([]Finding, error)
+}
+
+// Finding is a difference between the database and the world.
+type Finding struct {
+	Area     string `json:"area"`
+	ID       string `json:"id"`
+	Problem  string `json:"problem"`
+	Repaired bool   `json:"repaired,omitempty"`
+}
+
+// Audit runs all auditors, and looks for operations past their deadline.
+func (h *House) Audit(ctx context.Context, repair bool) ([]Finding, error) {
+	var all []Finding
+	var errs []error
+	if h.Saga != nil {
+		late, err := h.Saga.Overdue(ctx)
+		errs = append(errs, err)
+		for _, s := range late {
+			all = append(all, Finding{Area: "operations", ID: s.ResourceID, Problem: fmt.Sprintf("%s is past its deadline of %s", s.Kind, s.Deadline.Format(time.RFC3339))})
+		}
+	}
+	for _, a := range h.Auditors {
+		list, err := a.Audit(ctx, repair)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a.Area, err))
+		}
+		for _, f := range list {
+			f.Area = a.Area
+			all = append(all, f)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// StatusReport is the answer of the admin socket's /status.
+type StatusReport struct {
+	Host       string            `json:"host"`
+	PID        int               `json:"pid"`
+	Since      time.Time         `json:"since"`
+	Components []ComponentStatus `json:"components"`
+	Operations int               `json:"live_operations"`
+}
+
+// AuditReport is the answer of the admin socket's /audit.
+type AuditReport struct {
+	Findings []Finding `json:"findings"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// AdminSocket is where a running gostack answers its own command line: only root (or the user it runs as) can open it.
+func AdminSocket(runDir string) string { return filepath.Join(runDir, "admin.sock") }
+
+// ServeAdmin opens the admin socket until ctx ends.
+func (h *House) ServeAdmin(ctx context.Context) error {
+	path := AdminSocket(h.Config.RunDir)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		_ = c.Close()
+		return fmt.Errorf("gostack runs already: %s answers; see gostack status", path)
+	}
+	_ = os.Remove(path)
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", h.adminStatus)
+	mux.HandleFunc("GET /why/{id}", h.adminWhy)
+	mux.HandleFunc("POST /audit", h.adminAudit)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if h.Server != nil {
+			h.Server.Metrics().ServeHTTP(w, r)
+		}
+	})
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = s.Close() })
+	go func() { _ = s.Serve(ln) }()
+	return nil
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func (h *House) adminStatus(w http.ResponseWriter, r *http.Request) {
+	rep := StatusReport{Host: h.Config.Host, PID: os.Getpid(), Since: h.begin, Components: h.Status(r.Context())}
+	if h.Saga != nil {
+		rep.Operations, _ = h.Saga.Live(r.Context())
+	}
+	reply(w, rep)
+}
+
+func (h *House) adminWhy(w http.ResponseWriter, r *http.Request) {
+	stories := []saga.Story{}
+	if h.Saga != nil {
+		found, err := h.Saga.Stories(r.Context(), r.PathValue("id"), 50)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		stories = append(stories, found...)
+	}
+	reply(w, stories)
+}
+
+func (h *House) adminAudit(w http.ResponseWriter, r *http.Request) {
+	findings, err := h.Audit(r.Context(), r.URL.Query().Get("repair") == "true")
+	rep := AuditReport{Findings: findings}
+	if err != nil {
+		rep.Error = err.Error()
+	}
+	reply(w, rep)
+}
