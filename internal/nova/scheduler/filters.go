@@ -1,0 +1,170 @@
+package scheduler
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A filter refuses hosts. One that has nothing to say about a request is not asked at all.
+type filter struct {
+	name   string
+	active func(q *query) bool // nil is always
+	pass   func(q *query, h *host) bool
+}
+
+// filters are all that Config.Filters may name.
+var filters = []filter{
+	{"ComputeFilter", nil, func(_ *query, h *host) bool { return h.Up && !h.Disabled }},
+	{"ComputeCapabilitiesFilter", func(q *query) bool { return len(q.capabilities) > 0 }, passCapabilities},
+	{"ImagePropertiesFilter", asksForGuest, passImageProperties},
+	{"ServerGroupAntiAffinityFilter", groupIs("anti-affinity"), passAntiAffinity},
+	{"ServerGroupAffinityFilter", groupIs("affinity"), passAffinity},
+	{"DifferentHostFilter", hasHint("different_host"), func(q *query, h *host) bool { return !q.hostsOf("different_host")[h] }},
+	{"SameHostFilter", hasHint("same_host"), func(q *query, h *host) bool { return q.hostsOf("same_host")[h] }},
+	{"SimpleCIDRAffinityFilter", hasHint("build_near_host_ip"), passCIDR},
+	{"JsonFilter", hasHint("query"), passJSON},
+	{"NumInstancesFilter", nil, func(q *query, h *host) bool {
+		return h.servers < h.lowest("max_instances_per_host", q.config.MaxServersPerHost)
+	}},
+	{"IoOpsFilter", nil, func(q *query, h *host) bool {
+		return h.ioOps < h.lowest("max_io_ops_per_host", q.config.MaxIOOpsPerHost)
+	}},
+	{"IsolatedHostsFilter", nil, passIsolatedHosts},
+	{"AggregateInstanceExtraSpecsFilter", hasExtraSpecs, passAggregateExtraSpecs},
+	{"AggregateMultiTenancyIsolation", nil, passTenants},
+	{"AggregateImagePropertiesIsolation", nil, passAggregateImage},
+	{"AggregateTypeAffinityFilter", nil, passAggregateType},
+	{"PciPassthroughFilter", func(q *query) bool { return len(q.spec.PCI) > 0 }, passPCI},
+	{"AllHostsFilter", func(*query) bool { return false }, nil},
+}
+
+// FilterNames lists all filters that a configuration may name.
+func FilterNames() []string {
+	names := make([]string, len(filters))
+	for i, f := range filters {
+		names[i] = f.name
+	}
+	return names
+}
+
+// activeFilters returns the filters of the configuration that have a say in this request.
+func activeFilters(q *query) ([]filter, error) {
+	var active []filter
+	for _, name := range q.config.Filters {
+		i := slices.IndexFunc(filters, func(f filter) bool { return f.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no scheduler filter %q", name)
+		}
+		if filters[i].active == nil || filters[i].active(q) {
+			active = append(active, filters[i])
+		}
+	}
+	return active, nil
+}
+
+func hasExtraSpecs(q *query) bool { return len(q.spec.Flavor.ExtraSpecs) > 0 }
+
+func hasHint(name string) func(*query) bool {
+	return func(q *query) bool { return len(q.spec.Hints[name]) > 0 }
+}
+
+func (q *query) hint(name, absent string) string {
+	if values := q.spec.Hints[name]; len(values) > 0 {
+		return values[0]
+	}
+	return absent
+}
+
+// hostsOf returns the hosts of the servers that a hint names.
+func (q *query) hostsOf(hint string) map[*host]bool {
+	if q.hinted == nil {
+		q.hinted = map[string]map[*host]bool{}
+	}
+	if q.hinted[hint] == nil {
+		q.hinted[hint] = map[*host]bool{}
+		for _, server := range q.spec.Hints[hint] {
+			q.hinted[hint][q.where[server]] = true
+		}
+	}
+	return q.hinted[hint]
+}
+
+func groupIs(policy string) func(*query) bool {
+	return func(q *query) bool { return q.spec.Group != nil && q.spec.Group.Policy == policy }
+}
+
+func passAntiAffinity(q *query, h *host) bool {
+	return q.inGroup[h] < cmp.Or(q.spec.Group.MaxPerHost, 1)
+}
+
+func passAffinity(q *query, h *host) bool { return len(q.inGroup) == 0 || q.inGroup[h] > 0 }
+
+func passCIDR(q *query, h *host) bool {
+	address, err := netip.ParseAddr(h.Address)
+	if err != nil {
+		return false
+	}
+	near, err := netip.ParsePrefix(q.hint("build_near_host_ip", "") + "/" + strings.TrimPrefix(q.hint("cidr", "/24"), "/"))
+	return err == nil && near.Contains(address)
+}
+
+// lowest returns the lowest number that the host's aggregates give for a key, or the configured one.
+func (h *host) lowest(key string, configured int) int {
+	lowest, found := 0, false
+	for _, text := range h.metadata[key] {
+		if n, err := strconv.Atoi(text); err == nil && (!found || n < lowest) {
+			lowest, found = n, true
+		}
+	}
+	if !found {
+		return configured
+	}
+	return lowest
+}
+
+func passIsolatedHosts(q *query, h *host) bool {
+	if len(q.config.IsolatedHosts) == 0 {
+		return true // as upstream: a configuration without hosts is taken for a mistake
+	}
+	image, isolated := slices.Contains(q.config.IsolatedImages, q.spec.Image.ID), slices.Contains(q.config.IsolatedHosts, h.Name)
+	if q.config.OnlyIsolated {
+		return image == isolated
+	}
+	return !image || isolated
+}
+
+func passPCI(q *query, h *host) bool {
+	free := make([]int, len(h.PCI))
+	for i, pool := range h.PCI {
+		free[i] = pool.Count
+	}
+	for _, request := range q.spec.PCI {
+		missing := cmp.Or(request.Count, 1)
+		for i, pool := range h.PCI {
+			if missing > 0 && poolFits(pool, request) {
+				used := min(missing, free[i])
+				missing -= used
+				free[i] -= used
+			}
+		}
+		if missing > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func poolFits(pool PCIPool, request PCIRequest) bool {
+	return slices.ContainsFunc(request.Alternatives, func(tags map[string]string) bool {
+		for key, value := range tags {
+			if pool.Tags[key] != value {
+				return false
+			}
+		}
+		return true
+	})
+}

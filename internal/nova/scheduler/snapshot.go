@@ -1,0 +1,199 @@
+package scheduler
+
+import (
+	"slices"
+	"strings"
+
+	"gostack/internal/placement"
+)
+
+// Host is a compute host as the scheduler sees it.
+type Host struct {
+	Name     string // of the service
+	Node     string // hypervisor host name
+	Provider string // UUID of its root resource provider, which is the compute node's
+
+	Up       bool // the service has reported lately
+	Disabled bool
+
+	HypervisorType    string
+	HypervisorVersion int // as in the API: 8002000
+	Address           string
+
+	// Supported lists what guests the hypervisor runs.
+	Supported []Guest
+
+	// Capabilities answer "capabilities:" extra specs and JsonFilter queries beyond the attributes of Host; values are
+	// strings, numbers or nested maps, as "cpu_info".
+	Capabilities map[string]any
+
+	// Servers are the UUIDs of the servers on the host, those being built included.
+	Servers []string
+
+	// IOOps counts servers that are being built, resized, snapshotted, migrated, rescued or unshelved.
+	IOOps int
+
+	// FailedBuilds counts builds that failed in a row.
+	FailedBuilds int
+
+	// Metrics by name, for the metrics weigher.
+	Metrics map[string]float64
+
+	// ImageProperties counts the servers by image property and value, for the image properties weigher.
+	ImageProperties map[string]map[string]int
+
+	// PCI lists free devices.
+	PCI []PCIPool
+}
+
+// Guest is a kind of guest that a hypervisor runs: "x86_64", "kvm", "hvm".
+type Guest struct{ Architecture, Hypervisor, Mode string }
+
+// PCIPool is a number of equal free devices.
+type PCIPool struct {
+	Tags  map[string]string // "vendor_id", "product_id", "dev_type", "physical_network", …
+	Count int
+}
+
+// Aggregate is a host aggregate.
+type Aggregate struct {
+	UUID     string
+	Name     string
+	Metadata map[string]string
+	Hosts    []string
+}
+
+// DefaultZone is the availability zone of hosts that are in none.
+const DefaultZone = "nova"
+
+// Snapshot is everything that decisions depend on. Make it with NewSnapshot; it may be used for many decisions, one at a
+// time. Stale ones are harmless: claims are verified by placement.
+type Snapshot struct {
+	config    Config
+	placement placement.Snapshot
+	hosts     []*host
+
+	// where tells on which host a server is.
+	where map[string]*host
+
+	// tuned are the weighers that any aggregate gives another multiplier.
+	tuned map[string]bool
+
+	// flat is true when no provider is nested or shared, which allows a much faster way.
+	flat bool
+}
+
+// host is a Host with what is derived from its aggregates and taken by decisions.
+type host struct {
+	Host
+	provider *placement.Provider
+	zone     string
+	inventories
+	aggregates []*Aggregate
+	metadata   map[string][]string // values of all its aggregates
+	guests     []Guest             // canonical
+	servers    int
+	ioOps      int
+}
+
+// NewSnapshot prepares hosts for decisions and takes over what it is given. Hosts without a provider in placement cannot
+// be chosen.
+func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from placement.Snapshot) *Snapshot {
+	s := &Snapshot{config: config, placement: from, flat: true, hosts: make([]*host, 0, len(hosts)), where: map[string]*host{}}
+	for i := range from.Providers {
+		p := &from.Providers[i]
+		if p.Parent != "" || p.HasTrait(placement.TraitSharesViaAggregate) {
+			s.flat = false
+		}
+	}
+	of := map[string][]*Aggregate{}
+	for i := range aggregates {
+		for _, name := range aggregates[i].Hosts {
+			of[name] = append(of[name], &aggregates[i])
+		}
+	}
+	for _, h := range hosts {
+		state := &host{
+			Host: h, provider: s.placement.Provider(h.Provider), zone: DefaultZone, aggregates: of[h.Name],
+			servers: len(h.Servers), ioOps: h.IOOps,
+		}
+		for _, uuid := range h.Servers {
+			s.where[uuid] = state
+		}
+		for _, guest := range h.Supported {
+			state.guests = append(state.guests, guest.canonical())
+		}
+		state.readAggregates()
+		if state.provider != nil {
+			state.inventories = inventoriesOf(state.provider)
+		}
+		s.hosts = append(s.hosts, state)
+	}
+	s.tuned = map[string]bool{}
+	for i := range aggregates {
+		for _, w := range weighers {
+			if _, found := aggregates[i].Metadata[w.setting]; found {
+				s.tuned[w.setting] = true
+			}
+		}
+	}
+	return s
+}
+
+func (h *host) readAggregates() {
+	for _, aggregate := range h.aggregates {
+		for key, value := range aggregate.Metadata {
+			if h.metadata == nil {
+				h.metadata = map[string][]string{}
+			}
+			if key == "availability_zone" {
+				h.zone = value
+			}
+			for part := range strings.SplitSeq(value, ",") {
+				if part = strings.TrimSpace(part); !slices.Contains(h.metadata[key], part) {
+					h.metadata[key] = append(h.metadata[key], part)
+				}
+			}
+		}
+	}
+}
+
+// inventories are the amounts of a host's root provider that filters and weighers look at most, in units of the class.
+type inventories struct{ vcpu, memory, disk placement.Inventory }
+
+func inventoriesOf(p *placement.Provider) inventories {
+	return inventories{p.Inventories[placement.VCPU], p.Inventories[placement.MemoryMB], p.Inventories[placement.DiskGB]}
+}
+
+// take lets a host hold one more server.
+func (s *Snapshot) take(server string, c Choice) {
+	s.book(c, 1)
+	s.where[server] = c.host
+}
+
+// giveBack undoes take.
+func (s *Snapshot) giveBack(server string, c Choice) {
+	s.book(c, -1)
+	delete(s.where, server)
+}
+
+func (s *Snapshot) book(c Choice, servers int) {
+	for uuid, resources := range c.Allocations {
+		p := s.placement.Provider(uuid)
+		for class, amount := range resources {
+			inventory := p.Inventories[class]
+			inventory.Used += int64(servers * amount)
+			p.Inventories[class] = inventory
+		}
+	}
+	c.host.servers += servers
+	c.host.ioOps += servers
+	c.host.inventories = inventoriesOf(c.host.provider)
+}
+
+// Keep lets a decision count in later decisions on the same snapshot, as if it had been claimed.
+func (s *Snapshot) Keep(d *Decision) {
+	for _, selection := range d.Selections {
+		s.take(selection.Server, selection.Choice)
+	}
+}
