@@ -56,6 +56,19 @@ func (i *Inspector) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// Early returns what is sure to make Report refuse the stream as declared, as soon as it is: nil says nothing.
+func (i *Inspector) Early(declared Format) error {
+	for _, w := range i.windows[:2] { // the header and the volume descriptors
+		if !w.done {
+			return nil
+		}
+	}
+	if len(i.report.Formats) == 0 {
+		return nil
+	}
+	return i.report.Check(declared)
+}
+
 // Report ends the inspection and returns what was learned. Later writes do not change it.
 func (i *Inspector) Report() Report {
 	if i.closed {

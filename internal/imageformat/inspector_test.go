@@ -97,6 +97,23 @@ func TestMemoryIsConstant(t *testing.T) {
 	}
 }
 
+// What is refused early is refused in the end, and a wrong format is seen after 64 KiB.
+func TestEarly(t *testing.T) {
+	for _, s := range corpus() {
+		i := New()
+		_, _ = i.Write(s.data)
+		early := i.Early(s.declared)
+		if late := i.Report().Check(s.declared); early != nil && late == nil {
+			t.Errorf("%s: refused early (%v) and accepted late", s.name, early)
+		}
+	}
+	i := New()
+	_, _ = i.Write(qcow2Header(3, nil))
+	if err := i.Early(Raw); err == nil {
+		t.Error("a qcow2 declared raw is not seen after its first 64 KiB")
+	}
+}
+
 func TestReadErrorIsReported(t *testing.T) {
 	boom := errors.New("boom")
 	if _, err := Inspect(io.MultiReader(bytes.NewReader(raw(10)), iotest.ErrReader(boom))); !errors.Is(err, boom) {

@@ -1,0 +1,123 @@
+// Package api is the image service's HTTP side: version 2 of the Image API, up to 2.16
+// (https://docs.openstack.org/api-ref/image/v2/). It parses, asks policies and formats; the rules are package glance's.
+package api
+
+import (
+	"gostack/internal/glance"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+)
+
+// Content types of image updates: JSON patch as of drafts 4 and 10.
+const (
+	patchV20 = "application/openstack-images-v2.0-json-patch"
+	patchV21 = "application/openstack-images-v2.1-json-patch"
+)
+
+// api holds what the handlers need.
+type api struct{ service *glance.Service }
+
+// Service is the Image API of s.
+func Service(s *glance.Service) *rest.Service {
+	a := &api{s}
+	return &rest.Service{
+		Name:         "glance",
+		Prefixes:     []string{"/image"},
+		Policies:     glance.Policies,
+		Envelope:     envelope,
+		Deny:         deny,
+		ContentTypes: []string{patchV20, patchV21},
+		Routes: []rest.Route{
+			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: versions},
+			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: versions},
+
+			{Method: "GET", Path: "/v2/images", Policy: "get_images", Handle: a.list},
+			{Method: "POST", Path: "/v2/images", Policy: "add_image", Status: 201, Body: anything, Target: a.draft, Handle: a.create},
+			{Method: "GET", Path: "/v2/images/{image_id}", Policy: "get_image", Target: a.image, Handle: a.show},
+			{Method: "PATCH", Path: "/v2/images/{image_id}", Policy: "modify_image", Body: anything, Target: a.patched, Handle: a.update},
+			{Method: "DELETE", Path: "/v2/images/{image_id}", Policy: "delete_image", Status: 204, Target: a.image, Handle: a.remove},
+
+			{Method: "PUT", Path: "/v2/images/{image_id}/file", Policy: "upload_image", Status: 204, Stream: true, Target: a.uploaded, Handle: a.upload},
+			{Method: "GET", Path: "/v2/images/{image_id}/file", Policy: "download_image", Target: a.image, Handle: a.download},
+			{Method: "POST", Path: "/v2/images/{image_id}/actions/deactivate", Policy: "deactivate", Status: 204, Target: a.image, Handle: a.deactivate},
+			{Method: "POST", Path: "/v2/images/{image_id}/actions/reactivate", Policy: "reactivate", Status: 204, Target: a.image, Handle: a.reactivate},
+			{Method: "PUT", Path: "/v2/images/{image_id}/tags/{tag}", Policy: "modify_image", Status: 204, Target: a.image, Handle: a.addTag},
+			{Method: "DELETE", Path: "/v2/images/{image_id}/tags/{tag}", Policy: "modify_image", Status: 204, Target: a.image, Handle: a.removeTag},
+
+			{Method: "GET", Path: "/v2/images/{image_id}/members", Policy: "get_members", Target: a.image, Handle: a.members},
+			{Method: "POST", Path: "/v2/images/{image_id}/members", Policy: "add_member", Body: anything, Target: a.image, Handle: a.addMember},
+			{Method: "GET", Path: "/v2/images/{image_id}/members/{member_id}", Policy: "get_member", Target: a.member, Handle: a.showMember},
+			{Method: "PUT", Path: "/v2/images/{image_id}/members/{member_id}", Policy: "modify_member", Body: anything, Target: a.member, Handle: a.setMember},
+			{Method: "DELETE", Path: "/v2/images/{image_id}/members/{member_id}", Policy: "delete_member", Status: 204, Target: a.member, Handle: a.removeMember},
+
+			{Method: "POST", Path: "/v2/images/{image_id}/import", Policy: rest.Authenticated, Status: 202, Body: anything, Handle: importImage},
+			{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Target: a.image, Handle: noTasks},
+			{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: listTasks},
+			{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: showTask},
+			{Method: "GET", Path: "/v2/info/import", Policy: rest.Authenticated, Handle: importMethods},
+			{Method: "GET", Path: "/v2/info/stores", Policy: rest.Authenticated, Handle: noStores},
+			{Method: "GET", Path: "/v2/info/stores/detail", Policy: rest.Authenticated, Handle: noStores},
+			{Method: "GET", Path: "/v2/info/usage", Policy: rest.Authenticated, Handle: usage},
+
+			{Method: "GET", Path: "/v2/schemas/image", Policy: rest.Authenticated, Handle: schemaOf(imageDocument)},
+			{Method: "GET", Path: "/v2/schemas/images", Policy: rest.Authenticated, Handle: schemaOf(imagesDocument)},
+			{Method: "GET", Path: "/v2/schemas/member", Policy: rest.Authenticated, Handle: schemaOf(memberDocument)},
+			{Method: "GET", Path: "/v2/schemas/members", Policy: rest.Authenticated, Handle: schemaOf(membersDocument)},
+			{Method: "GET", Path: "/v2/schemas/task", Policy: rest.Authenticated, Handle: schemaOf(taskDocument)},
+			{Method: "GET", Path: "/v2/schemas/tasks", Policy: rest.Authenticated, Handle: schemaOf(tasksDocument)},
+		},
+	}
+}
+
+// anything lets every body through to the handler, which judges it in upstream's order.
+var anything = rest.JSON(`{}`)
+
+// image loads the image of the path for the policy and the handler.
+func (a *api) image(r *rest.Request) (policy.Target, error) {
+	img, err := a.service.Image(r.Context(), r.Caller, r.Path("image_id"))
+	if err != nil {
+		return nil, err
+	}
+	r.Loaded = img
+	return target(r.Caller, img), nil
+}
+
+// target is what policies know of an image.
+func target(c *policy.Caller, img *glance.Image) policy.Target {
+	t := policy.Target{"visibility": img.Visibility}
+	if img.Owner != nil {
+		t["project_id"], t["owner"] = *img.Owner, *img.Owner
+	}
+	if img.Member {
+		t["member_id"] = c.ProjectID
+	}
+	return t
+}
+
+func loaded(r *rest.Request) *glance.Image { return r.Loaded.(*glance.Image) }
+
+// deny answers a policy's refusal. Whoever may not see an image is told that there is none.
+func deny(r *rest.Request, d *policy.Denied) *rest.Error {
+	var img *glance.Image
+	switch v := r.Loaded.(type) {
+	case *glance.Image:
+		img = v
+	case *patch:
+		img = v.Image
+	case *draft:
+		if o := deref(v.Owner); d.Rule == "add_image" && o != r.Caller.ProjectID {
+			return rest.Forbidden("You are not permitted to create images owned by '%s'", o)
+		}
+	}
+	if img != nil && (d.Rule == "get_image" || !r.Can("get_image", target(r.Caller, img))) {
+		return rest.NotFound("No image found with ID %s", img.ID)
+	}
+	return rest.Forbidden("You are not authorized to complete %s action.", d.Rule)
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

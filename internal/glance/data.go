@@ -1,0 +1,46 @@
+package glance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"gostack/internal/glance/db"
+	"gostack/internal/glance/filestore"
+	"gostack/internal/store"
+)
+
+// ErrNoData says that an image has no data yet.
+var ErrNoData = errors.New("the image has no data")
+
+// Data opens an image's data and says how many bytes it has. It stays readable when the image is deleted meanwhile. The
+// caller has asked whether its user may read it; deactivated images are given too. ErrNoData when there is none yet.
+func (s *Service) Data(ctx context.Context, id string) (io.ReadSeekCloser, int64, error) {
+	img, err := db.Get(ctx, s.db.Read(ctx), db.Scope{All: true}, id)
+	if store.IsNotFound(err) {
+		return nil, 0, notFound(id)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.Open(img)
+}
+
+// Open is Data of an image that was read already.
+func (s *Service) Open(img *Image) (io.ReadSeekCloser, int64, error) {
+	if img.DataKey == "" {
+		return nil, 0, ErrNoData
+	}
+	f, size, err := s.files.Read(img.DataKey)
+	switch {
+	case errors.Is(err, filestore.ErrAbsent):
+		return nil, 0, fmt.Errorf("image %s: its data is lost: %w", img.ID, err)
+	case err != nil:
+		return nil, 0, err
+	case img.Size == nil || *img.Size != size:
+		f.Close()
+		return nil, 0, fmt.Errorf("image %s: its data has %d bytes, which is not what was uploaded", img.ID, size)
+	}
+	return f, size, nil
+}

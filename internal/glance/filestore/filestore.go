@@ -1,0 +1,246 @@
+// Package filestore keeps image data as files in one directory.
+//
+// A file has its final name only when it is whole and durable: it is written under a name that ends in ".part", flushed,
+// renamed, and the directory is flushed. While it is written its writer holds a lock on it, so that a part file without a
+// lock is the leaving of a dead process, on whatever host. The package knows keys, not images, and never reads content.
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errors that callers tell apart.
+var (
+	ErrFull   = errors.New("no space left for image data")
+	ErrDenied = errors.New("image data may not be written here")
+	ErrAbsent = errors.New("there is no such image data")
+)
+
+const (
+	partSuffix = ".part"
+	// flushEvery is how many bytes may wait in the page cache before the kernel is asked to write them, so that the final
+	// flush of a large file is short.
+	flushEvery = 32 << 20
+)
+
+var keyForm = regexp.MustCompile(`^[0-9a-zA-Z][0-9a-zA-Z_-]{0,120}$`)
+
+// Store is a directory of files. Safe for concurrent use, also by several processes.
+type Store struct{ dir string }
+
+// Open returns the store at dir, which is made if it is missing, readable by us alone.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("image directory: %w", err)
+	}
+	return &Store{dir}, nil
+}
+
+// Dir is where the files are.
+func (s *Store) Dir() string { return s.dir }
+
+func (s *Store) path(key string) (string, error) {
+	if !keyForm.MatchString(key) {
+		return "", fmt.Errorf("image data: %q is not a key", key)
+	}
+	return filepath.Join(s.dir, key), nil
+}
+
+// Writer is a file being written. Exactly one of Commit and Abort ends it; Abort after Commit does nothing.
+type Writer struct {
+	store     *Store
+	f         *os.File
+	path      string // final
+	written   int64
+	unflushed int64
+}
+
+// Create begins a file. size is how long it will be, or 0 when nobody knows: a file system without that much room is
+// noticed now. It is an error if key is being written already.
+func (s *Store) Create(key string, size int64) (*Writer, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path+partSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, classify(err)
+	}
+	w := &Writer{store: s, f: f, path: path}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		w.Abort()
+		return nil, fmt.Errorf("image data: cannot lock %s: %w", f.Name(), err)
+	}
+	if size > 0 {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
+			w.Abort()
+			return nil, classify(err)
+		}
+	}
+	return w, nil
+}
+
+// Write appends.
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	if err != nil {
+		return n, classify(err)
+	}
+	w.unflushed += int64(n)
+	if w.unflushed >= flushEvery {
+		_ = unix.SyncFileRange(int(w.f.Fd()), w.written, w.unflushed, unix.SYNC_FILE_RANGE_WRITE) // a hint only
+		w.written += w.unflushed
+		w.unflushed = 0
+	}
+	return n, nil
+}
+
+// Commit makes the file durable under its name.
+func (w *Writer) Commit() error {
+	defer w.Abort()
+	if err := w.f.Sync(); err != nil {
+		return classify(err)
+	}
+	if err := os.Rename(w.path+partSuffix, w.path); err != nil {
+		return classify(err)
+	}
+	w.path = ""
+	return w.store.flush()
+}
+
+// Abort removes what was written.
+func (w *Writer) Abort() {
+	if w.path != "" {
+		os.Remove(w.path + partSuffix)
+		w.path = ""
+	}
+	w.f.Close()
+}
+
+// flush makes renames and removals in the directory durable.
+func (s *Store) flush() error {
+	d, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Read opens a file and says how long it is. What was opened stays readable when the file is deleted meanwhile.
+func (s *Store) Read(key string) (*os.File, int64, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, 0, classify(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// Delete removes a file. Removing what is not there is no error.
+func (s *Store) Delete(key string) error {
+	path, err := s.path(key)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.flush()
+}
+
+// Entry is a file in the store.
+type Entry struct {
+	Key     string
+	Size    int64
+	Changed time.Time
+	Part    bool // not whole: being written, or left by a dead writer
+	Dead    bool // a part that nobody writes any more
+}
+
+// List returns all files of the store, whole and partial. Other files in the directory are not ours and not listed.
+func (s *Store) List() ([]Entry, error) {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for _, file := range files {
+		key, part := strings.CutSuffix(file.Name(), partSuffix)
+		info, err := file.Info()
+		if errors.Is(err, fs.ErrNotExist) || !keyForm.MatchString(key) || err == nil && !info.Mode().IsRegular() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e := Entry{Key: key, Size: info.Size(), Changed: info.ModTime(), Part: part}
+		e.Dead = part && s.dead(file.Name())
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// dead tells whether nobody holds the lock of a part file.
+func (s *Store) dead(name string) bool {
+	f, err := os.Open(filepath.Join(s.dir, name))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
+}
+
+// RemovePart removes a part file that a dead writer left. One that is still being written stays.
+func (s *Store) RemovePart(key string) error {
+	path, err := s.path(key)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path+partSuffix, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil
+	}
+	if err := os.Remove(path + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// classify gives an error of the operating system the meaning that the API tells apart.
+func classify(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
+	return err
+}

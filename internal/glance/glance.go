@@ -1,0 +1,119 @@
+// Package glance is the image service: images, who may see them, and their data.
+//
+// It owns the rows of package db and the files of package filestore, and keeps the two true to one another: a row says
+// active only when its file is whole and durable, and a file that no row speaks of is removed. Data is inspected while it
+// streams in (package imageformat); what it really is decides, not what its owner says.
+//
+// Other services call Image and Data. It calls no other service.
+package glance
+
+import (
+	"context"
+	"log/slog"
+
+	"gostack/internal/clock"
+	"gostack/internal/glance/db"
+	"gostack/internal/glance/filestore"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// Upstream's default limits (glance-api.conf: image_size_cap, image_property_quota, image_tag_quota, image_member_quota).
+const (
+	DefaultSizeCap = 1 << 40 // bytes
+	propertyQuota  = 128
+	tagQuota       = 128
+	memberQuota    = 128
+)
+
+// Image statuses (https://docs.openstack.org/glance/latest/user/statuses.html).
+const (
+	Queued      = "queued"
+	Saving      = "saving"
+	Active      = "active"
+	Deactivated = "deactivated"
+)
+
+// Visibilities of an image.
+const (
+	Public    = "public"
+	Community = "community"
+	Shared    = "shared"
+	Private   = "private"
+)
+
+// Image is an image as its row has it.
+type Image = db.Image
+
+// Member is a project that an image is shared with.
+type Member = db.Member
+
+// Config is what the service needs to know.
+type Config struct {
+	Dir     string // of the image data
+	SizeCap int64  // most bytes of one image; 0: DefaultSizeCap
+	Clock   clock.Clock
+	Log     *slog.Logger
+}
+
+// Service holds the rules of the image service. Safe for concurrent use.
+type Service struct {
+	db    *store.DB
+	files *filestore.Store
+	cap   int64
+	clock clock.Clock
+	log   *slog.Logger
+}
+
+// Migrations are the image service's tables.
+var Migrations = db.Migrations
+
+// New opens the image directory and returns the service.
+func New(database *store.DB, cfg Config) (*Service, error) {
+	files, err := filestore.Open(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{db: database, files: files, cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
+	if s.cap == 0 {
+		s.cap = DefaultSizeCap
+	}
+	if s.clock == nil {
+		s.clock = clock.System
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	return s, nil
+}
+
+// scope says what c may see: nil is the cloud itself.
+func scope(c *policy.Caller) db.Scope {
+	if c == nil {
+		return db.Scope{All: true}
+	}
+	return db.Scope{Project: c.ProjectID, All: c.IsAdmin()}
+}
+
+// Image returns the image if c may see it; c nil is the cloud itself. A 404 otherwise.
+func (s *Service) Image(ctx context.Context, c *policy.Caller, id string) (*Image, error) {
+	return s.image(ctx, s.db.Read(ctx), c, id)
+}
+
+func (s *Service) image(ctx context.Context, idb store.Tx, c *policy.Caller, id string) (*Image, error) {
+	img, err := db.Get(ctx, idb, scope(c), id)
+	if store.IsNotFound(err) {
+		return nil, notFound(id)
+	}
+	return img, err
+}
+
+func notFound(id string) error { return rest.NotFound("No image found with ID %s", id) }
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

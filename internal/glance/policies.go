@@ -1,0 +1,42 @@
+package glance
+
+import "gostack/internal/policy"
+
+const (
+	admin       = "role:admin"
+	owner       = "project_id:%(project_id)s"
+	ownerMember = admin + " or (role:member and " + owner + ")"
+	ownerReader = admin + " or (role:reader and " + owner + ")"
+	seen        = "(" + owner + " or project_id:%(member_id)s or 'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s)"
+	ownOrMember = admin + " or role:reader and (" + owner + " or project_id:%(member_id)s)"
+)
+
+// Policies are the image service's rules with upstream's defaults. Upstream's base rule context_is_admin is written out
+// as role:admin, because rule names are shared by all services here.
+var Policies = []policy.Rule{
+	rule("add_image", admin+" or (role:member and "+owner+" and project_id:%(owner)s)"),
+	rule("delete_image", ownerMember),
+	rule("get_image", admin+" or (role:reader and "+seen+")"),
+	rule("get_images", ownerReader),
+	rule("modify_image", ownerMember),
+	rule("publicize_image", admin),
+	rule("communitize_image", ownerMember),
+	rule("download_image", admin+" or (role:member and "+seen+")"),
+	rule("upload_image", ownerMember),
+	rule("delete_image_location", admin),
+	rule("get_image_location", ownerReader),
+	rule("set_image_location", ownerMember),
+	rule("add_member", ownerMember),
+	rule("delete_member", ownerMember),
+	rule("get_member", ownOrMember),
+	rule("get_members", ownOrMember),
+	rule("modify_member", admin+" or (role:member and project_id:%(member_id)s)"),
+	rule("deactivate", ownerMember),
+	rule("reactivate", ownerMember),
+	rule("stores_info_detail", "role:service or "+admin),
+	rule("tasks_api_access", admin),
+}
+
+func rule(name, check string) policy.Rule {
+	return policy.Rule{Name: name, Check: check, Scopes: []policy.Scope{policy.Project}}
+}

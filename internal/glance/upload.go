@@ -1,0 +1,216 @@
+package glance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gostack/internal/faultpoint"
+	"gostack/internal/glance/db"
+	"gostack/internal/glance/filestore"
+	"gostack/internal/imageformat"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// An upload holds a lease on its image and renews it while data flows. When its process dies, the reconciler puts the image
+// back to queued: at once when the part file's lock is free, at the latest when the lease has run out.
+const (
+	uploadLease = 60 * time.Second
+	renewEvery  = 20 * time.Second
+)
+
+// Upload streams the data of a queued image in. size is what the client announced, or 0. Any failure leaves the image
+// queued, as it was, and no data behind.
+func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size int64) error {
+	if err := ready(img); err != nil {
+		return err
+	}
+	if size > s.cap {
+		return tooLarge()
+	}
+	key := img.ID + "-" + uuid.NewString()[:8]
+	if err := s.begin(ctx, img, key); err != nil {
+		return err
+	}
+	faultpoint.Hit("glance-upload-began")
+	data, err := s.receive(ctx, img, key, body, size)
+	if err != nil {
+		s.drop(ctx, img.ID, key)
+		return explain(img, err)
+	}
+	faultpoint.Hit("glance-upload-stored")
+	kept := false
+	err = s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) (err error) {
+		kept, err = db.EndUpload(ctx, tx, img.ID, key, data, s.clock.Now())
+		return err
+	})
+	if err != nil {
+		s.drop(ctx, img.ID, key)
+		return err
+	}
+	if !kept {
+		s.remove(key)
+		return rest.Fail(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded.", img.ID)
+	}
+	return nil
+}
+
+// ready checks that an image can take data: upstream's state machine allows it from queued only, with its formats set.
+func ready(img *Image) error {
+	if img.Status != Queued {
+		return rest.Conflict("Image status transition from %s to saving is not allowed", img.Status)
+	}
+	var missing []string
+	if deref(img.DiskFormat) == "" {
+		missing = append(missing, "disk_format")
+	}
+	if deref(img.ContainerFormat) == "" {
+		missing = append(missing, "container_format")
+	}
+	switch len(missing) {
+	case 0:
+		return nil
+	case 1:
+		return rest.BadRequest("Property %s must be set prior to saving data.", missing[0])
+	}
+	return rest.BadRequest("Properties %s must be set prior to saving data.", strings.Join(missing, ", "))
+}
+
+func (s *Service) begin(ctx context.Context, img *Image, key string) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		now := s.clock.Now()
+		ok, err := db.BeginUpload(ctx, tx, img.ID, key, now.Add(uploadLease), now)
+		if err != nil || ok {
+			return err
+		}
+		again, err := db.Get(ctx, tx, db.Scope{All: true}, img.ID)
+		if store.IsNotFound(err) {
+			return notFound(img.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return rest.Conflict("Image status transition from %s to saving is not allowed", again.Status)
+	})
+}
+
+// receive stores the stream under key and says what it is.
+func (s *Service) receive(ctx context.Context, img *Image, key string, body io.Reader, size int64) (db.Data, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go s.renew(ctx, cancel, img.ID, key)
+	w, err := s.files.Create(key, size)
+	if err != nil {
+		return db.Data{}, err
+	}
+	defer w.Abort()
+	inspector, declared := imageformat.New(), imageformat.Format(deref(img.DiskFormat))
+	check := func() error { return nil }
+	if inspected(img) {
+		check = func() error { return inspector.Early(declared) }
+	}
+	got, err := ingest(ctx, body, io.MultiWriter(inspector, w), s.cap, check)
+	if err != nil {
+		return db.Data{}, err
+	}
+	if size > 0 && got.Size != size {
+		return db.Data{}, fmt.Errorf("%d bytes announced, %d received: %w", size, got.Size, errInterrupted)
+	}
+	report := inspector.Report()
+	data := db.Data{Size: got.Size, VirtualSize: got.Size, Checksum: got.MD5, HashAlgo: "sha512", HashValue: got.SHA512}
+	if inspected(img) {
+		if err := report.Check(declared); err != nil {
+			return db.Data{}, err
+		}
+		data.VirtualSize = report.VirtualSize
+	}
+	faultpoint.Hit("glance-upload-received")
+	return data, w.Commit()
+}
+
+// inspected tells whether the data is a disk: inside other containers (ova, docker, compressed, …) it is an archive, which
+// no host of ours opens.
+func inspected(img *Image) bool {
+	switch deref(img.ContainerFormat) {
+	case "bare", "ami", "ari", "aki", "ovf":
+		return true
+	}
+	return false
+}
+
+// renew keeps the lease until ctx ends. When the upload is not wanted any more (the image was deleted) it cancels it.
+func (s *Service) renew(ctx context.Context, cancel context.CancelCauseFunc, id, key string) {
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		wanted := true
+		err := s.db.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+			wanted, err = db.RenewUpload(ctx, tx, id, key, s.clock.Now().Add(uploadLease))
+			return err
+		})
+		if err != nil {
+			s.log.Warn("cannot renew the lease of an upload", "image", id, "error", err)
+		}
+		if !wanted {
+			cancel(errGone)
+			return
+		}
+	}
+}
+
+var errGone = errors.New("the image was deleted during the upload")
+
+// drop puts the image back to queued and removes what was stored, even when the client is gone.
+func (s *Service) drop(ctx context.Context, id, key string) {
+	err := s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) error {
+		_, err := db.DropUpload(ctx, tx, id, key, s.clock.Now())
+		return err
+	})
+	if err != nil {
+		s.log.Error("an image stays saving until its lease has run out", "image", id, "error", err)
+	}
+	s.remove(key)
+}
+
+// remove deletes data. What cannot be removed now is left to the reconciler.
+func (s *Service) remove(key string) {
+	if err := s.files.Delete(key); err != nil {
+		s.log.Error("image data could not be removed", "key", key, "error", err)
+	}
+}
+
+func tooLarge() *rest.Error {
+	return rest.TooLarge("The incoming image is too large: The provided image is too large.")
+}
+
+// explain turns a failure of the stream into upstream's answer.
+func explain(img *Image, err error) error {
+	var refused *imageformat.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return rest.BadRequest("%s", refused.Detail).Because(fmt.Errorf("check %s", refused.Check))
+	case errors.Is(err, errTooLong):
+		return tooLarge()
+	case errors.Is(err, errGone):
+		return rest.Fail(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded.", img.ID)
+	case errors.Is(err, filestore.ErrFull):
+		return rest.TooLarge("Image storage media is full: There is not enough disk space on the image storage media.").Because(err)
+	case errors.Is(err, filestore.ErrDenied):
+		return rest.Fail(http.StatusServiceUnavailable, "Insufficient permissions on image storage media: Permission to write image storage media denied.").Because(err)
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return rest.BadRequest("The upload was interrupted before all data had arrived; the image is queued again.").Because(err)
+	}
+	return err
+}
