@@ -1,8 +1,12 @@
 package app
 
+import "gostack/internal/glance"
+
 // Components are all parts of the cloud. The order is that of their start where nothing else decides.
 // Each is declared in the file of its service.
-var Components = []Component{}
+var Components = []Component{
+	glanceAPI,
+}
 
 // Roles are named sets of components.
 var Roles = map[string][]string{
@@ -21,4 +25,6 @@ func names(want func(*Component) bool) (list []string) {
 }
 
 // Neighbours are the services as other services see them, set by the component that makes them.
-type Neighbours struct{}
+type Neighbours struct {
+	Glance *glance.Service
+}

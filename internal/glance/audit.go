@@ -18,9 +18,13 @@ type Finding struct {
 	Detail string
 }
 
+// Repairable tells whether Reconcile can mend it.
+func (f Finding) Repairable() bool {
+	return f.Kind == "orphan" || f.Kind == "part" || f.Kind == "stuck"
+}
+
 func (f Finding) String() string {
-	switch {
-	case f.Image == "":
+	if f.Image == "" {
 		return fmt.Sprintf("image data %s: %s", f.Key, f.Detail)
 	}
 	return fmt.Sprintf("image %s: %s", f.Image, f.Detail)

@@ -64,6 +64,9 @@ type Service struct {
 	cap   int64
 	clock clock.Clock
 	log   *slog.Logger
+
+	stop    context.CancelFunc // ends the reconciler
+	stopped chan struct{}
 }
 
 // Migrations are the image service's tables.

@@ -244,3 +244,12 @@ func classify(err error) error {
 	}
 	return err
 }
+
+// Free returns how many bytes can still be written.
+func (s *Store) Free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+
+	"gostack/internal/glance"
+	glanceapi "gostack/internal/glance/api"
+	"gostack/internal/store"
+)
+
+// glanceAPI is the image service: images as rows, their data as files below the state directory.
+var glanceAPI = Component{
+	Name: "glance-api", What: "Image API: images, their data, sharing",
+	Control: true, Migrations: []store.Migrations{glance.Migrations}, Build: buildGlance,
+}
+
+func buildGlance(_ context.Context, h *House) (Unit, error) {
+	service, err := glance.New(h.DB, glance.Config{
+		Dir: filepath.Join(h.Config.StateDir, "images"), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+	})
+	if err != nil {
+		return Unit{}, err
+	}
+	h.Glance = service
+	h.Serve(glanceapi.Service(service))
+	h.Auditors = append(h.Auditors, Auditor{Area: "images", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
+		run := service.Audit
+		if repair {
+			run = service.Reconcile
+		}
+		found, err := run(ctx)
+		findings := make([]Finding, len(found))
+		for i, f := range found {
+			id := f.Image
+			if id == "" {
+				id = f.Key
+			}
+			findings[i] = Finding{ID: id, Problem: f.Detail, Repaired: repair && f.Repairable()}
+		}
+		return findings, err
+	}})
+	return Unit{Start: service.Start, Stop: service.Stop, Ready: service.Ready}, nil
+}

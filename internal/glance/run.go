@@ -1,0 +1,65 @@
+package glance
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// reconcileEvery is how long an upload whose process died on another host, or a file that could not be removed, may wait
+// at most after its lease has run out.
+const reconcileEvery = time.Minute
+
+// Start reconciles rows and files once and goes on doing so on a timer until Stop.
+func (s *Service) Start(ctx context.Context) error {
+	if _, err := s.Reconcile(ctx); err != nil {
+		return fmt.Errorf("images cannot be compared with their files: %w", err)
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.stopped = make(chan struct{})
+	go func() {
+		defer close(s.stopped)
+		tick := time.NewTicker(reconcileEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("images cannot be compared with their files", "error", err)
+			}
+		}
+	}()
+	return nil
+}
+
+// Stop ends the timer.
+func (s *Service) Stop(ctx context.Context) error {
+	if s.stop == nil {
+		return nil
+	}
+	s.stop()
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Ready says whether images can be stored: it is nil, or names what is missing.
+func (s *Service) Ready(context.Context) error {
+	free, err := s.files.Free()
+	if err != nil {
+		return fmt.Errorf("image directory: %w", err)
+	}
+	if free < lowSpace {
+		return fmt.Errorf("image directory %s has only %d MiB left", s.files.Dir(), free>>20)
+	}
+	return nil
+}
+
+// lowSpace is when the image directory is as good as full, in bytes.
+const lowSpace = 256 << 20
