@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStartOnceStopAll(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{Record: filepath.Join(dir, "run", "r.json"), Log: filepath.Join(dir, "log", "out"), Argv: []string{"/bin/sh", "-c", "echo up; exec sleep 1000"}}
+	if started, err := d.Start(); !started || err != nil {
+		t.Fatal(started, err)
+	}
+	pid := d.Running()
+	for b, _ := os.ReadFile(d.Log); !strings.Contains(string(b), "up"); b, _ = os.ReadFile(d.Log) {
+		time.Sleep(time.Millisecond)
+	}
+	if started, err := d.Start(); started || err != nil || d.Running() != pid {
+		t.Errorf("started twice: %v %v", started, err)
+	}
+	if err := d.Stop(context.Background()); err != nil || d.Running() != 0 {
+		t.Errorf("stop: %v", err)
+	}
+	if err := d.Stop(context.Background()); err != nil {
+		t.Errorf("stop again: %v", err)
+	}
+	if b, err := os.ReadFile(d.Log); err != nil || strings.TrimSpace(string(b)) != "up" {
+		t.Errorf("log %q %v", b, err)
+	}
+}
+
+func TestDeafProcessIsKilled(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{Record: filepath.Join(dir, "r.json"), Log: filepath.Join(dir, "out"), Argv: []string{"/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"}}
+	if _, err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for b, _ := os.ReadFile(d.Log); !strings.Contains(string(b), "deaf"); b, _ = os.ReadFile(d.Log) {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := d.Stop(ctx); err != nil || d.Running() != 0 {
+		t.Error(err)
+	}
+}
+
+// A pid that now belongs to somebody else is not ours to stop.
+func TestReusedPidIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{Record: filepath.Join(dir, "r.json")}
+	if err := os.WriteFile(d.Record, []byte(`{"pid": 1, "start": 123456789}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d.Running() != 0 {
+		t.Error("process 1 was taken for ours")
+	}
+}
