@@ -1,6 +1,9 @@
 // Package rpc holds what Nova's control side and the agents of its hosts say to each other over the bus: names of topics
 // and methods, and the arguments, as plain values. It has no logic.
 //
+// Calls that change something may carry a StepID, which names the step of the operation that asks. A host that has done a step
+// remembers it, and answers a late repetition with success without doing anything, whatever has happened since.
+//
 // Calls to a host go to topic nova-compute on that host, served by nova/agent; every one is idempotent and may be
 // repeated. What hosts report goes to topic nova-conductor, served by package nova; a report is about the host that
 // sends it, and about nothing else.
@@ -38,6 +41,7 @@ const (
 	PowerState      = "power_state"      // ServerRef, answers PowerStateReply
 	Diagnostics     = "diagnostics"      // ServerRef, answers driver.Diagnostics
 	List            = "list"             // nothing, answers ListReply
+	Audit           = "audit"            // nothing, answers AuditReply
 )
 
 // What hosts report.
@@ -52,18 +56,21 @@ type HostInfo = driver.HostInfo
 
 // Guest is a server to prepare or define on a host.
 type Guest struct {
-	Spec driver.GuestSpec `json:"spec"`
+	Spec   driver.GuestSpec `json:"spec"`
+	StepID string           `json:"step_id,omitempty"`
 }
 
 // ServerRef names a server.
 type ServerRef struct {
 	ServerID string `json:"server_id"`
+	StepID   string `json:"step_id,omitempty"`
 }
 
 // StopArgs: power off, by the guest's own will within GraceSeconds, by force afterwards.
 type StopArgs struct {
 	ServerID     string `json:"server_id"`
 	GraceSeconds int    `json:"grace_seconds"`
+	StepID       string `json:"step_id,omitempty"`
 }
 
 // RebootArgs restarts a server.
@@ -71,12 +78,14 @@ type RebootArgs struct {
 	ServerID     string            `json:"server_id"`
 	Kind         driver.RebootKind `json:"kind"`
 	GraceSeconds int               `json:"grace_seconds"`
+	StepID       string            `json:"step_id,omitempty"`
 }
 
 // NICArgs attaches a NIC, or detaches the one with NIC.PortID.
 type NICArgs struct {
 	ServerID string     `json:"server_id"`
 	NIC      driver.NIC `json:"nic"`
+	StepID   string     `json:"step_id,omitempty"`
 }
 
 // ConsoleLogArgs asks for the last lines of the serial console; below 0 for all.
@@ -104,6 +113,12 @@ type PowerStateReply struct {
 // ListReply is every server that a host has.
 type ListReply struct {
 	Guests []driver.Guest `json:"guests"`
+}
+
+// AuditReply is everything that a host has: servers with a definition, and servers with files.
+type AuditReply struct {
+	Guests []driver.Guest   `json:"guests"`
+	Disks  []driver.DiskSet `json:"disks"`
 }
 
 // HostUpArgs introduces a host, or tells what has changed on it.
