@@ -1,0 +1,202 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gostack/internal/engine/ovsdb/sb"
+	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/ovn"
+	"gostack/internal/neutron/driver/ovn/ovntest"
+	"gostack/test/machine"
+)
+
+// echo answers with what reached it.
+type echo struct {
+	Network, Remote string
+	Req             Request
+}
+
+var echoing = FetcherFunc(func(_ context.Context, network, remote string, req Request) (Reply, error) {
+	body, err := json.Marshal(echo{network, remote, req})
+	return Reply{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}, err
+})
+
+func handler(fetch Fetcher) *proxy {
+	return &proxy{
+		network: network{id: "net"}, fetch: fetch, log: New(Config{}, fetch).log, slots: make(chan struct{}, 1),
+		guests: map[netip.Addr]string{netip.MustParseAddr("fe80::1"): "10.0.0.5"},
+	}
+}
+
+func TestProxyStripsWhatAGuestCouldForge(t *testing.T) {
+	r := httptest.NewRequest("POST", "http://169.254.169.254/openstack/latest/password?x=1", strings.NewReader("secret"))
+	r.RemoteAddr = "10.0.0.9:4711"
+	for _, h := range []string{
+		"X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Instance-ID", "X-Instance-ID-Signature", "X-Tenant-ID", "X-Project-Id", "X-OVN-Network-ID",
+		"X-Neutron-Network-ID", "X-Neutron-Router-ID", "X-Metadata-Provider", "X-Metadata-Provider-Signature", "X-Auth-Token", "Cookie", "Host",
+	} {
+		r.Header.Set(h, "forged")
+	}
+	r.Header.Set("Content-Type", "text/plain")
+	r.Header.Set("X-aws-ec2-metadata-token", "t")
+	w := httptest.NewRecorder()
+	handler(echoing).ServeHTTP(w, r)
+	if strings.Contains(w.Body.String(), "forged") {
+		t.Errorf("forged header went through: %s", w.Body)
+	}
+	var got echo
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Network != "net" || got.Remote != "10.0.0.9" || got.Req.Method != "POST" || got.Req.Path != "/openstack/latest/password?x=1" ||
+		string(got.Req.Body) != "secret" || len(got.Req.Header) != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestProxyRefusals(t *testing.T) {
+	broken := FetcherFunc(func(context.Context, string, string, Request) (Reply, error) {
+		return Reply{}, errors.New("operator detail")
+	})
+	for name, c := range map[string]struct {
+		fetch  Fetcher
+		remote string
+		body   string
+		want   int
+	}{
+		"known link-local":   {echoing, "[fe80::1%2]:1", "", 200},
+		"unknown link-local": {echoing, "[fe80::2%2]:1", "", 404},
+		"too large":          {echoing, "10.0.0.9:1", strings.Repeat("x", maxBody+1), 413},
+		"no answer":          {broken, "10.0.0.9:1", "", 503},
+	} {
+		r := httptest.NewRequest("PUT", "http://169.254.169.254/", strings.NewReader(c.body))
+		r.RemoteAddr = c.remote
+		w := httptest.NewRecorder()
+		handler(c.fetch).ServeHTTP(w, r)
+		if w.Code != c.want || strings.Contains(w.Body.String(), "operator detail") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+func TestNetworksOfBindings(t *testing.T) {
+	id := uuid.NewString()
+	got := networksOf([]*sb.PortBinding{
+		{LogicalPort: "p1", Datapath: "d1", MAC: []string{"fa:16:3e:00:00:10 10.0.0.5 fd00::5", "unknown"}},
+		{
+			LogicalPort: "m1", Type: "localport", Datapath: "d1", MAC: []string{"fa:16:3e:00:00:02 10.0.0.2"},
+			ExternalIDs: map[string]string{"neutron:network_name": "neutron-" + id, "neutron:cidrs": "10.0.0.2/24 junk"},
+		},
+		{LogicalPort: "m2", Type: "localport", Datapath: "d2", MAC: []string{"fa:16:3e:00:00:03"}, ExternalIDs: map[string]string{"neutron:network_name": "neutron-x"}},
+		{LogicalPort: "p3", Datapath: "d3"},
+	})
+	n := got[id]
+	if len(got) != 1 || n.port != "m1" || n.mac != "fa:16:3e:00:00:02" || len(n.addrs) != 1 || n.addrs[0].String() != "10.0.0.2/24" {
+		t.Fatalf("%+v", got)
+	}
+	if n.guests[netip.MustParseAddr("fe80::f816:3eff:fe00:10")] != "10.0.0.5" {
+		t.Errorf("guests %v", n.guests)
+	}
+}
+
+func TestGuestsReachMetadata(t *testing.T) {
+	machine.Inside(t, func(t *testing.T) {
+		host := ovntest.Start(t)
+		b := ovn.Open(ovn.Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
+		defer b.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		check := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		netID, subID, guestID := uuid.NewString(), uuid.NewString(), uuid.NewString()
+		cidr, gw := netip.MustParsePrefix("10.7.1.0/24"), netip.MustParseAddr("10.7.1.1")
+		check(b.EnsureNetwork(ctx, driver.NetworkSpec{ID: netID, Type: driver.Geneve, MTU: 1442}))
+		check(b.EnsureSubnet(ctx, driver.SubnetSpec{ID: subID, NetworkID: netID, CIDR: cidr, Gateway: gw, EnableDHCP: true, MetadataIP: netip.MustParseAddr("10.7.1.2")}))
+		port := func(id, mac, ip string, kind driver.PortType) driver.PortSpec {
+			return driver.PortSpec{
+				ID: id, NetworkID: netID, MAC: mac, Type: kind, AdminStateUp: true,
+				FixedIPs: []driver.FixedIP{{SubnetID: subID, Address: netip.MustParseAddr(ip), CIDR: cidr}},
+			}
+		}
+		check(b.EnsurePort(ctx, port(uuid.NewString(), "fa:16:3e:07:00:02", "10.7.1.2", driver.LocalPort)))
+		check(b.EnsurePort(ctx, port(guestID, "fa:16:3e:07:00:10", "10.7.1.10", driver.NormalPort)))
+
+		// Left behind by somebody: a namespace of a network that is not here.
+		junk := uuid.NewString()
+		ns, err := openNamespace(namespaceName(junk))
+		check(err)
+		ns.Close()
+
+		start := func() (stop func()) {
+			runCtx, cancel := context.WithCancel(ctx)
+			a := New(Config{Linger: time.Second}, echoing)
+			done := make(chan error, 1)
+			go func() { done <- a.Run(runCtx) }()
+			select {
+			case <-a.Ready():
+			case <-ctx.Done():
+				t.Fatal("the agent is not ready")
+			}
+			return func() {
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		stop := start()
+		guest := host.Plug(t, "g", guestID, "fa:16:3e:07:00:10")
+		guest.Address(t, "10.7.1.10/24", "")
+		guest.Run(t, "ip", "route", "add", "169.254.169.254/32", "via", "10.7.1.2")
+		ask := func(url string) {
+			t.Helper()
+			var got echo
+			ovntest.Eventually(t, url+" answers", func() bool {
+				out, err := guest.Try(t, "curl", "-sS", "-m", "3", "-H", "X-Forwarded-For: 10.7.1.99", "-H", "X-Instance-ID: forged", url)
+				return err == nil && json.Unmarshal([]byte(out), &got) == nil
+			})
+			if got.Network != netID || got.Remote != "10.7.1.10" || got.Req.Path != "/openstack/latest/meta_data.json" || len(got.Req.Header["X-Forwarded-For"]) > 0 {
+				t.Errorf("%s: %+v", url, got)
+			}
+		}
+		const v4, v6 = "http://169.254.169.254/openstack/latest/meta_data.json", "http://[fe80::a9fe:a9fe%25eth0]/openstack/latest/meta_data.json"
+		ask(v4)
+		ask(v6)
+		ovntest.Eventually(t, "the junk namespace is gone", func() bool { return len(namespaces()) == 1 })
+
+		// A new agent adopts what is there.
+		before := ovntest.Run(t, "ip", "netns", "exec", namespaceName(netID), "ip", "-o", "link", "show", innerName(netID))
+		stop()
+		stop = start()
+		ask(v4)
+		if after := ovntest.Run(t, "ip", "netns", "exec", namespaceName(netID), "ip", "-o", "link", "show", innerName(netID)); after != before {
+			t.Errorf("the cable was made anew:\n%s\n%s", before, after)
+		}
+		// ovn-controller dies and comes back.
+		host.KillController(t)
+		host.StartController(t)
+		ask(v4)
+
+		guest.Unplug(t)
+		ovntest.Eventually(t, "everything of the network is gone", func() bool {
+			ports := ovntest.Run(t, "ovs-vsctl", "list-ports", "br-int")
+			links := ovntest.Run(t, "ip", "-o", "link")
+			return len(namespaces()) == 0 && !strings.Contains(ports, outerName(netID)) && !strings.Contains(links, outerName(netID))
+		})
+		stop()
+	})
+}
