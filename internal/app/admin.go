@@ -93,6 +93,7 @@ func (h *House) ServeAdmin(ctx context.Context) error {
 	mux.HandleFunc("GET /status", h.adminStatus)
 	mux.HandleFunc("GET /why/{id}", h.adminWhy)
 	mux.HandleFunc("POST /audit", h.adminAudit)
+	mux.HandleFunc("POST /purge", h.adminPurge)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if h.Server != nil {
 			h.Server.Metrics().ServeHTTP(w, r)
@@ -134,6 +135,22 @@ func (h *House) adminAudit(w http.ResponseWriter, r *http.Request) {
 	findings, err := h.Audit(r.Context(), r.URL.Query().Get("repair") == "true")
 	rep := AuditReport{Findings: findings}
 	if err != nil {
+		rep.Error = err.Error()
+	}
+	reply(w, rep)
+}
+
+// adminPurge removes guests, ports and whatever else lives outside the database. The process is about to end for good.
+func (h *House) adminPurge(w http.ResponseWriter, r *http.Request) {
+	var errs []error
+	if h.Saga != nil {
+		errs = append(errs, h.Saga.Stop(r.Context())) // nothing is to come back meanwhile
+	}
+	for i := len(h.Purgers) - 1; i >= 0; i-- {
+		errs = append(errs, h.Purgers[i](r.Context()))
+	}
+	rep := AuditReport{}
+	if err := errors.Join(errs...); err != nil {
 		rep.Error = err.Error()
 	}
 	reply(w, rep)

@@ -59,6 +59,8 @@ type House struct {
 	// Services answer on the listener; Auditors compare the database with the world.
 	Services []*rest.Service
 	Auditors []Auditor
+	// Purgers remove what a component made outside the database, for `gostack down --purge`.
+	Purgers []func(ctx context.Context) error
 	// Root answers what no service does: version lists of services at their own paths are services; this is for pages.
 	Root map[string]Page
 
