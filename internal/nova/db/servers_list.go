@@ -34,10 +34,10 @@ type ServerFilter struct {
 	Limit  int
 }
 
-// State is a vm_state with the task_states that it may have; nil takes any.
+// State is a vm_state with the task_states that it must, or must not, have; nil does not care.
 type State struct {
-	VM    string
-	Tasks []string
+	VM              string
+	Tasks, NotTasks []string
 }
 
 // Order is a column to sort by.
@@ -118,10 +118,13 @@ func (f *ServerFilter) whereStates(q *bun.SelectQuery) {
 	q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 		q.Where("1 = 0")
 		for _, st := range f.States {
-			if st.Tasks == nil {
-				q.WhereOr("s.vm_state = ?", st.VM)
-			} else {
+			switch {
+			case st.Tasks != nil:
 				q.WhereOr("(s.vm_state = ? AND s.task_state IN (?))", st.VM, bun.In(st.Tasks))
+			case st.NotTasks != nil:
+				q.WhereOr("(s.vm_state = ? AND s.task_state NOT IN (?))", st.VM, bun.In(st.NotTasks))
+			default:
+				q.WhereOr("s.vm_state = ?", st.VM)
 			}
 		}
 		return q
