@@ -65,32 +65,32 @@ func (s *Service) ImportKeyPair(ctx context.Context, k *KeyPair) error {
 func (s *Service) GenerateKeyPair(ctx context.Context, k *KeyPair) (secret.String, error) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return "", err
+		return secret.String{}, err
 	}
 	var text []byte
 	if k.Type == KeyX509 {
 		cert, err := certificate(private, k.UserID, s.Now())
 		if err != nil {
-			return "", err
+			return secret.String{}, err
 		}
 		k.PublicKey = string(cert)
 		der, err := x509.MarshalPKCS8PrivateKey(private)
 		if err != nil {
-			return "", err
+			return secret.String{}, err
 		}
 		text = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	} else {
 		public, err := ssh.NewPublicKey(&private.PublicKey)
 		if err != nil {
-			return "", err
+			return secret.String{}, err
 		}
 		k.PublicKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))) + " Generated-by-Nova"
 		text = pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
 	}
 	if k.Fingerprint, err = fingerprint(k.Type, k.PublicKey); err != nil {
-		return "", err
+		return secret.String{}, err
 	}
-	return secret.String(text), s.storeKeyPair(ctx, k)
+	return secret.New(string(text)), s.storeKeyPair(ctx, k)
 }
 
 func (s *Service) storeKeyPair(ctx context.Context, k *KeyPair) error {

@@ -75,7 +75,6 @@ type Service struct {
 	Projects   Projects
 	Hosts      Hosts
 	Operations Operations
-	Metadatas  MetadataRenderer
 
 	heard heartbeats
 }

@@ -87,6 +87,7 @@ CREATE TABLE nova_servers (
     terminated_at      TIMESTAMP,
     deleted_at         TIMESTAMP,
     UNIQUE (id),
+    FOREIGN KEY (operation_id) REFERENCES saga_operations (id),
     CHECK (task_state = '' OR operation_id IS NOT NULL)
 );
 CREATE INDEX nova_servers_project ON nova_servers (project_id, created_at, id);

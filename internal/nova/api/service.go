@@ -1,0 +1,103 @@
+// Package api is Nova's HTTP API: routes with their policies, schemas and views, one file per resource.
+//
+// It turns requests into calls of package nova and rows into the JSON of the microversion asked for. It owns no rule
+// beyond the form of requests.
+package api
+
+import (
+	"slices"
+
+	"gostack/internal/nova"
+	"gostack/internal/rest"
+)
+
+// The microversions spoken.
+var (
+	minVersion = rest.V(2, 1)
+	maxVersion = rest.V(2, 104)
+)
+
+// maxPage is the most a list shows at once (upstream's max_limit).
+const maxPage = 1000
+
+type api struct {
+	nova *nova.Service
+}
+
+// New declares the API of a service: /compute/v2.1 and its version documents.
+func New(svc *nova.Service) []*rest.Service {
+	a := &api{svc}
+	main := &rest.Service{
+		Name: "nova", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, Policies: Policies,
+		Microversions: &rest.Microversions{
+			Service: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Min: minVersion, Max: maxVersion,
+		},
+		Routes: slices.Concat(
+			a.versionRoutes(), a.flavorRoutes(), a.extraSpecRoutes(), a.flavorAccessRoutes(), a.keyPairRoutes(), a.serverRoutes(),
+		),
+	}
+	return []*rest.Service{main, a.root(), a.v2()}
+}
+
+// window is a stretch of microversions with a body schema of its own, up to the next one's beginning.
+type window struct {
+	from rest.Version
+	body *rest.Schema
+}
+
+// windows declares one route per stretch.
+func windows(route rest.Route, steps ...window) []rest.Route {
+	routes := make([]rest.Route, len(steps))
+	for i, w := range steps {
+		r := route
+		r.Min, r.Body = w.from, w.body
+		if i+1 < len(steps) {
+			r.Max = before(steps[i+1].from)
+		}
+		routes[i] = r
+	}
+	return routes
+}
+
+func before(v rest.Version) rest.Version { return rest.V(v.Major, v.Minor-1) }
+
+// object is shorthand for JSON objects whose form depends on the microversion.
+type object map[string]any
+
+// links are a resource's own address and its address without version, as every Nova resource has them.
+func links(r *rest.Request, collection, id string) []rest.Link {
+	return []rest.Link{{Rel: "self", Href: versioned(r) + "/" + collection + "/" + id}, bookmark(r, collection, id)}
+}
+
+func bookmark(r *rest.Request, collection, id string) rest.Link {
+	return rest.Link{Rel: "bookmark", Href: r.RootURL() + "/compute" + project(r) + "/" + collection + "/" + id}
+}
+
+func versioned(r *rest.Request) string { return r.BaseURL() + project(r) }
+
+func project(r *rest.Request) string {
+	if r.URLProject() == "" {
+		return ""
+	}
+	return "/" + r.URLProject()
+}
+
+// page reads limit and marker; Nova cuts larger limits to maxPage.
+func page(r *rest.Request) (limit int, marker string, err error) {
+	limit, err = r.QueryInt("limit", maxPage)
+	if err != nil {
+		return 0, "", err
+	}
+	if limit > maxPage {
+		limit = maxPage
+	}
+	return limit, r.Query("marker"), nil
+}
+
+// nextLinks are the links of a page that is full.
+func nextLinks(r *rest.Request, full bool, marker string) []rest.Link {
+	if !full {
+		return nil
+	}
+	return []rest.Link{{Rel: "next", Href: r.NextLink(marker, 0)}}
+}

@@ -1,0 +1,214 @@
+package nova
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"gostack/internal/bus"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/rpc"
+	"gostack/internal/store"
+)
+
+// The names of processes in os-services.
+const (
+	BinaryCompute   = "nova-compute"
+	BinaryConductor = "nova-conductor"
+	BinaryScheduler = "nova-scheduler"
+)
+
+// flushAfter is how long heard heartbeats may stay in memory: one statement then writes those of all hosts.
+const flushAfter = 10 * time.Second
+
+// heartbeats are those that were heard and not yet written.
+type heartbeats struct {
+	mu    sync.Mutex
+	hosts map[string]map[string]bool // by binary
+	last  time.Time
+}
+
+// Up tells whether a service reports.
+func (s *Service) Up(sv *ServiceRow) bool {
+	down := s.Config.DownAfter
+	if down == 0 {
+		down = time.Minute
+	}
+	return !sv.ForcedDown && sv.LastSeenAt != nil && s.Now().Sub(*sv.LastSeenAt) <= down
+}
+
+// Heartbeat notes that a binary lives on a host. Writes of many hosts are gathered.
+func (s *Service) Heartbeat(ctx context.Context, binary, host string) error {
+	now := s.Now()
+	s.heard.mu.Lock()
+	if s.heard.hosts == nil {
+		s.heard.hosts = map[string]map[string]bool{}
+	}
+	if s.heard.hosts[binary] == nil {
+		s.heard.hosts[binary] = map[string]bool{}
+	}
+	s.heard.hosts[binary][host] = true
+	if now.Sub(s.heard.last) < flushAfter {
+		s.heard.mu.Unlock()
+		return nil
+	}
+	hosts := s.heard.hosts
+	s.heard.hosts, s.heard.last = nil, now
+	s.heard.mu.Unlock()
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		for binary, set := range hosts {
+			if err := db.SeenServices(ctx, tx, binary, keysOf(set), now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func keysOf(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for k := range set {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// EnsureService makes the row of a process and notes that it lives.
+func (s *Service) EnsureService(ctx context.Context, binary, host string) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		_, err := s.ensureService(ctx, tx, binary, host)
+		return err
+	})
+}
+
+func (s *Service) ensureService(ctx context.Context, tx store.Tx, binary, host string) (*ServiceRow, error) {
+	now := s.Now()
+	sv, err := db.GetServiceOf(ctx, tx, binary, host)
+	if store.IsNotFound(err) {
+		sv = &ServiceRow{ID: s.newID(), Binary: binary, Host: host, LastSeenAt: &now, CreatedAt: now, UpdatedAt: now}
+		return sv, db.Insert(ctx, tx, sv)
+	}
+	if err != nil {
+		return nil, err
+	}
+	sv.LastSeenAt = &now
+	return sv, db.UpdateService(ctx, tx, sv, "last_seen_at")
+}
+
+// HostUp takes what a host says of itself: its service, its hypervisor and its resource provider follow. It answers who the
+// host is and which servers it should have.
+func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (rpc.HostUpReply, error) {
+	var reply rpc.HostUpReply
+	var disabled bool
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		now := s.Now()
+		sv, err := s.ensureService(ctx, tx, BinaryCompute, host)
+		if err != nil {
+			return err
+		}
+		disabled = sv.Disabled
+		n, err := db.GetComputeNodeOf(ctx, tx, host)
+		switch {
+		case store.IsNotFound(err):
+			n = &ComputeNode{ID: s.newID(), Host: host, Hostname: info.Hostname, Info: info, CreatedAt: now, UpdatedAt: now}
+			if err := db.Insert(ctx, tx, n); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		default:
+			n.Hostname, n.Info, n.UpdatedAt = info.Hostname, info, now
+			if err := db.UpdateComputeNode(ctx, tx, n, "hostname", "info", "updated_at"); err != nil {
+				return err
+			}
+		}
+		reply = rpc.HostUpReply{NodeID: n.ID}
+		servers, err := db.ServersOnHost(ctx, tx, host)
+		for _, srv := range servers {
+			reply.Servers = append(reply.Servers, srv.ID)
+		}
+		return err
+	})
+	if err != nil || s.Placement == nil {
+		return reply, err
+	}
+	return reply, s.Placement.EnsureHost(ctx, s.inventory(reply.NodeID, info, disabled))
+}
+
+func (s *Service) inventory(nodeID string, info rpc.HostInfo, disabled bool) HostInventory {
+	or := func(v, absent float64) float64 {
+		if v == 0 {
+			return absent
+		}
+		return v
+	}
+	reserved := s.Config.ReservedMemoryMB
+	if reserved == 0 {
+		reserved = 512
+	}
+	return HostInventory{
+		NodeID: nodeID, Name: info.Hostname, VCPUs: info.VCPUs, MemoryMB: info.MemoryMB, DiskGB: info.DiskGB,
+		ReservedMemoryMB: min(reserved, info.MemoryMB/2),
+		CPURatio:         or(s.Config.CPURatio, 4), RAMRatio: or(s.Config.RAMRatio, 1), DiskRatio: or(s.Config.DiskRatio, 1),
+		Traits: info.Traits, Disabled: disabled,
+	}
+}
+
+// ConductorHandlers answer what hosts report. A host speaks for itself alone.
+func (s *Service) ConductorHandlers() bus.Handlers {
+	foreign := func(from, host string) error {
+		if from != "" && from != host {
+			return bus.Fail(bus.CodeForbidden, "host %s cannot speak for host %s", from, host)
+		}
+		return nil
+	}
+	return bus.Handlers{
+		rpc.HostUp: bus.Handle(func(ctx context.Context, from string, a rpc.HostUpArgs) (rpc.HostUpReply, error) {
+			if err := foreign(from, a.Host); err != nil {
+				return rpc.HostUpReply{}, err
+			}
+			return s.HostUp(ctx, a.Host, a.Info)
+		}),
+		rpc.Heartbeat: bus.Handle(func(ctx context.Context, from string, a rpc.HeartbeatArgs) (any, error) {
+			if err := foreign(from, a.Host); err != nil {
+				return nil, err
+			}
+			return nil, s.Heartbeat(ctx, BinaryCompute, a.Host)
+		}),
+		rpc.PowerEvents: bus.Handle(func(ctx context.Context, from string, a rpc.PowerEventsArgs) (any, error) {
+			if err := foreign(from, a.Host); err != nil {
+				return nil, err
+			}
+			return nil, s.PowerEvents(ctx, a.Host, a.Events)
+		}),
+	}
+}
+
+// The states of a server's host, as host_status shows them.
+const (
+	HostStatusUp   = "UP"
+	HostUnknown    = "UNKNOWN"
+	HostDown       = "DOWN"
+	HostMaintained = "MAINTENANCE"
+)
+
+// HostStatuses returns the state of each compute host, in one statement.
+func (s *Service) HostStatuses(ctx context.Context) (map[string]string, error) {
+	rows, err := db.ListServices(ctx, s.DB.Read(ctx), BinaryCompute, "")
+	out := make(map[string]string, len(rows))
+	for _, sv := range rows {
+		switch {
+		case sv.ForcedDown:
+			out[sv.Host] = HostDown
+		case sv.Disabled:
+			out[sv.Host] = HostMaintained
+		case s.Up(sv):
+			out[sv.Host] = HostStatusUp
+		default:
+			out[sv.Host] = HostUnknown
+		}
+	}
+	return out, err
+}
