@@ -112,6 +112,9 @@ func deny(r *rest.Request, d *policy.Denied) *rest.Error {
 	if img != nil && (d.Rule == "get_image" || !r.Can("get_image", target(r.Caller, img))) {
 		return rest.NotFound("No image found with ID %s", img.ID)
 	}
+	if d.Rule == "get_member" {
+		return rest.NotFound("%s not found in the member list of the image %s.", r.Path("member_id"), img.ID)
+	}
 	return rest.Forbidden("You are not authorized to complete %s action.", d.Rule)
 }
 

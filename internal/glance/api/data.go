@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"gostack/internal/glance"
 	"gostack/internal/policy"
@@ -23,8 +24,21 @@ func (a *api) uploaded(r *rest.Request) (policy.Target, error) {
 	return a.image(r)
 }
 
+// How much of a refused upload is read, and for how long, so that the client comes to read the answer: most send all of
+// the data first, and would otherwise see nothing but a broken connection.
+const (
+	drainBytes = 1 << 30
+	drainTime  = 30 * time.Second
+)
+
 func (a *api) upload(r *rest.Request) (any, error) {
-	return nil, a.service.Upload(r.Context(), loaded(r), r.HTTP.Body, max(0, r.HTTP.ContentLength))
+	err := a.service.Upload(r.Context(), loaded(r), r.HTTP.Body, max(0, r.HTTP.ContentLength))
+	if err != nil {
+		// Without a deadline (as in tests) the limit in bytes is enough.
+		_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.CopyN(io.Discard, r.HTTP.Body, drainBytes)
+	}
+	return nil, err
 }
 
 func (a *api) download(r *rest.Request) (any, error) {

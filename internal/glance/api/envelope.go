@@ -11,21 +11,22 @@ import (
 )
 
 // envelope writes errors as upstream's WebOb does, which clients take the message from: HTML for whoever takes anything,
-// JSON or plain text for whoever asks.
+// JSON for whoever asks, plain text for whoever takes neither. An empty Accept header, which openstacksdk sends with
+// uploads and updates, counts as taking anything: its users would otherwise see no message at all.
 func envelope(r *rest.Request, e *rest.Error) any {
 	title := e.Title
 	if title == "" {
 		title = http.StatusText(e.Status)
 	}
 	status := fmt.Sprintf("%d %s", e.Status, title)
-	body := e.Message + "<br /><br />\n\n\n"
+	// Upstream leaves HTML line breaks in JSON too; nobody wants to read those.
 	switch accepted(strings.Join(r.HTTP.Header.Values("Accept"), ",")) {
 	case "text/html":
 		page := "<html>\n <head>\n  <title>" + status + "</title>\n </head>\n <body>\n  <h1>" + status + "</h1>\n  " +
 			html.EscapeString(e.Message) + "<br /><br />\n\n\n\n </body>\n</html>"
 		return rest.RawBody{Type: "text/html; charset=UTF-8", Data: []byte(page)}
 	case "application/json":
-		text, err := json.Marshal(map[string]string{"message": body, "code": status, "title": title})
+		text, err := json.Marshal(map[string]string{"message": e.Message, "code": status, "title": title})
 		if err != nil {
 			text = []byte("{}")
 		}
@@ -36,6 +37,9 @@ func envelope(r *rest.Request, e *rest.Error) any {
 
 // accepted picks the better of HTML and JSON by the Accept header; HTML when they are equal.
 func accepted(header string) string {
+	if strings.Trim(header, ", ") == "" {
+		return "text/html"
+	}
 	quality := func(offer string) float64 {
 		best, specific := 0.0, -1
 		for part := range strings.SplitSeq(header, ",") {

@@ -22,6 +22,7 @@ type cloud struct {
 	*resttest.API
 	service *glance.Service
 	clock   *clock.Manual
+	dir     string
 }
 
 const (
@@ -43,7 +44,7 @@ func start(t *testing.T, db *store.DB, cfg glance.Config) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &cloud{resttest.New(t, api.Service(s)), s, clk}
+	return &cloud{resttest.New(t, api.Service(s)), s, clk, cfg.Dir}
 }
 
 // create makes an image and returns its id.
