@@ -61,8 +61,10 @@ type API struct {
 	T       testing.TB
 	Handler http.Handler
 	Server  *rest.Server
-	token   string
-	header  http.Header
+	// Judge, when set, is given every answer: upstream's OpenAPI documents judge here.
+	Judge  func(method, path string, status int, body []byte) error
+	token  string
+	header http.Header
 }
 
 // New serves the services with the personas as callers.
@@ -144,6 +146,11 @@ func (a *API) Do(method, path string, body any) *Answer {
 	}
 	rec := httptest.NewRecorder()
 	a.Handler.ServeHTTP(rec, req)
+	if a.Judge != nil && rec.Code < 300 && rec.Body.Len() > 0 {
+		if err := a.Judge(method, path, rec.Code, rec.Body.Bytes()); err != nil {
+			a.T.Errorf("%s %s: %v", method, path, err)
+		}
+	}
 	return &Answer{T: a.T, What: method + " " + path + " as " + a.token, Code: rec.Code, Header: rec.Header(), Body: rec.Body.Bytes()}
 }
 
