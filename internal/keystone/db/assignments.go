@@ -54,7 +54,7 @@ func GrantedRoles(ctx context.Context, h bun.IDB, a Assignment) ([]*Role, error)
 }
 
 // ListAssignments runs a list query that narrow has narrowed.
-func ListAssignments(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Assignment, error) {
+func ListAssignments(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Assignment, error) {
 	var out []*Assignment
 	q := h.NewSelect().Model(&out).Order("actor_type", "actor_id", "target_type", "target_id", "role_id", "inherited")
 	narrow(q)
@@ -77,7 +77,7 @@ const mine = `((a.actor_type = 'user' AND a.actor_id = ?) OR (a.actor_type = 'gr
 	(SELECT group_id FROM keystone_memberships WHERE user_id = ?)))`
 
 // ProjectsOfUser lists the projects on which a user has a role, granted or inherited, to the user or a group.
-func ProjectsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*bun.SelectQuery)) ([]*Project, error) {
+func ProjectsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*Select)) ([]*Project, error) {
 	var out []*Project
 	q := h.NewSelect().Model(&out).WithRecursive("reach", h.NewRaw(`
 		SELECT p.id, FALSE AS below FROM keystone_projects p JOIN keystone_assignments a ON a.target_id = p.id
@@ -94,7 +94,7 @@ func ProjectsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*
 }
 
 // DomainsOfUser lists the domains on which a user has a role, granted to the user or a group.
-func DomainsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*bun.SelectQuery)) ([]*Project, error) {
+func DomainsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*Select)) ([]*Project, error) {
 	var out []*Project
 	q := h.NewSelect().Model(&out).Where("p.is_domain").
 		Where("p.id IN (SELECT a.target_id FROM keystone_assignments a WHERE "+mine+" AND a.target_type = 'domain' AND NOT a.inherited)",

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/uptrace/bun"
+
+	"gostack/internal/store"
 )
 
 // Region is a row of keystone_regions.
@@ -56,7 +58,7 @@ func GetEndpoint(ctx context.Context, h bun.IDB, id string) (*Endpoint, error) {
 }
 
 // ListRegions runs a list query that narrow has narrowed.
-func ListRegions(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Region, error) {
+func ListRegions(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Region, error) {
 	var out []*Region
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -64,7 +66,7 @@ func ListRegions(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) 
 }
 
 // ListServices runs a list query that narrow has narrowed.
-func ListServices(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Service, error) {
+func ListServices(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Service, error) {
 	var out []*Service
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -72,7 +74,7 @@ func ListServices(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery))
 }
 
 // ListEndpoints runs a list query that narrow has narrowed.
-func ListEndpoints(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Endpoint, error) {
+func ListEndpoints(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Endpoint, error) {
 	var out []*Endpoint
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -117,4 +119,13 @@ func CatalogRows(ctx context.Context, h bun.IDB) ([]CatalogRow, error) {
 FROM keystone_services s LEFT JOIN keystone_endpoints e ON e.service_id = s.id AND e.enabled
 WHERE s.enabled ORDER BY s.type, s.id, e.id`).Scan(ctx, &out)
 	return out, err
+}
+
+// DeleteRegions removes regions, those that belong to others of them included.
+func DeleteRegions(ctx context.Context, tx store.Tx, ids []string) error {
+	if _, err := tx.NewUpdate().Model((*Region)(nil)).Set("parent_region_id = NULL").Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
+		return err
+	}
+	_, err := tx.NewDelete().Model((*Region)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
+	return err
 }

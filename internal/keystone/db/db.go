@@ -14,6 +14,9 @@ import (
 	"gostack/internal/store"
 )
 
+// Select is a query for rows, which a caller may narrow.
+type Select = bun.SelectQuery
+
 //go:embed migrations/*.sql
 var files embed.FS
 

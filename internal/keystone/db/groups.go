@@ -33,7 +33,7 @@ func GetGroup(ctx context.Context, h bun.IDB, id string) (*Group, error) {
 }
 
 // ListGroups runs a list query that narrow has narrowed.
-func ListGroups(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Group, error) {
+func ListGroups(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Group, error) {
 	var out []*Group
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -56,4 +56,20 @@ func MemberIDs(ctx context.Context, h bun.IDB, groupID string) ([]string, error)
 func AddMember(ctx context.Context, tx store.Tx, userID, groupID string) error {
 	_, err := tx.NewInsert().Model(&Membership{UserID: userID, GroupID: groupID}).On("CONFLICT DO NOTHING").Exec(ctx)
 	return err
+}
+
+// GroupsOfUser lists the groups that a user is in.
+func GroupsOfUser(ctx context.Context, h bun.IDB, userID string, narrow func(*Select)) ([]*Group, error) {
+	var out []*Group
+	q := h.NewSelect().Model(&out).Where("g.id IN (SELECT group_id FROM keystone_memberships WHERE user_id = ?)", userID)
+	narrow(q)
+	return out, q.Scan(ctx)
+}
+
+// UsersInGroup lists the users in a group.
+func UsersInGroup(ctx context.Context, h bun.IDB, groupID string, narrow func(*Select)) ([]*User, error) {
+	var out []*User
+	q := h.NewSelect().Model(&out).Where("u.id IN (SELECT user_id FROM keystone_memberships WHERE group_id = ?)", groupID)
+	narrow(q)
+	return out, q.Scan(ctx)
 }

@@ -65,7 +65,7 @@ func ProjectsByID(ctx context.Context, h bun.IDB, ids []string) ([]*Project, err
 }
 
 // ListProjects runs a list query that narrow has narrowed.
-func ListProjects(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Project, error) {
+func ListProjects(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Project, error) {
 	var out []*Project
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -130,4 +130,12 @@ func DeleteDomainContents(ctx context.Context, tx store.Tx, domainID string) err
 		}
 	}
 	return nil
+}
+
+// ProjectAndDomain returns a project and the domain it is in, in any order: two rows, one for a domain, none if there is no such id.
+func ProjectAndDomain(ctx context.Context, h bun.IDB, id string) ([]*Project, error) {
+	var out []*Project
+	err := h.NewSelect().Model(&out).
+		Where("p.id = ? OR p.id = (SELECT domain_id FROM keystone_projects WHERE id = ?)", id, id).Scan(ctx)
+	return out, err
 }

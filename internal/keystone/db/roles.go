@@ -41,7 +41,7 @@ func RoleByName(ctx context.Context, h bun.IDB, domainID, name string) (*Role, e
 }
 
 // ListRoles runs a list query that narrow has narrowed.
-func ListRoles(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*Role, error) {
+func ListRoles(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*Role, error) {
 	var out []*Role
 	q := h.NewSelect().Model(&out)
 	narrow(q)
@@ -109,4 +109,12 @@ SELECT r.id, r.name FROM keystone_roles r JOIN have ON have.role_id = r.id WHERE
 // DeleteRole removes a role with its grants and implications.
 func DeleteRole(ctx context.Context, tx store.Tx, id string) error {
 	return Delete(ctx, tx, &Role{ID: id})
+}
+
+// RolesImpliedBy returns the roles that one implies directly.
+func RolesImpliedBy(ctx context.Context, h bun.IDB, priorID string) ([]*Role, error) {
+	var out []*Role
+	err := h.NewSelect().Model(&out).
+		Where("r.id IN (SELECT implied_role_id FROM keystone_implied_roles WHERE prior_role_id = ?)", priorID).Order("r.id").Scan(ctx)
+	return out, err
 }

@@ -68,7 +68,7 @@ func FindUser(ctx context.Context, h bun.IDB, key UserKey) (*UserInDomain, error
 }
 
 // ListUsers runs a list query that narrow has narrowed.
-func ListUsers(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) ([]*User, error) {
+func ListUsers(ctx context.Context, h bun.IDB, narrow func(*Select)) ([]*User, error) {
 	var out []*User
 	q := h.NewSelect().Model(&out)
 	narrow(q)

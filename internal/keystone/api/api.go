@@ -1,0 +1,71 @@
+// Package api is Keystone's HTTP face: version documents and the Identity API v3, as tables of routes.
+//
+// It turns requests into calls of package keystone and rows into what clients read. What may be done is said by Policies and by
+// the targets here; what is right is said there.
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"gostack/internal/keystone"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+)
+
+// api serves one keystone.Service.
+type api struct{ *keystone.Service }
+
+// Services returns the API below /identity/v3 and /v3, and the version document below /identity.
+func Services(s *keystone.Service) []*rest.Service {
+	a := &api{s}
+	v3 := &rest.Service{
+		Name: "keystone", Prefixes: []string{"/identity/v3", "/v3"}, Policies: Policies,
+		Envelope: envelope, Deny: deny, UnsupportedType: http.StatusBadRequest,
+		Decorate: func(_ *rest.Request, h http.Header) { h.Add("Vary", "X-Auth-Token") },
+		Routes: slices.Concat(
+			a.discovery(), a.tokens(), a.auth(), a.domains(), a.projects(), a.users(), a.groups(), a.roles(), a.impliedRoles(), a.grants(),
+			a.roleAssignments(), a.regions(), a.services(), a.endpoints(),
+		),
+	}
+	versions := &rest.Service{
+		Name: "keystone-versions", Prefixes: []string{"/identity"}, Envelope: envelope,
+		Routes: []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Status: http.StatusMultipleChoices, Handle: versionList}},
+	}
+	return []*rest.Service{v3, versions}
+}
+
+// envelope is Keystone's {"error": {"code": 404, "message": "…", "title": "Not Found"}}.
+func envelope(_ *rest.Request, e *rest.Error) any {
+	title := e.Title
+	if title == "" {
+		title = http.StatusText(e.Status)
+	}
+	return map[string]any{"error": map[string]any{"code": e.Status, "message": e.Message, "title": title}}
+}
+
+func deny(_ *rest.Request, d *policy.Denied) *rest.Error {
+	return rest.Forbidden("You are not authorized to perform the requested action: %s.", d.Rule)
+}
+
+// object returns the members of the object that a request's body holds under key.
+func object(r *rest.Request, key string) keystone.Attrs {
+	body, _ := r.Body.(map[string]any)
+	o, _ := body[key].(map[string]any)
+	if o == nil {
+		o = map[string]any{}
+	}
+	return o
+}
+
+// placed fills in the domain of something to be made, when the request does not name one: that of a domain-scoped token, or else the
+// default domain (upstream's _normalize_domain_id).
+func placed(r *rest.Request, a keystone.Attrs) keystone.Attrs {
+	if id, _ := a["domain_id"].(string); id == "" {
+		a["domain_id"] = keystone.DefaultDomainID
+		if r.Caller.DomainID != "" {
+			a["domain_id"] = r.Caller.DomainID
+		}
+	}
+	return a
+}

@@ -1,0 +1,321 @@
+package keystone
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gostack/internal/keystone/db"
+	"gostack/internal/keystone/fernet"
+	"gostack/internal/keystone/token"
+	"gostack/internal/rest"
+	"gostack/internal/secret"
+	"gostack/internal/store"
+)
+
+// Login is a request for a token.
+type Login struct {
+	Methods  []string // in the order of the request
+	Password *PasswordLogin
+	Token    secret.String // of the method "token"
+	Scope    LoginScope
+}
+
+// PasswordLogin says who wants in, and proves it.
+type PasswordLogin struct {
+	UserID, UserName string
+	Domain           DomainRef // needed with a name
+	Password         secret.String
+}
+
+// DomainRef names a domain by id or by name.
+type DomainRef struct{ ID, Name string }
+
+func (d DomainRef) empty() bool { return d.ID == "" && d.Name == "" }
+
+// LoginScope is what the token is to be good for. The zero value leaves it to the user's default project.
+type LoginScope struct {
+	Unscoped    bool // no scope, whatever the user's default
+	System      bool
+	Domain      DomainRef
+	ProjectID   string
+	ProjectName string
+	// ProjectDomain is needed with a project's name.
+	ProjectDomain DomainRef
+}
+
+func (l LoginScope) none() bool {
+	return !l.System && l.Domain.empty() && l.ProjectID == "" && l.ProjectName == ""
+}
+
+// proof is who the methods agreed on.
+type proof struct {
+	user      *db.UserInDomain
+	methods   []string
+	expiresAt time.Time // zero: a full lifetime
+	chain     string    // audit id of the first token of the chain
+}
+
+// IssueToken lets somebody in. All reasons not to are one and the same 401 (OSSA-2021-003), but for a token that is no good, which is
+// a 404 as upstream has it, and requests that make no sense, which are 400.
+func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	start := s.memory.generations()
+	who, err := s.prove(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMethodRules(who); err != nil {
+		return nil, err
+	}
+	p := token.Payload{UserID: who.user.ID, Methods: who.methods, ExpiresAt: who.expiresAt, AuditIDs: []string{newAuditID()}}
+	if who.chain != "" {
+		p.AuditIDs = append(p.AuditIDs, who.chain)
+	}
+	if p.ExpiresAt.IsZero() {
+		p.ExpiresAt = s.clock.Now().Add(s.lifetime).Truncate(time.Second)
+	}
+	if err := s.setScope(ctx, &p, l.Scope); err != nil {
+		return nil, err
+	}
+	t := &Token{Payload: p}
+	asked := !l.Scope.none() || l.Scope.Unscoped
+	if !asked && who.user.DefaultProjectID != "" {
+		// The default project is taken if it can be; otherwise the token has no scope.
+		t.Payload.ProjectID = who.user.DefaultProjectID
+		if err := s.fill(ctx, t, who.user); errors.Is(err, ErrInvalidToken) {
+			t = &Token{Payload: p}
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if t.caller == nil {
+		if err := s.fill(ctx, t, who.user); errors.Is(err, ErrInvalidToken) {
+			return nil, Unauthorized(err)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if err := s.unchanged(ctx, who, start); err != nil {
+		return nil, err
+	}
+	return t, s.seal(t, start.identity)
+}
+
+// unchanged makes sure that nobody changed the password or disabled the user while a password was being checked: the new token would be
+// dated after the revocation of the old ones.
+func (s *Service) unchanged(ctx context.Context, who *proof, start generations) error {
+	if s.memory.generations() == start {
+		return nil
+	}
+	u, err := db.FindUser(ctx, s.db.Read(ctx), db.UserKey{ID: who.user.ID})
+	if store.IsNotFound(err) || err == nil && (u.PasswordHash != who.user.PasswordHash || !u.Enabled || !u.DomainEnabled) {
+		return Unauthorized(errors.New("the user changed meanwhile"))
+	}
+	return err
+}
+
+// check refuses what makes no sense before anything is looked up.
+func (l Login) check() error {
+	for _, m := range l.Methods {
+		switch {
+		case m == "password" && l.Password == nil, m == "token" && l.Token.Empty():
+			return missing(m, "identity")
+		case !slices.Contains(token.Methods, m):
+			return rest.Unauthorized("Attempted to authenticate with an unsupported method.")
+		}
+	}
+	if p := l.Password; p != nil && slices.Contains(l.Methods, "password") {
+		switch {
+		case p.UserID == "" && p.UserName == "":
+			return missing("id or name", "user")
+		case p.UserName != "" && p.Domain.empty():
+			return missing("domain", "user")
+		}
+	}
+	if l.Scope.ProjectName != "" && l.Scope.ProjectID == "" && l.Scope.ProjectDomain.empty() {
+		return missing("domain", "project")
+	}
+	return nil
+}
+
+// prove runs the methods. All must agree on one user.
+func (s *Service) prove(ctx context.Context, l Login) (*proof, error) {
+	who := &proof{}
+	for _, method := range l.Methods {
+		var user *db.UserInDomain
+		var err error
+		switch method {
+		case "password":
+			user, err = s.provePassword(ctx, l.Password)
+		case "token":
+			user, err = s.proveToken(ctx, l.Token, l.Scope, who)
+		default:
+			return nil, rest.Unauthorized("Attempted to authenticate with an unsupported method.")
+		}
+		if err != nil {
+			return nil, err
+		}
+		if who.user != nil && who.user.ID != user.ID {
+			return nil, Unauthorized(errors.New("the methods speak of different users"))
+		}
+		who.user = user
+		who.methods = append(who.methods, method)
+	}
+	if who.user == nil {
+		return nil, Unauthorized(errors.New("no method was given"))
+	}
+	slices.SortFunc(who.methods, func(a, b string) int { return slices.Index(token.Methods, b) - slices.Index(token.Methods, a) })
+	who.methods = slices.Compact(who.methods)
+	return who, nil
+}
+
+func (s *Service) provePassword(ctx context.Context, p *PasswordLogin) (*db.UserInDomain, error) {
+	key := db.UserKey{ID: p.UserID}
+	if p.UserName != "" {
+		key = db.UserKey{Name: p.UserName, DomainID: p.Domain.ID, DomainName: p.Domain.Name}
+		if p.Domain.Name != "" {
+			key.DomainID = ""
+		}
+	}
+	u, err := db.FindUser(ctx, s.db.Read(ctx), key)
+	hash := ""
+	switch {
+	case store.IsNotFound(err):
+	case err != nil:
+		return nil, err
+	case u.Enabled && u.DomainEnabled:
+		hash = u.PasswordHash
+	}
+	// Whoever has no hash to compare with waits as long as all others.
+	right, err := s.passwords.Verify(ctx, hash, p.Password)
+	if err != nil {
+		return nil, err
+	}
+	if !right {
+		return nil, Unauthorized(fmt.Errorf("no such user, disabled, or wrong password: %q%q", p.UserID, p.UserName))
+	}
+	ignore, _ := u.Options["ignore_password_expiry"].(bool)
+	if u.PasswordExpiresAt != nil && !ignore && !s.clock.Now().Before(*u.PasswordExpiresAt) {
+		return nil, rest.Unauthorized("The password is expired and needs to be changed for user: %s.", u.ID)
+	}
+	return u, nil
+}
+
+// proveToken accepts a token as proof. The new token ends no later than the old one, and belongs to its chain.
+func (s *Service) proveToken(ctx context.Context, text secret.String, scope LoginScope, who *proof) (*db.UserInDomain, error) {
+	t, err := s.ValidateToken(ctx, text.Reveal(), 0)
+	if err != nil {
+		return nil, err
+	}
+	elsewhere := scope.ProjectID != "" || scope.ProjectName != "" || !scope.Domain.empty()
+	if t.Payload.System != "" && elsewhere {
+		return nil, rest.Forbidden("You are not authorized to perform the requested action: Using a system-scoped token to create a " +
+			"project-scoped or domain-scoped token is not allowed..")
+	}
+	u, err := db.FindUser(ctx, s.db.Read(ctx), db.UserKey{ID: t.Payload.UserID})
+	if store.IsNotFound(err) {
+		return nil, Unauthorized(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	who.methods = append(who.methods, t.Payload.Methods...)
+	who.expiresAt, who.chain = t.ExpiresAt(), t.Payload.ChainID()
+	return u, nil
+}
+
+// checkMethodRules demands what the user's option multi_factor_auth_rules demands: all methods of at least one rule. As upstream,
+// methods that this cloud does not know do not count.
+func checkMethodRules(who *proof) error {
+	if on, set := who.user.Options["multi_factor_auth_enabled"].(bool); set && !on {
+		return nil
+	}
+	rules, _ := who.user.Options["multi_factor_auth_rules"].([]any)
+	valid := false
+	for _, r := range rules {
+		rule, _ := r.([]any)
+		satisfied := len(rule) > 0
+		for _, m := range rule {
+			name, _ := m.(string)
+			satisfied = satisfied && (slices.Contains(who.methods, name) || !slices.Contains(token.Methods, name))
+		}
+		if satisfied {
+			return nil
+		}
+		valid = valid || len(rule) > 0
+	}
+	if !valid {
+		return nil
+	}
+	return rest.Unauthorized("Insufficient auth methods received for %s. Auth Methods Provided: %s.", who.user.ID, who.methods)
+}
+
+// setScope finds the ids of what a scope names.
+func (s *Service) setScope(ctx context.Context, p *token.Payload, l LoginScope) error {
+	domain := func(ref DomainRef) (string, error) {
+		if ref.ID != "" && ref.Name == "" {
+			return ref.ID, nil
+		}
+		d, err := db.ProjectByName(ctx, s.db.Read(ctx), "", ref.Name)
+		if store.IsNotFound(err) {
+			return "", Unauthorized(fmt.Errorf("no domain is named %q", ref.Name))
+		}
+		return d.ID, err
+	}
+	var err error
+	switch {
+	case l.System:
+		p.System = "all"
+	case !l.Domain.empty():
+		p.DomainID, err = domain(l.Domain)
+	case l.ProjectID != "":
+		p.ProjectID = l.ProjectID
+	case l.ProjectName != "":
+		var in string
+		if in, err = domain(l.ProjectDomain); err != nil {
+			return err
+		}
+		project, lookup := db.ProjectByName(ctx, s.db.Read(ctx), in, l.ProjectName)
+		if store.IsNotFound(lookup) {
+			return Unauthorized(fmt.Errorf("no project is named %q", l.ProjectName))
+		}
+		p.ProjectID, err = project.ID, lookup
+	}
+	return err
+}
+
+// seal encrypts the token and remembers it, so that its first use costs as little as the next.
+func (s *Service) seal(t *Token, generation int64) error {
+	packed, err := token.Pack(&t.Payload)
+	if err != nil {
+		return err
+	}
+	keys, keyGeneration, err := s.keys.Keys()
+	if err != nil {
+		return err
+	}
+	t.IssuedAt = s.stamp(t.Payload.UserID)
+	if t.ID, err = fernet.Encrypt(keys[0], packed, t.IssuedAt); err != nil {
+		return err
+	}
+	t.settle()
+	s.memory.remember(t.ID, &remembered{token: t, identity: generation, keys: keyGeneration})
+	return nil
+}
+
+// newAuditID is 16 random bytes in base64url without padding.
+func newAuditID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

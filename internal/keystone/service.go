@@ -1,0 +1,109 @@
+// Package keystone is the Identity service: who somebody is, what roles they have where, and which services there are.
+//
+// It owns domains, projects, users, groups, roles, grants, the catalogue and tokens. Other services ask it to Authenticate a
+// token; nothing about a token is stored, so a check is a decryption and a look into memory.
+package keystone
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gostack/internal/clock"
+	"gostack/internal/keystone/db"
+	"gostack/internal/keystone/fernet"
+	"gostack/internal/keystone/password"
+	"gostack/internal/store"
+)
+
+// Migrations are the tables of Keystone.
+var Migrations = db.Migrations
+
+// DefaultDomainID is the id of the domain that Bootstrap makes, and in which things are created when no domain is named.
+const DefaultDomainID = "default"
+
+// Upstream's defaults of [token].
+const (
+	DefaultTokenLifetime = time.Hour
+	AllowExpiredWindow   = 48 * time.Hour
+)
+
+// The rows, as other packages may read them.
+type (
+	User     = db.User
+	Project  = db.Project // or a domain
+	Group    = db.Group
+	Role     = db.Role
+	Region   = db.Region
+	Endpoint = db.Endpoint
+	// CatalogService is a service of the catalogue: a type and a name, not the code that runs it.
+	CatalogService = db.Service
+)
+
+// Options are what a Service needs.
+type Options struct {
+	DB   *store.DB
+	Keys *fernet.Repository
+	// Clock defaults to the system's.
+	Clock clock.Clock
+	// TokenLifetime is how long a token is good; 0 means DefaultTokenLifetime.
+	TokenLifetime time.Duration
+	// HashCost is the bcrypt cost of new passwords; 0 means password.DefaultCost.
+	HashCost int
+}
+
+// Service is Keystone. It is safe for concurrent use.
+type Service struct {
+	db        *store.DB
+	keys      *fernet.Repository
+	clock     clock.Clock
+	lifetime  time.Duration
+	passwords *password.Hasher
+	memory    *memory
+	newID     func() string
+}
+
+// New makes the service. It does no I/O: the tables must have been migrated and Bootstrap run before the first request.
+func New(o Options) (*Service, error) {
+	if o.DB == nil || o.Keys == nil {
+		return nil, errors.New("keystone needs a database and a key repository")
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.TokenLifetime == 0 {
+		o.TokenLifetime = DefaultTokenLifetime
+	}
+	hasher, err := password.New(o.HashCost)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		db: o.DB, keys: o.Keys, clock: o.Clock, lifetime: o.TokenLifetime, passwords: hasher, memory: newMemory(),
+		newID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
+	}, nil
+}
+
+// change runs a write that can alter what existing tokens or the catalogue are worth. All that is remembered is looked up again
+// afterwards, here at once, in other replicas within a second.
+func (s *Service) change(ctx context.Context, fn func(ctx context.Context, tx store.Tx) error) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := fn(ctx, tx); err != nil {
+			return err
+		}
+		return s.changed(ctx, tx)
+	})
+}
+
+// changed is change for a transaction that is under way.
+func (s *Service) changed(ctx context.Context, tx store.Tx) error {
+	g, err := db.BumpIdentity(ctx, tx)
+	if err != nil {
+		return err
+	}
+	store.AfterCommit(ctx, func() { s.memory.identityChanged(g.Identity) })
+	return nil
+}

@@ -1,0 +1,171 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gostack/internal/keystone/db"
+	"gostack/internal/keystone/fernet"
+	"gostack/internal/keystone/token"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// ErrInvalidToken is wrapped by every error that means: this token is no good (any more).
+var ErrInvalidToken = errors.New("invalid token")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalidToken, fmt.Sprintf(format, args...))
+}
+
+// Authenticate turns a token into its caller; it is what the HTTP kit asks for every request. A token that was checked before costs no
+// statement, and one that was revoked, or whose user, project or roles are gone, is refused at once.
+func (s *Service) Authenticate(ctx context.Context, text string) (*policy.Caller, error) {
+	t, err := s.check(ctx, text, 0)
+	if err != nil {
+		return nil, err
+	}
+	return t.Caller(), nil
+}
+
+// ValidateToken returns what a token is worth. A token that is no good is a 404. window lets a token pass that expired no longer ago.
+func (s *Service) ValidateToken(ctx context.Context, text string, window time.Duration) (*Token, error) {
+	if text == "" {
+		return nil, rest.NotFound("No token in the request")
+	}
+	t, err := s.check(ctx, text, window)
+	if errors.Is(err, ErrInvalidToken) {
+		return nil, rest.NotFound("Failed to validate token").Because(err)
+	}
+	return t, err
+}
+
+func (s *Service) check(ctx context.Context, text string, window time.Duration) (*Token, error) {
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	keys, keyGeneration, err := s.keys.Keys()
+	if err != nil {
+		return nil, err
+	}
+	t, generation := s.memory.token(text, keyGeneration)
+	known := t != nil
+	if !known {
+		if t, err = s.open(keys, text); err != nil {
+			return nil, err
+		}
+	}
+	if !s.clock.Now().Before(t.ExpiresAt().Add(window)) {
+		return nil, invalid("it expired at %s", t.ExpiresAt())
+	}
+	if s.isRevoked(t) {
+		return nil, invalid("it has been revoked")
+	}
+	if known {
+		return t, nil
+	}
+	if err := s.load(ctx, t); err != nil {
+		return nil, err
+	}
+	s.memory.remember(text, &remembered{token: t, identity: generation, keys: keyGeneration})
+	return t, nil
+}
+
+// open decrypts a token. It knows nothing yet of what the token is worth.
+func (s *Service) open(keys []fernet.Key, text string) (*Token, error) {
+	packed, issuedAt, err := fernet.Decrypt(keys, text)
+	if err != nil {
+		return nil, invalid("%v", err)
+	}
+	p, err := token.Unpack(packed)
+	if err != nil {
+		return nil, invalid("%v", err)
+	}
+	return &Token{ID: text, Payload: *p, IssuedAt: issuedAt}, nil
+}
+
+// load looks up what the payload names: a user, a scope, roles. What is missing or disabled makes the token invalid.
+func (s *Service) load(ctx context.Context, t *Token) error {
+	p := &t.Payload
+	if p.TrustID != "" || p.AccessTokenID != "" || p.ApplicationCredentialID != "" || p.Federated || p.Thumbprint != "" {
+		return invalid("it was delegated in a way that is not in use here")
+	}
+	u, err := db.FindUser(ctx, s.db.Read(ctx), db.UserKey{ID: p.UserID})
+	if store.IsNotFound(err) {
+		return invalid("user %s does not exist", p.UserID)
+	}
+	if err != nil {
+		return err
+	}
+	return s.fill(ctx, t, u)
+}
+
+// fill looks up the rest for a user who is known.
+func (s *Service) fill(ctx context.Context, t *Token, u *db.UserInDomain) error {
+	p := &t.Payload
+	if !u.Enabled || !u.DomainEnabled {
+		return invalid("user %s is disabled", u.ID)
+	}
+	t.User, t.UserDomain = Named{u.ID, u.Name}, Named{u.DomainID, u.DomainName}
+	t.PasswordExpiresAt = u.PasswordExpiresAt
+	switch {
+	case p.ProjectID != "":
+		project, domain, err := s.projectScope(ctx, p.ProjectID)
+		if err != nil {
+			return err
+		}
+		t.Project, t.IsDomain = &Named{project.ID, project.Name}, project.IsDomain
+		if domain != nil {
+			t.ProjectDomain = Named{domain.ID, domain.Name}
+		}
+	case p.DomainID != "":
+		d, err := db.GetProject(ctx, s.db.Read(ctx), p.DomainID)
+		if store.IsNotFound(err) || err == nil && (!d.IsDomain || !d.Enabled) {
+			return invalid("domain %s does not exist or is disabled", p.DomainID)
+		}
+		if err != nil {
+			return err
+		}
+		t.Domain = &Named{d.ID, d.Name}
+	}
+	if !p.Unscoped() {
+		scope := db.Scope{ProjectID: p.ProjectID, DomainID: p.DomainID, System: p.System != ""}
+		roles, err := db.EffectiveRoles(ctx, s.db.Read(ctx), u.ID, scope)
+		if err != nil {
+			return err
+		}
+		if len(roles) == 0 {
+			return invalid("user %s has no role in the token's scope", u.ID)
+		}
+		t.Roles = roles
+	}
+	t.settle()
+	return nil
+}
+
+// projectScope returns an enabled project in an enabled domain; the domain is nil for a project that is one.
+func (s *Service) projectScope(ctx context.Context, id string) (project, domain *Project, err error) {
+	rows, err := db.ProjectAndDomain(ctx, s.db.Read(ctx), id)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rows {
+		if r.ID == id {
+			project = r
+		} else {
+			domain = r
+		}
+	}
+	switch {
+	case project == nil:
+		return nil, nil, invalid("project %s does not exist", id)
+	case !project.Enabled:
+		return nil, nil, invalid("project %s is disabled", id)
+	case domain != nil && !domain.Enabled:
+		return nil, nil, invalid("domain %s is disabled", domain.ID)
+	}
+	return project, domain, nil
+}
