@@ -11,8 +11,10 @@ import (
 // Filter narrows a list. Column comes from a table in the code, never from a client.
 type Filter struct {
 	Column string
-	Op     string // equals, contains, startswith, endswith, or these with i for "whatever case"
-	Value  any
+	// Op is equals; contains, startswith or endswith, or these with i for "whatever case"; lt, lte, gt, gte, eq, neq; or for a list of tags
+	// tags, tags-any, not-tags, not-tags-any.
+	Op    string
+	Value any
 }
 
 // ListOptions say which part of a list is wanted.
@@ -49,6 +51,14 @@ func (f Filter) apply(q *bun.SelectQuery) {
 		q.Where("? = ?", bun.Ident(f.Column), f.Value)
 		return
 	}
+	if symbol, ok := map[string]string{"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}[f.Op]; ok {
+		q.Where("? ? ?", bun.Ident(f.Column), bun.Safe(symbol), f.Value)
+		return
+	}
+	if tags, ok := f.Value.([]string); ok {
+		f.tags(q, tags)
+		return
+	}
 	text, _ := f.Value.(string)
 	kind, fold := strings.CutPrefix(f.Op, "i")
 	if fold {
@@ -70,6 +80,25 @@ func (f Filter) apply(q *bun.SelectQuery) {
 		n := len([]rune(text))
 		q.Where("length(?) >= ? AND substr(?, length(?) - ? + 1) = ?", of, n, of, of, n, text)
 	}
+}
+
+// tags narrows to projects that have all or any of some tags, or have not. The column holds ",a,b,".
+func (f Filter) tags(q *bun.SelectQuery, tags []string) {
+	var has []string
+	var args []any
+	for _, t := range tags {
+		has = append(has, "replace(?, ?, '') <> ?")
+		args = append(args, bun.Ident(f.Column), ","+t+",", bun.Ident(f.Column))
+	}
+	op, negated := strings.CutPrefix(f.Op, "not-")
+	condition := "(" + strings.Join(has, " AND ") + ")"
+	if op == "tags-any" {
+		condition = "(" + strings.Join(has, " OR ") + ")"
+	}
+	if negated {
+		condition = "NOT " + condition
+	}
+	q.Where(condition, args...)
 }
 
 // FilterBool reads a boolean of a query as upstream does: what is not clearly false is true.

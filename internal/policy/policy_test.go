@@ -45,6 +45,9 @@ func TestLanguage(t *testing.T) {
 		// A value that looks like a pattern stays a value.
 		{"project_id:%(name)s", member, own, false},
 		{"nothing_known:%(project_id)s", member, own, false},
+		{"domain_id:None", member, own, true},
+		{"not project_id:None", member, own, true},
+		{"domain_id:%(none)s", member, own, false},
 	} {
 		e, err := policy.New([]policy.Rule{{Name: "r", Check: c.check}})
 		if err != nil {

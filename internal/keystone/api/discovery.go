@@ -13,7 +13,9 @@ func (a *api) discovery() []rest.Route {
 }
 
 // versionList is the document at the root of the Identity service: all versions there are.
-func versionList(r *rest.Request) (any, error) { return Versions(strings.TrimSuffix(r.BaseURL(), "/") + "/v3/"), nil }
+func versionList(r *rest.Request) (any, error) {
+	return Versions(strings.TrimSuffix(r.BaseURL(), "/") + "/v3/"), nil
+}
 
 // Versions is the body of the version list when the API's one version is at address. Its status is 300.
 func Versions(address string) any {

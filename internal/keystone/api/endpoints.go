@@ -34,7 +34,9 @@ func (a *api) endpoints() []rest.Route {
 		{
 			Method: "POST", Path: "/endpoints", Policy: "identity:create_endpoint",
 			Body: body("endpoint", endpointProperties, "interface", "service_id", "url"), Status: http.StatusCreated,
-			Handle: func(r *rest.Request) (any, error) { return one(r)(a.CreateEndpoint(r.Context(), object(r, "endpoint"))) },
+			Handle: func(r *rest.Request) (any, error) {
+				return one(r)(a.CreateEndpoint(r.Context(), object(r, "endpoint")))
+			},
 		},
 		{Method: "GET", Path: path, Policy: "identity:get_endpoint", Handle: func(r *rest.Request) (any, error) {
 			return one(r)(a.Endpoint(r.Context(), r.Path("endpoint_id")))

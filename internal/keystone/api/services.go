@@ -48,7 +48,9 @@ func (a *api) services() []rest.Route {
 		},
 		{
 			Method: "DELETE", Path: path, Policy: "identity:delete_service", Status: http.StatusNoContent,
-			Handle: func(r *rest.Request) (any, error) { return nil, a.DeleteCatalogService(r.Context(), r.Path("service_id")) },
+			Handle: func(r *rest.Request) (any, error) {
+				return nil, a.DeleteCatalogService(r.Context(), r.Path("service_id"))
+			},
 		},
 	}
 }

@@ -70,10 +70,19 @@ type API struct {
 // New serves the services with the personas as callers.
 func New(t testing.TB, services ...*rest.Service) *API {
 	t.Helper()
-	s, err := rest.New(rest.Config{
-		Services: services, Authenticator: Tokens(Personas), IdentityURL: "http://127.0.0.1:5000/identity",
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	return Serve(t, rest.Config{Services: services, Authenticator: Tokens(Personas)})
+}
+
+// Serve serves a configuration: for tests with an authenticator of their own.
+func Serve(t testing.TB, cfg rest.Config) *API {
+	t.Helper()
+	if cfg.IdentityURL == "" {
+		cfg.IdentityURL = "http://127.0.0.1:5000/identity"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	s, err := rest.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
