@@ -1,10 +1,14 @@
 package app
 
-import "gostack/internal/glance"
+import (
+	"gostack/internal/glance"
+	"gostack/internal/keystone"
+)
 
 // Components are all parts of the cloud. The order is that of their start where nothing else decides.
 // Each is declared in the file of its service.
 var Components = []Component{
+	keystoneAPI,
 	glanceAPI,
 }
 
@@ -26,5 +30,6 @@ func names(want func(*Component) bool) (list []string) {
 
 // Neighbours are the services as other services see them, set by the component that makes them.
 type Neighbours struct {
-	Glance *glance.Service
+	Keystone *keystone.Service
+	Glance   *glance.Service
 }

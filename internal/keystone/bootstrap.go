@@ -2,6 +2,7 @@ package keystone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,9 +13,10 @@ import (
 
 // BootstrapSpec says what a cloud must have before anybody can log in.
 type BootstrapSpec struct {
-	AdminPassword secret.String // of the user admin; if it differs from the one stored it becomes the new one
-	Region        string        // default RegionOne
-	BaseURL       string        // scheme, host and port that clients use, as http://10.0.0.1:5000
+	// AdminPassword of the user admin. If it differs from the one stored it becomes the new one; empty keeps the one stored.
+	AdminPassword secret.String
+	Region        string // default RegionOne
+	BaseURL       string // scheme, host and port that clients use, as http://10.0.0.1:5000
 	Services      []BootstrapService
 }
 
@@ -38,9 +40,6 @@ var impliedChain = []string{"admin", "manager", "member", "reader"}
 // and the system, the region, and the catalogue, where they are missing; and the key repository. It can run at every start: what is
 // there stays as it is, but a disabled admin is enabled, a different password set, and addresses of catalogue entries follow BaseURL.
 func (s *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (*Bootstrapped, error) {
-	if spec.AdminPassword.Empty() {
-		return nil, fmt.Errorf("bootstrap: the admin's password must not be empty")
-	}
 	if spec.Region == "" {
 		spec.Region = "RegionOne"
 	}
@@ -53,8 +52,11 @@ func (s *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (*Bootstrap
 	if err != nil && !store.IsNotFound(err) {
 		return nil, fmt.Errorf("bootstrap: %w", err)
 	}
-	same := false
-	if err == nil && old.PasswordHash != "" {
+	if err != nil && spec.AdminPassword.Empty() {
+		return nil, errors.New("bootstrap: there is no user admin yet, and so a password is needed")
+	}
+	same := spec.AdminPassword.Empty()
+	if err == nil && old.PasswordHash != "" && !same {
 		if same, err = s.passwords.Verify(ctx, old.PasswordHash, spec.AdminPassword); err != nil {
 			return nil, fmt.Errorf("bootstrap: %w", err)
 		}
@@ -84,6 +86,23 @@ func (s *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (*Bootstrap
 		return nil, fmt.Errorf("bootstrap: %w", err)
 	}
 	return out, nil
+}
+
+// HasAdmin tells whether the user admin exists, and so whether Bootstrap can do without a password.
+func (s *Service) HasAdmin(ctx context.Context) (bool, error) {
+	_, err := db.UserByName(ctx, s.db.Read(ctx), DefaultDomainID, "admin")
+	if store.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Ready says what is missing for letting anybody in.
+func (s *Service) Ready(ctx context.Context) error {
+	if _, _, err := s.keys.Keys(); err != nil {
+		return err
+	}
+	return s.refresh(ctx)
 }
 
 type bootstrap struct {

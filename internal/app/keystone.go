@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gostack/internal/config"
+	"gostack/internal/keystone"
+	keystoneapi "gostack/internal/keystone/api"
+	"gostack/internal/keystone/fernet"
+	"gostack/internal/secret"
+	"gostack/internal/store"
+)
+
+// keystoneAPI is the identity service. All others ask it who a token speaks for.
+var keystoneAPI = Component{
+	Name: "keystone-api", What: "Identity API: users, projects, roles, tokens, catalogue",
+	Control: true, Migrations: []store.Migrations{keystone.Migrations}, Build: buildKeystone,
+}
+
+// catalogue lists the services that clients find, below the public URL.
+var catalogue = []keystone.BootstrapService{
+	{Type: "identity", Name: "keystone", Path: "/identity"},
+	{Type: "image", Name: "glance", Path: "/image"},
+	{Type: "placement", Name: "placement", Path: "/placement"},
+	{Type: "network", Name: "neutron", Path: "/network"},
+	{Type: "compute", Name: "nova", Path: "/compute/v2.1"},
+}
+
+func buildKeystone(_ context.Context, h *House) (Unit, error) {
+	service, err := newKeystone(h)
+	if err != nil {
+		return Unit{}, err
+	}
+	h.Keystone, h.Authenticator = service, service
+	h.Serve(keystoneapi.Services(service)...)
+	// Clients that were given only host and port find the Identity API from the root.
+	h.Root["GET /{$}"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusMultipleChoices)
+		_ = json.NewEncoder(w).Encode(keystoneapi.Versions(strings.TrimSuffix(h.Config.PublicURL, "/") + "/identity/v3/"))
+	})
+	return Unit{
+		Start: func(ctx context.Context) error { return bootstrapKeystone(ctx, h.Config, service) },
+		Ready: service.Ready,
+	}, nil
+}
+
+func newKeystone(h *House) (*keystone.Service, error) {
+	return keystone.New(keystone.Options{
+		DB:    h.DB,
+		Clock: h.Clock,
+		Keys:  fernet.OpenRepository(filepath.Join(h.Config.StateDir, "keystone", "fernet-keys"), h.Config.Keystone.MaxActiveKeys),
+
+		TokenLifetime: h.Config.Keystone.TokenExpiration, HashCost: h.Config.Keystone.BcryptCost,
+	})
+}
+
+// AdminPasswordFile holds the password that the user admin was created with, mode 0600. It is read by gostack up for the files that clients
+// read; when the user has changed the password since, the file is only history.
+func AdminPasswordFile(c *config.Config) string {
+	return filepath.Join(c.StateDir, "keystone", "admin-password")
+}
+
+// bootstrapKeystone makes the cloud's first user and what else a cloud must have, where it is missing. An existing admin keeps the password.
+func bootstrapKeystone(ctx context.Context, c *config.Config, service *keystone.Service) error {
+	spec := keystone.BootstrapSpec{Region: c.Region, BaseURL: strings.TrimSuffix(c.PublicURL, "/"), Services: catalogue}
+	exists, err := service.HasAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		if spec.AdminPassword, err = adminPassword(AdminPasswordFile(c)); err != nil {
+			return err
+		}
+	}
+	_, err = service.Bootstrap(ctx, spec)
+	return err
+}
+
+// adminPassword reads the file, or writes a new random password into it. The file is on disk before the user is in the database, so the
+// password cannot get lost.
+func adminPassword(file string) (secret.String, error) {
+	text, err := os.ReadFile(file)
+	if err == nil && len(text) > 0 {
+		return secret.New(strings.TrimSpace(string(text))), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return secret.String{}, fmt.Errorf("admin's password: %w", err)
+	}
+	var raw [18]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	fresh := base64.RawURLEncoding.EncodeToString(raw[:])
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return secret.String{}, fmt.Errorf("admin's password: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("admin's password: %w", err)
+	}
+	_, err = f.WriteString(fresh + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return secret.String{}, fmt.Errorf("admin's password: %w", err)
+	}
+	return secret.New(fresh), nil
+}

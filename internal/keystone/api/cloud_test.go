@@ -1,0 +1,165 @@
+package api_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gostack/internal/clock"
+	"gostack/internal/keystone"
+	"gostack/internal/keystone/api"
+	"gostack/internal/keystone/fernet"
+	"gostack/internal/rest"
+	"gostack/internal/rest/resttest"
+	"gostack/internal/secret"
+	"gostack/internal/store"
+	"gostack/internal/store/storetest"
+)
+
+const adminPassword = "s3cret-of-admin"
+
+// cloud is a bootstrapped Keystone behind the real router.
+type cloud struct {
+	*resttest.API
+	t       *testing.T
+	db      *store.DB
+	service *keystone.Service
+	clock   *clock.Manual
+	made    *keystone.Bootstrapped
+	keys    *fernet.Repository
+	n       int // for names
+}
+
+// each runs a story on both databases.
+func each(t *testing.T, story func(t *testing.T, c *cloud)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, db *store.DB) { story(t, newCloud(t, db)) }, keystone.Migrations)
+}
+
+func newCloud(t *testing.T, db *store.DB) *cloud {
+	t.Helper()
+	c := &cloud{
+		t: t, db: db, clock: clock.NewManual(time.Date(2026, 11, 22, 10, 0, 0, 400_000_000, time.UTC)),
+		keys: fernet.OpenRepository(filepath.Join(t.TempDir(), "keys"), 3),
+	}
+	c.service = c.replica()
+	var err error
+	if c.made, err = c.service.Bootstrap(t.Context(), bootstrapSpec); err != nil {
+		t.Fatal(err)
+	}
+	c.API = resttest.Serve(t, rest.Config{Services: api.Services(c.service), Authenticator: c.service})
+	return c
+}
+
+// replica is another process on the same database and keys.
+func (c *cloud) replica() *keystone.Service {
+	c.t.Helper()
+	s, err := keystone.New(keystone.Options{DB: c.db, Keys: c.keys, Clock: c.clock, HashCost: 4})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+var bootstrapSpec = keystone.BootstrapSpec{
+	AdminPassword: secret.New(adminPassword), Region: "RegionOne", BaseURL: "http://cloud.example:5000",
+	Services: []keystone.BootstrapService{
+		{Type: "identity", Name: "keystone", Path: "/identity"},
+		{Type: "compute", Name: "nova", Path: "/compute/v2.1"},
+		{Type: "object-store", Name: "swift", Path: "/object-store/v1/AUTH_$(project_id)s"},
+	},
+}
+
+// login asks for a token. scope is JSON, or "" for none.
+func (c *cloud) login(user, password, scope string) *resttest.Answer {
+	c.t.Helper()
+	if scope != "" {
+		scope = `, "scope": ` + scope
+	}
+	return c.As("none").Post("/identity/v3/auth/tokens", fmt.Sprintf(`{"auth": {"identity": {"methods": ["password"], "password": {"user":
+		{"name": %q, "domain": {"id": "default"}, "password": %q}}}%s}}`, user, password, scope))
+}
+
+func (c *cloud) rescope(token, scope string) *resttest.Answer {
+	c.t.Helper()
+	if scope != "" {
+		scope = `, "scope": ` + scope
+	}
+	return c.As("none").Post("/identity/v3/auth/tokens", fmt.Sprintf(`{"auth": {"identity": {"methods": ["token"], "token": {"id": %q}}%s}}`,
+		token, scope))
+}
+
+// token logs in by password and returns the API used with that token.
+func (c *cloud) token(user, password, scope string) string {
+	c.t.Helper()
+	return c.login(user, password, scope).Want(201).Header.Get("X-Subject-Token")
+}
+
+const (
+	adminProject = `{"project": {"name": "admin", "domain": {"name": "Default"}}}`
+	system       = `{"system": {"all": true}}`
+	unscoped     = `"unscoped"`
+)
+
+// admin is the API used with the role admin on the project admin.
+func (c *cloud) admin() *resttest.API {
+	c.t.Helper()
+	return c.As(c.token("admin", adminPassword, adminProject))
+}
+
+func (c *cloud) name(kind string) string {
+	c.n++
+	return fmt.Sprintf("%s-%d", kind, c.n)
+}
+
+// user makes a user with the password "pw" and returns id and name.
+func (c *cloud) user(domain string) (id, name string) {
+	c.t.Helper()
+	name = c.name("user")
+	id = c.admin().Post("/v3/users", fmt.Sprintf(`{"user": {"name": %q, "password": "pw", "domain_id": %q}}`, name, domain)).
+		Want(201).Text("user.id")
+	return id, name
+}
+
+func (c *cloud) project(domain, parent string) (id, name string) {
+	c.t.Helper()
+	name = c.name("project")
+	if parent != "" {
+		parent = fmt.Sprintf(`, "parent_id": %q`, parent)
+	}
+	id = c.admin().Post("/v3/projects", fmt.Sprintf(`{"project": {"name": %q, "domain_id": %q%s}}`, name, domain, parent)).
+		Want(201).Text("project.id")
+	return id, name
+}
+
+func (c *cloud) domain() string {
+	c.t.Helper()
+	return c.admin().Post("/v3/domains", fmt.Sprintf(`{"domain": {"name": %q}}`, c.name("domain"))).Want(201).Text("domain.id")
+}
+
+func (c *cloud) group(domain string) string {
+	c.t.Helper()
+	return c.admin().Post("/v3/groups", fmt.Sprintf(`{"group": {"name": %q, "domain_id": %q}}`, c.name("group"), domain)).
+		Want(201).Text("group.id")
+}
+
+// grant gives a role by name; path is "projects/ID/users/ID" or the like.
+func (c *cloud) grant(path, role string) {
+	c.t.Helper()
+	c.admin().Put("/v3/"+path+"/roles/"+c.made.RoleIDs[role], nil).Want(204)
+}
+
+func on(projectID string) string { return fmt.Sprintf(`{"project": {"id": %q}}`, projectID) }
+
+func onDomain(id string) string { return fmt.Sprintf(`{"domain": {"id": %q}}`, id) }
+
+// rows counts the rows of a table.
+func (c *cloud) rows(table string) int {
+	c.t.Helper()
+	var n int
+	if err := c.db.Read(c.t.Context()).NewSelect().Table(table).ColumnExpr("count(*)").Scan(c.t.Context(), &n); err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
