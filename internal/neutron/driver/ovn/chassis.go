@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gostack/internal/engine/ovsdb"
-	"gostack/internal/engine/ovsdb/nb"
 	"gostack/internal/engine/ovsdb/sb"
 	"gostack/internal/neutron/driver"
 )
@@ -90,43 +89,4 @@ func (b *Backend) RemoveChassis(ctx context.Context, name string) error {
 		return fmt.Errorf("ovn: remove chassis %s: %w", name, unavailable(err))
 	}
 	return nil
-}
-
-// maxGateways bounds the hosts of one router gateway: one works, the others stand by.
-const maxGateways = 5
-
-// candidates are the hosts that can carry gateways to a physical network: those marked enable-chassis-as-gw, or all when none is.
-func candidates(all []driver.Chassis, physnet string) []string {
-	marked := slices.ContainsFunc(all, func(c driver.Chassis) bool { return c.Gateway })
-	var out []string
-	for _, c := range all {
-		if c.Bridges[physnet] != "" && (c.Gateway || !marked) {
-			out = append(out, c.Name)
-		}
-	}
-	return out
-}
-
-// chooseGateways keeps the hosts that carry the port and are still possible, in their order, and appends others in an order that
-// differs from port to port, so that gateways spread and none moves when a host joins.
-func chooseGateways(portID string, now, possible []string) []string {
-	var out []string
-	for _, name := range now {
-		if slices.Contains(possible, name) {
-			out = append(out, name)
-		}
-	}
-	rest := slices.DeleteFunc(slices.Clone(possible), func(name string) bool { return slices.Contains(out, name) })
-	slices.SortFunc(rest, func(a, b string) int { return cmp.Compare(rowID("gw", portID, a), rowID("gw", portID, b)) })
-	out = append(out, rest...)
-	return out[:min(len(out), maxGateways)]
-}
-
-func byPriority(rows []*nb.GatewayChassis) []string {
-	slices.SortFunc(rows, func(a, b *nb.GatewayChassis) int { return cmp.Compare(b.Priority, a.Priority) })
-	var out []string
-	for _, r := range rows {
-		out = append(out, r.ChassisName)
-	}
-	return out
 }

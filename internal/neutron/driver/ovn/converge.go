@@ -54,7 +54,7 @@ func (b *Backend) commit(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
-	if newer(have, p) {
+	if newer(have, p) && ctx.Value(forced{}) == nil {
 		return nil
 	}
 	changes, err := b.changes(ctx, have, p)
@@ -75,6 +75,10 @@ func (b *Backend) commit(ctx context.Context, p *plan) error {
 	}
 	return b.nb.Transact(ctx, append(slices.Clone(p.guards), ops...)...)
 }
+
+// forced marks a context in which the given revision wins over a later one in the engine: the database is the truth, even one that was
+// restored from a backup.
+type forced struct{}
 
 // newer tells whether what is there was made from a later revision of the resource; then another worker was faster.
 func newer(have []ovsdb.Row, p *plan) bool {

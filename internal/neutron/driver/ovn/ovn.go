@@ -38,6 +38,9 @@ type Backend struct {
 	nb  *ovsdb.Client
 	sb  *ovsdb.Client
 
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+
 	// structure guards what ports depend on: ports are ensured concurrently (read lock), while everything a port refers to
 	// (networks, subnets, groups) changes alone (write lock), so no port misses a subnet's DHCP answers.
 	structure sync.RWMutex
@@ -55,12 +58,16 @@ func Open(cfg Config) *Backend {
 	if cfg.DHCPLease == 0 {
 		cfg.DHCPLease = 43200
 	}
-	return &Backend{
-		cfg: cfg,
-		log: cfg.Log,
-		nb:  ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, Tables: nb.Tables(ownerKey), Log: cfg.Log}),
-		sb:  ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: cfg.Southbound, Tables: sb.Tables(), Log: cfg.Log}),
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &Backend{
+		cancel: cancel,
+		cfg:    cfg,
+		log:    cfg.Log,
+		nb:     ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, Tables: nb.Tables(ownerKey), Log: cfg.Log}),
+		sb:     ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: cfg.Southbound, Tables: sb.Tables(), Log: cfg.Log}),
 	}
+	b.background.Go(func() { b.followChassis(ctx) })
+	return b
 }
 
 // Ready implements driver.Backend.
@@ -73,8 +80,10 @@ func (b *Backend) Ready(ctx context.Context) error {
 
 // Close ends the connections.
 func (b *Backend) Close() {
+	b.cancel()
 	b.nb.Close()
 	b.sb.Close()
+	b.background.Wait()
 }
 
 // unavailable marks errors that mean "OVN did not answer".

@@ -146,7 +146,10 @@ func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, largest 
 		if err != nil {
 			return err
 		}
-		chassis = chooseGateways(g.PortID, now, possible)
+		if chassis = chooseGateways(g.PortID, now, possible); len(possible) == 0 {
+			chassis = now
+		}
+		lrp.ExternalIDs[choiceKey] = g.PortID
 	}
 	for n, name := range chassis {
 		p.add(gatewayChassis(g.PortID, name, len(chassis)-n), lrp.UUID)

@@ -160,6 +160,7 @@ func (b *Backend) repair(ctx context.Context, want driver.Desired, report *drive
 			ids[d.Kind] = append(ids[d.Kind], d.ID)
 		}
 	}
+	ctx = context.WithValue(ctx, forced{}, true)
 	fixed := map[string]bool{}
 	var mu sync.Mutex
 	var errs []error
