@@ -1,0 +1,90 @@
+package glance_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"gostack/internal/clock"
+	"gostack/internal/glance"
+	"gostack/internal/store"
+)
+
+func text(s string) *string { return &s }
+
+func open(t testing.TB, dir string, now clock.Clock) (*glance.Service, *store.DB) {
+	t.Helper()
+	ctx := context.Background()
+	db, err := store.Open(ctx, "sqlite:"+filepath.Join(dir, "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if err := db.Migrate(ctx, glance.Migrations); err != nil {
+		t.Fatal(err)
+	}
+	s, err := glance.New(db, glance.Config{Dir: filepath.Join(dir, "images"), Clock: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, db
+}
+
+func draft() *glance.Image {
+	return &glance.Image{Name: text("x"), Owner: text("p"), DiskFormat: text("raw"), ContainerFormat: text("bare")}
+}
+
+// The process is killed at each step of an upload. After a restart the image is queued again, nothing is left behind, and
+// the upload can be repeated.
+func TestKilledDuringUpload(t *testing.T) {
+	if dir := os.Getenv("GLANCE_UPLOAD_IN"); dir != "" {
+		s, _ := open(t, dir, clock.System)
+		img, err := s.Image(t.Context(), nil, os.Getenv("GLANCE_UPLOAD_ID"))
+		if err == nil {
+			err = s.Upload(t.Context(), img, bytes.NewReader(make([]byte, 3<<20)), 0)
+		}
+		t.Fatalf("the upload outlived its fault point: %v", err)
+	}
+	for _, point := range []string{"glance-upload-began", "glance-upload-received", "glance-upload-stored"} {
+		t.Run(point, func(t *testing.T) {
+			dir := t.TempDir()
+			s, _ := open(t, dir, clock.System)
+			img := draft()
+			if err := s.Create(t.Context(), img); err != nil {
+				t.Fatal(err)
+			}
+			child := exec.Command(os.Args[0], "-test.run=^TestKilledDuringUpload$")
+			child.Env = append(os.Environ(), "GLANCE_UPLOAD_IN="+dir, "GLANCE_UPLOAD_ID="+img.ID, "GOSTACK_FAULTPOINT="+point)
+			out, err := child.CombinedOutput()
+			if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+				t.Fatalf("the child was not killed: %v\n%s", err, out)
+			}
+
+			later := clock.NewManual(time.Now().UTC().Add(2 * time.Minute)) // the lease has run out
+			s, _ = open(t, dir, later)
+			for range 2 { // a file of an upload that was given up is nobody's only then
+				if _, err := s.Reconcile(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if findings, err := s.Audit(t.Context()); err != nil || len(findings) > 0 {
+				t.Errorf("audit: %v, %v", findings, err)
+			}
+			if left, err := os.ReadDir(filepath.Join(dir, "images")); err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+			again, err := s.Image(t.Context(), nil, img.ID)
+			if err != nil || again.Status != glance.Queued {
+				t.Fatalf("after the restart: %+v, %v", again, err)
+			}
+			if err := s.Upload(t.Context(), again, bytes.NewReader([]byte("again")), 5); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
