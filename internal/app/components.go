@@ -10,6 +10,7 @@ import (
 var Components = []Component{
 	keystoneAPI,
 	glanceAPI,
+	neutronMetadataAgent,
 }
 
 // Roles are named sets of components.
