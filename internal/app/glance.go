@@ -12,7 +12,7 @@ import (
 // glanceAPI is the image service: images as rows, their data as files below the state directory.
 var glanceAPI = Component{
 	Name: "glance-api", What: "Image API: images, their data, sharing",
-	Control: true, Migrations: []store.Migrations{glance.Migrations}, Build: buildGlance,
+	Needs: []string{"keystone-api"}, Control: true, Migrations: []store.Migrations{glance.Migrations}, Build: buildGlance,
 }
 
 func buildGlance(_ context.Context, h *House) (Unit, error) {
