@@ -49,6 +49,32 @@ func (b *Backend) Chassis(ctx context.Context) ([]driver.Chassis, error) {
 	return out, nil
 }
 
+// isHost tells whether the chassis is the host that the cloud calls by that name: by its host name or system-id, or, where one of both is
+// fully qualified, by the first label.
+func isHost(c *sb.Chassis, host string) bool {
+	if c.Hostname == host || c.Name == host {
+		return true
+	}
+	short, _, qualified := strings.Cut(host, ".")
+	other, _, otherQualified := strings.Cut(c.Hostname, ".")
+	return qualified != otherQualified && short == other
+}
+
+// chassisNamed finds the chassis of a host. OVN knows it by its name; ok is false when there is none, or more than one with that first label.
+func (b *Backend) chassisNamed(ctx context.Context, host string) (c *sb.Chassis, ok bool, err error) {
+	rows, err := ovsdb.List(ctx, b.sb, func(c *sb.Chassis) bool { return isHost(c, host) })
+	if err != nil {
+		return nil, false, unavailable(err)
+	}
+	if i := slices.IndexFunc(rows, func(c *sb.Chassis) bool { return c.Hostname == host || c.Name == host }); i >= 0 {
+		return rows[i], true, nil
+	}
+	if len(rows) != 1 {
+		return nil, false, nil
+	}
+	return rows[0], true, nil
+}
+
 // setting reads a chassis setting; OVN moved them from external_ids to other_config.
 func setting(c *sb.Chassis, key string) string {
 	if v, ok := c.OtherConfig[key]; ok {

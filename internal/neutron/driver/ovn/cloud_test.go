@@ -3,7 +3,6 @@ package ovn
 import (
 	"context"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -140,7 +139,8 @@ func (c *cloud) ensure(t testing.TB, ctx context.Context, b driver.Backend) {
 // addChassis makes a host known to the Southbound database.
 func addChassis(t testing.TB, ctx context.Context, b *Backend, name, mappings string) {
 	t.Helper()
-	encap := &sb.Encap{UUID: uuid.NewString(), Type: "geneve", IP: "10.99.0.1" + strings.TrimPrefix(name, "host"), ChassisName: name}
+	hash := uuid.NewSHA1(uuid.Nil, []byte(name))
+	encap := &sb.Encap{UUID: uuid.NewString(), Type: "geneve", IP: netip.AddrFrom4([4]byte(hash[:4])).String(), ChassisName: name}
 	ops, err := b.sb.Insert(ctx, encap)
 	if err != nil {
 		t.Fatal(err)

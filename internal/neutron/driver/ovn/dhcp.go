@@ -22,19 +22,6 @@ const (
 	overrides6Key = "gostack:dhcp6_options"
 )
 
-// view is what a plan looks up: the database for a single resource, the other plans for Sync.
-type view interface {
-	// answers is the subnet's row of DHCP answers, or nil.
-	answers(ctx context.Context, subnetID string) (*nb.DHCPOptions, error)
-	hasGroup(ctx context.Context, id string) (bool, error)
-	// gateways are the chassis that carry a router port now, by priority; and those that could.
-	gateways(ctx context.Context, portID, physnet string) (now, possible []string, err error)
-	// mapped tells whether the host maps the physical network.
-	mapped(ctx context.Context, host, physnet string) (bool, error)
-	// bound is the host where a port was bound when it was last ensured.
-	bound(ctx context.Context, portID string) (string, error)
-}
-
 // linkDHCP points the port at its answers: the subnet's own row, or a row for this port alone when it has extra options.
 func linkDHCP(ctx context.Context, v view, p *plan, lsp *nb.LogicalSwitchPort) error {
 	for _, f := range []struct {

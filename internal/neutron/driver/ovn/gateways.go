@@ -90,7 +90,37 @@ func (b *Backend) replan(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, b.replaceFloatingIPs(ctx))...)
+	return errors.Join(append(errs, b.replaceFloatingIPs(ctx), b.readdressPorts(ctx))...)
+}
+
+// readdressPorts gives ports that were bound to a host before its chassis was known the name of that chassis.
+func (b *Backend) readdressPorts(ctx context.Context) error {
+	names := map[string]string{}
+	ports, err := ovsdb.List(ctx, b.nb, func(p *nb.LogicalSwitchPort) bool {
+		return p.ExternalIDs[hostKey] != "" && p.Options["requested-chassis"] != ""
+	})
+	if err != nil {
+		return err
+	}
+	var ops []ovsdb.Op
+	for _, p := range ports {
+		host := p.ExternalIDs[hostKey]
+		if _, ok := names[host]; !ok {
+			if names[host], err = (live{b}).chassisName(ctx, host); err != nil {
+				return err
+			}
+		}
+		if p.Options["requested-chassis"] == names[host] {
+			continue
+		}
+		p.Options["requested-chassis"] = names[host]
+		more, err := b.nb.Update(ctx, p, "options")
+		if err != nil {
+			return err
+		}
+		ops = append(ops, more...)
+	}
+	return b.nb.Transact(ctx, ops...)
 }
 
 // replanPort makes the operations that give one router port its hosts.

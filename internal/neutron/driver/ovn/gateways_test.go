@@ -76,6 +76,35 @@ func TestAHostThatComesLaterTakesGatewaysAndFloatingIPs(t *testing.T) {
 	noDifference(t, b, c.desired())
 }
 
+func TestHostsAreFoundByShortAndFullName(t *testing.T) {
+	b, ctx := testBackend(t)
+	addChassis(t, ctx, b, "host1.example.org", "physnet1:br-ex")
+	addChassis(t, ctx, b, "box2", "")
+	c := newCloud()
+	c.ensure(t, ctx, b)
+	for host, want := range map[string]string{
+		"host1": "host1.example.org", "host1.example.org": "host1.example.org", "box2": "box2", "box2.example.org": "box2", "host3": "host3", "host1.example.net": "host1.example.net",
+	} {
+		c.server.Host = host
+		if err := b.EnsurePort(ctx, c.server); err != nil {
+			t.Fatal(err)
+		}
+		if got := get[nb.LogicalSwitchPort](t, ctx, b.nb, c.server.ID).Options["requested-chassis"]; got != want {
+			t.Errorf("%s: asked for %s, want %s", host, got, want)
+		}
+		noDifference(t, b, c.desired())
+	}
+	// A chassis that appears after the port was bound.
+	c.server.Host = "host7"
+	if err := b.EnsurePort(ctx, c.server); err != nil {
+		t.Fatal(err)
+	}
+	addChassis(t, ctx, b, "host7.example.org", "")
+	ovntest.Eventually(t, "the port asks for the chassis by its name", func() bool {
+		return get[nb.LogicalSwitchPort](t, ctx, b.nb, c.server.ID).Options["requested-chassis"] == "host7.example.org"
+	})
+}
+
 func gatewayHosts(t *testing.T, ctx context.Context, b *Backend, portID string) []string {
 	t.Helper()
 	rows, err := ovsdb.List(ctx, b.nb, func(r *nb.GatewayChassis) bool { return r.ExternalIDs[parentKey] == routerPortID(portID) })

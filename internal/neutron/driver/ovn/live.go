@@ -7,6 +7,21 @@ import (
 	"gostack/internal/engine/ovsdb/nb"
 )
 
+// view is what a plan looks up: the database for a single resource, the other plans for Sync.
+type view interface {
+	// answers is the subnet's row of DHCP answers, or nil.
+	answers(ctx context.Context, subnetID string) (*nb.DHCPOptions, error)
+	hasGroup(ctx context.Context, id string) (bool, error)
+	// gateways are the chassis that carry a router port now, by priority; and those that could.
+	gateways(ctx context.Context, portID, physnet string) (now, possible []string, err error)
+	// mapped tells whether the host maps the physical network.
+	mapped(ctx context.Context, host, physnet string) (bool, error)
+	// chassisName is the name by which OVN finds the host: its own, if its chassis has that host name or is not there yet.
+	chassisName(ctx context.Context, host string) (string, error)
+	// bound is the host where a port was bound when it was last ensured.
+	bound(ctx context.Context, portID string) (string, error)
+}
+
 // live is the view of a single resource's plan: the database as it is.
 type live struct{ b *Backend }
 
@@ -27,16 +42,16 @@ func (v live) bound(ctx context.Context, portID string) (string, error) {
 }
 
 func (v live) mapped(ctx context.Context, host, physnet string) (bool, error) {
-	all, err := v.b.Chassis(ctx)
-	if err != nil {
-		return false, err
+	c, ok, err := v.b.chassisNamed(ctx, host)
+	return ok && bridgeMappings(setting(c, "ovn-bridge-mappings"))[physnet] != "", err
+}
+
+func (v live) chassisName(ctx context.Context, host string) (string, error) {
+	c, ok, err := v.b.chassisNamed(ctx, host)
+	if err != nil || !ok || c.Hostname == host {
+		return host, err
 	}
-	for _, c := range all {
-		if c.Host == host || c.Name == host {
-			return c.Bridges[physnet] != "", nil
-		}
-	}
-	return false, nil
+	return c.Name, nil
 }
 
 func (v live) gateways(ctx context.Context, portID, physnet string) (now, possible []string, err error) {

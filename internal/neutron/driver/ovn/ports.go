@@ -100,7 +100,11 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 	}
 	lsp.Addresses = []string{own}
 	if s.Host != "" {
-		lsp.Options["requested-chassis"] = s.Host
+		name, err := v.chassisName(ctx, s.Host)
+		if err != nil {
+			return nil, err
+		}
+		lsp.Options["requested-chassis"] = name
 	}
 	if s.PortSecurity {
 		secure(p, lsp, s, mac.String(), own)
