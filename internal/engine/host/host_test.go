@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func hasAddress(device, cidr string) bool {
 	return link.Flags&net.FlagUp != 0 && slices.ContainsFunc(addresses, func(a net.Addr) bool { return a.String() == cidr })
 }
 
-// daemons lists the processes of engines that run in the machine, zombies included.
+// daemons lists the processes of engines that run in the machine. A zombie is its init's business.
 func daemons(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -84,12 +85,17 @@ func daemons(t *testing.T) []string {
 	for _, file := range files {
 		comm, _ := os.ReadFile(file)
 		name := strings.TrimSpace(string(comm))
+		if pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file))); !exists(pid) {
+			continue
+		}
 		if strings.HasPrefix(name, "ov") || strings.HasPrefix(name, "virt") || strings.HasPrefix(name, "libvirt") {
 			found = append(found, name)
 		}
 	}
 	return found
 }
+
+func exists(pid int) bool { _, err := find(pid); return err == nil }
 
 // files maps every file below the directories that engines and gostack write to, to its size.
 func files(t *testing.T) map[string]bool {

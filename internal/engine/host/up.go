@@ -22,8 +22,7 @@ const (
 type MissingError struct{ Program, Package string }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s is not installed (Debian package %s); scripts/install-engines installs everything that is missing",
-		e.Program, e.Package)
+	return fmt.Sprintf("%s is not installed (Debian package %s)", e.Program, e.Package)
 }
 
 // Action is what Up would do about one engine.
