@@ -125,6 +125,9 @@ func (d *Daemon) Start() error {
 	if d.cmd != nil {
 		return nil
 	}
+	if err := startLog(); err != nil {
+		return err
+	}
 	cmd := exec.Command("libvirtd")
 	out, err := os.Create("/var/log/libvirt/stderr.log")
 	if err != nil {
@@ -144,6 +147,19 @@ func (d *Daemon) Start() error {
 	}
 	log, _ := os.ReadFile("/var/log/libvirt/stderr.log")
 	return fmt.Errorf("does not listen: %s", strings.TrimSpace(string(log)))
+}
+
+// startLog starts virtlogd, which writes the guests' console logs; it lives as
+// long as the machine.
+func startLog() error {
+	if _, err := os.Stat("/run/libvirt/virtlogd-sock"); err == nil {
+		return nil
+	}
+	out, err := exec.Command("virtlogd", "--daemon", "--pid-file", "/run/virtlogd.pid").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("virtlogd: %w: %s", err, out)
+	}
+	return nil
 }
 
 // Kill ends libvirtd at once, as a crash does.

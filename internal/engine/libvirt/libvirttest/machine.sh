@@ -15,18 +15,7 @@ ip link set lo up
 cat >/etc/libvirt/libvirtd.conf <<C
 host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
 auth_unix_rw = "none"
-unix_sock_group = "root"
 log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
-C
-cat >/etc/libvirt/qemu.conf <<C
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-cgroup_controllers = [ ]
-namespaces = [ ]
-stdio_handler = "file"
 C
 # bash as PID 1 reaps the orphans that daemons leave.
 set +e

@@ -72,6 +72,10 @@ func newLab(t *testing.T) *lab {
 		kernelID: filepath.Join(dir, "kernel"), ramdiskID: filepath.Join(dir, "ramdisk"), diskID: filepath.Join(dir, "disk"),
 	}}
 	t.Cleanup(l.client.Close)
+	// QEMU runs as another user and must get through.
+	if err := os.Chmod(filepath.Dir(l.dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	l.Driver = l.open()
 	return l
 }
