@@ -9,7 +9,6 @@ package simulated
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +28,8 @@ type Options struct {
 	Delays   Delays
 	Images   driver.ImageSource // nil: images are there
 
-	// StateFile keeps the servers across restarts; empty: nothing does.
+	// StateFile is a journal that keeps the servers across restarts; empty:
+	// nothing does.
 	StateFile string
 }
 
@@ -48,6 +48,7 @@ type Driver struct {
 	Options
 
 	mu      sync.Mutex
+	file    *os.File // journal, when there is a state file
 	servers map[string]*server
 	images  map[string]bool
 	watch   map[chan driver.Event]struct{}
@@ -81,17 +82,7 @@ func New(o Options) (*Driver, error) {
 		o.DiskGB = 4096
 	}
 	d := &Driver{Options: o}
-	if o.StateFile == "" {
-		return d, nil
-	}
-	text, err := os.ReadFile(o.StateFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return d, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &d.servers); err != nil {
+	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("simulated driver: %s: %w", o.StateFile, err)
 	}
 	return d, nil
@@ -160,7 +151,7 @@ func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error 
 	if err := wait(ctx, d.Delays.Disks); err != nil {
 		return err
 	}
-	return d.change(func() error {
+	return d.change(spec.ID, func() error {
 		s := d.ensure(spec)
 		s.Disks = true
 		return nil
@@ -172,7 +163,7 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err := wait(ctx, d.Delays.Define); err != nil {
 		return err
 	}
-	return d.change(func() error {
+	return d.change(spec.ID, func() error {
 		s := d.ensure(spec)
 		s.Spec, s.Defined = spec, true
 		return nil
@@ -197,7 +188,7 @@ func (d *Driver) Destroy(ctx context.Context, id string) error {
 	if err := wait(ctx, d.Delays.Destroy); err != nil {
 		return err
 	}
-	return d.change(func() error {
+	return d.change(id, func() error {
 		if s := d.servers[id]; s != nil {
 			delete(d.servers, id)
 			if s.Defined {
@@ -263,30 +254,19 @@ func (d *Driver) DetachInterface(ctx context.Context, id, portID string) error {
 	})
 }
 
-// change runs fn under the lock and keeps the state file.
-func (d *Driver) change(fn func() error) error {
+// change runs fn on a server's entry under the lock and keeps what came of it.
+func (d *Driver) change(id string, fn func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := fn(); err != nil {
 		return err
 	}
-	if d.StateFile == "" {
-		return nil
-	}
-	text, err := json.Marshal(d.servers)
-	if err != nil {
-		return err
-	}
-	part := d.StateFile + ".part"
-	if err := os.WriteFile(part, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(part, d.StateFile)
+	return d.keep(id)
 }
 
 // on is change for a defined server.
 func (d *Driver) on(id string, fn func(*server) error) error {
-	return d.change(func() error {
+	return d.change(id, func() error {
 		s := d.servers[id]
 		if s == nil || !s.Defined {
 			return driver.Refuse(driver.CodeNotFound, "Instance %s could not be found.", id)

@@ -122,11 +122,22 @@ func TestDelaysAndEvents(t *testing.T) {
 }
 
 func TestRestartAdopts(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "servers.json")
-	boot(t, host(t, simulated.Options{StateFile: file}), spec("a"))
-	again := host(t, simulated.Options{StateFile: file})
-	if got, err := again.PowerState(t.Context(), "a"); err != nil || got != driver.Running {
-		t.Errorf("after restart %v, %v", got, err)
+	file := filepath.Join(t.TempDir(), "servers")
+	first := host(t, simulated.Options{StateFile: file})
+	boot(t, first, spec("a"))
+	boot(t, first, spec("b"))
+	if err := first.Destroy(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time from the journal that the first wrote anew
+		again := host(t, simulated.Options{StateFile: file})
+		guests, err := again.List(t.Context())
+		if err != nil || len(guests) != 1 || guests[0].ID != "a" || guests[0].State != driver.Running {
+			t.Errorf("after restart %+v, %v", guests, err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,0 +1,87 @@
+package simulated
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+)
+
+// entry is a line of the journal: what became of a server; nil when it went.
+type entry struct {
+	ID     string  `json:"id"`
+	Server *server `json:"server,omitempty"`
+}
+
+// load reads the journal and begins a new one with what is left of it.
+func (d *Driver) load() error {
+	if d.StateFile == "" {
+		return nil
+	}
+	if err := d.replay(); err != nil {
+		return err
+	}
+	part := d.StateFile + ".part"
+	file, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	d.file = file
+	for id := range d.servers {
+		if err := d.keep(id); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	return os.Rename(part, d.StateFile)
+}
+
+func (d *Driver) replay() error {
+	file, err := os.Open(d.StateFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 16<<20)
+	d.servers = map[string]*server{}
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue // the last line of a killed process may be half
+		}
+		if e.Server == nil {
+			delete(d.servers, e.ID)
+		} else {
+			d.servers[e.ID] = e.Server
+		}
+	}
+	return lines.Err()
+}
+
+// keep writes a server's line; d.mu is held.
+func (d *Driver) keep(id string) error {
+	if d.file == nil {
+		return nil
+	}
+	text, err := json.Marshal(entry{id, d.servers[id]})
+	if err != nil {
+		return err
+	}
+	_, err = d.file.Write(append(text, '\n'))
+	return err
+}
+
+// Close ends the journal.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.file == nil {
+		return nil
+	}
+	err := d.file.Close()
+	d.file = nil
+	return err
+}
