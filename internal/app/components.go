@@ -11,6 +11,7 @@ var Components = []Component{
 	keystoneAPI,
 	glanceAPI,
 	neutronMetadataAgent,
+	novaCompute,
 }
 
 // Roles are named sets of components.

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	engine "gostack/internal/engine/libvirt"
+	"gostack/internal/nova/agent"
+	"gostack/internal/nova/driver"
+	"gostack/internal/nova/driver/libvirt"
+	"gostack/internal/nova/driver/simulated"
+)
+
+// novaCompute runs servers on this host.
+var novaCompute = Component{
+	Name: "nova-compute", What: "Runs servers on this host, with libvirt (or simulated)",
+	Needs: []string{"glance-api"}, Build: buildNovaCompute,
+}
+
+func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
+	var hosts []computeHost
+	var err error
+	switch h.Config.Nova.Driver {
+	case "libvirt":
+		hosts, err = h.libvirtHost()
+	case "simulated":
+		hosts, err = h.simulatedHosts()
+	default:
+		err = fmt.Errorf("there is no compute driver %q; there are libvirt and simulated", h.Config.Nova.Driver)
+	}
+	if err != nil {
+		return Unit{}, err
+	}
+	for i := range hosts {
+		if hosts[i].agent, err = agent.New(hosts[i].Options); err != nil {
+			return Unit{}, err
+		}
+	}
+	return Unit{
+		Start: func(ctx context.Context) error {
+			for i, host := range hosts {
+				if err := host.agent.Start(ctx); err != nil {
+					for _, started := range hosts[:i] {
+						started.agent.Stop()
+					}
+					return err
+				}
+			}
+			return nil
+		},
+		Stop: func(context.Context) error {
+			var errs []error
+			for _, host := range hosts {
+				host.agent.Stop()
+				if host.close != nil {
+					errs = append(errs, host.close())
+				}
+			}
+			return errors.Join(errs...)
+		},
+		Ready: func(context.Context) error {
+			for _, host := range hosts {
+				if err := host.agent.Ready(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, nil
+}
+
+// computeHost is one agent and what ends with it.
+type computeHost struct {
+	agent.Options
+	agent *agent.Agent
+	close func() error
+}
+
+// libvirtHost is this machine.
+func (h *House) libvirtHost() ([]computeHost, error) {
+	cfg := h.Config.Nova
+	virtType := cfg.VirtType
+	if virtType == "auto" {
+		virtType = ""
+	}
+	client := engine.New(cfg.LibvirtSocket)
+	dir := filepath.Join(h.Config.StateDir, "instances")
+	d, err := libvirt.New(libvirt.Options{
+		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: h.imageData,
+		VirtType: virtType, Hostname: h.Config.Host, Log: h.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.Purgers = append(h.Purgers, func(ctx context.Context) error { return purgeServers(ctx, d, dir) })
+	return []computeHost{{
+		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps")},
+		close:   func() error { client.Close(); return nil },
+	}}, nil
+}
+
+// purgeServers removes every server of this cloud from the host.
+func purgeServers(ctx context.Context, d driver.Driver, dir string) error {
+	guests, err := d.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range guests {
+		if err := d.Destroy(ctx, g.ID); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// manyHosts is when heartbeats of simulated hosts become rarer.
+const manyHosts = 100
+
+// simulatedHosts are hosts of nothing but memory, for tests of scale. One takes
+// this machine's name.
+func (h *House) simulatedHosts() ([]computeHost, error) {
+	dir := filepath.Join(h.Config.StateDir, "simulated")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	n := max(1, h.Config.Nova.SimulatedHosts)
+	var heartbeat, report time.Duration
+	if n > manyHosts {
+		heartbeat, report = 30*time.Second, 10*time.Minute
+	}
+	hosts := make([]computeHost, n)
+	for i := range hosts {
+		name := h.Config.Host
+		if n > 1 {
+			name = fmt.Sprintf("simulated-%04d", i+1)
+		}
+		o := simulated.Options{Hostname: name}
+		if n <= manyHosts {
+			o.StateFile = filepath.Join(dir, name)
+		}
+		d, err := simulated.New(o)
+		if err != nil {
+			return nil, err
+		}
+		hosts[i] = computeHost{
+			Options: agent.Options{Host: name, Bus: h.Bus, Driver: d, Log: h.Log, Heartbeat: heartbeat, Report: report},
+			close:   d.Close,
+		}
+	}
+	h.Purgers = append(h.Purgers, func(context.Context) error { return os.RemoveAll(dir) })
+	return hosts, nil
+}
+
+// imageData opens an image's data for a driver's cache.
+func (h *House) imageData(ctx context.Context, id string) (io.ReadCloser, error) {
+	if h.Glance == nil {
+		return nil, errors.New("no image service in this process")
+	}
+	r, _, err := h.Glance.Data(ctx, id)
+	return r, err
+}
