@@ -150,7 +150,11 @@ func (e *Engine) Check(rule string, c *Caller, t Target) error {
 	return nil
 }
 
+// accepts counts an unscoped token as one of a project, as oslo.policy does: it has no roles and no project, so that few checks hold for it.
 func accepts(scopes []Scope, s Scope) bool {
+	if s == Unscoped {
+		s = Project
+	}
 	for _, want := range scopes {
 		if want == s {
 			return true

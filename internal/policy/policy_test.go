@@ -77,6 +77,10 @@ func TestScopeAndUnknownRules(t *testing.T) {
 	if err := e.Check("p", sysR, nil); !errors.As(err, &denied) || !denied.Scope {
 		t.Errorf("a system token passed a project rule: %v", err)
 	}
+	unscoped := &policy.Caller{UserID: "u"}
+	if err := e.Check("p", unscoped, nil); !errors.As(err, &denied) || denied.Scope {
+		t.Errorf("an unscoped token must be refused for its lack of roles: %v", err)
+	}
 	if e.Check("p", member, nil) != nil {
 		t.Error("a project token was refused")
 	}
