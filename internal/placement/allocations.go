@@ -59,33 +59,20 @@ func (s *Service) allocate(ctx context.Context, tx store.Tx, changes []ConsumerC
 
 func (s *Service) readAllocation(ctx context.Context, tx store.Tx, changes []ConsumerChange) (*allocation, error) {
 	work := &allocation{changes: changes}
-	uuids := make([]string, len(changes))
+	if err := work.readConsumers(ctx, tx); err != nil {
+		return nil, err
+	}
 	var wanted, classes []string
-	for i, change := range changes {
-		uuids[i] = change.Consumer
+	for _, change := range changes {
 		for uuid, resources := range change.Allocations {
 			wanted = append(wanted, uuid)
 			classes = append(classes, sortedKeys(resources)...)
 		}
 	}
-	var err error
-	if work.consumers, err = db.ConsumersByUUID(ctx, tx, uuids); err != nil {
-		return nil, err
-	}
-	if err := work.checkGenerations(); err != nil {
-		return nil, err
-	}
 	if len(work.consumers) > 0 {
-		if work.old, err = db.AllocationsOf(ctx, tx, uuids); err != nil {
+		var err error
+		if work.old, err = db.AllocationsOf(ctx, tx, sortedKeys(work.consumers)); err != nil {
 			return nil, err
-		}
-	}
-	if work.providers, err = db.ProvidersByUUID(ctx, tx, unique(wanted)); err != nil {
-		return nil, err
-	}
-	for _, uuid := range wanted {
-		if work.providers[uuid] == nil {
-			return nil, Refusef(Invalid, "Allocation for resource provider '%s' that does not exist.", uuid).doesNotFit()
 		}
 	}
 	if err := checkClasses(ctx, tx, unique(classes)); err != nil {
@@ -114,6 +101,30 @@ func (w *allocation) changed() []db.Inventory {
 		}
 	}
 	return rows
+}
+
+// readConsumers verifies the generations of the consumers and the existence of all providers.
+func (w *allocation) readConsumers(ctx context.Context, tx store.Tx) (err error) {
+	var uuids, wanted []string
+	for _, change := range w.changes {
+		uuids = append(uuids, change.Consumer)
+		wanted = append(wanted, sortedKeys(change.Allocations)...)
+	}
+	if w.consumers, err = db.ConsumersByUUID(ctx, tx, uuids); err != nil {
+		return err
+	}
+	if err := w.checkGenerations(); err != nil {
+		return err
+	}
+	if w.providers, err = db.ProvidersByUUID(ctx, tx, unique(wanted)); err != nil {
+		return err
+	}
+	for _, uuid := range wanted {
+		if w.providers[uuid] == nil {
+			return Refusef(Invalid, "Allocation for resource provider '%s' that does not exist.", uuid).doesNotFit()
+		}
+	}
+	return nil
 }
 
 // forConsumer names the consumer in messages about one.

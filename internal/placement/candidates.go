@@ -166,6 +166,11 @@ func (s *search) checkGroup(g *RequestGroup) (possible bool, err error) {
 			return false, unknownClass(class)
 		}
 	}
+	for _, anyOf := range g.MemberOf {
+		if !slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.inAnyAggregate(anyOf) }) {
+			return false, nil
+		}
+	}
 	for _, anyOf := range slices.Concat(g.Required, [][]string{g.Forbidden}) {
 		for _, name := range anyOf {
 			if !s.HasTrait(name) {

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"time"
 
 	"gostack/internal/placement/db"
 	"gostack/internal/store"
@@ -88,6 +89,7 @@ type Consumer struct {
 	User       string
 	Type       string // empty when it was never told
 	Generation int64
+	Since      time.Time // of the latest allocation
 
 	Allocations Allocations
 }
@@ -119,6 +121,9 @@ func consumersOf(rows []db.ConsumerAllocation) map[string]*Consumer {
 			consumer.Allocations[row.ProviderUUID] = map[string]int64{}
 		}
 		consumer.Allocations[row.ProviderUUID][row.ResourceClass] = row.Used
+		if row.CreatedAt.After(consumer.Since) {
+			consumer.Since = row.CreatedAt
+		}
 	}
 	return consumers
 }

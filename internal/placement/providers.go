@@ -97,18 +97,18 @@ func (s *Service) UpdateProvider(ctx context.Context, uuid string, change Provid
 		if row, err = provider(ctx, tx, uuid); err != nil {
 			return err
 		}
+		row.Name, row.UpdatedAt = change.Name, s.clock().Now()
+		if change.SetParent && change.Parent != row.ParentUUID {
+			if err := s.move(ctx, tx, row, change); err != nil {
+				return err
+			}
+		}
 		same, err := db.ProvidersNamed(ctx, tx, uuid, change.Name)
 		if err != nil {
 			return err
 		}
 		if len(same) > 1 {
 			return Refusef(Conflict, "Conflicting resource provider %s already exists.", change.Name).With(CodeDuplicateName)
-		}
-		row.Name, row.UpdatedAt = change.Name, s.clock().Now()
-		if change.SetParent && change.Parent != row.ParentUUID {
-			if err := s.move(ctx, tx, row, change); err != nil {
-				return err
-			}
 		}
 		return db.UpdateProvider(ctx, tx, row)
 	})

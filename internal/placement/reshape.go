@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"gostack/internal/placement/db"
 	"gostack/internal/store"
@@ -27,8 +28,10 @@ func (s *Service) Reshape(ctx context.Context, reshape Reshape) error {
 		if err != nil {
 			return err
 		}
-		if err := s.allocate(ctx, tx, reshape.Consumers); err != nil {
-			return err
+		if len(reshape.Consumers) > 0 {
+			if err := s.allocate(ctx, tx, reshape.Consumers); err != nil {
+				return err
+			}
 		}
 		for _, uuid := range sortedKeys(rows) {
 			err := s.replaceInventories(ctx, tx, rows[uuid], reshape.Inventories[uuid].Inventories)
@@ -40,45 +43,56 @@ func (s *Service) Reshape(ctx context.Context, reshape Reshape) error {
 	})
 }
 
-// reshapeStart verifies the providers and adds the new inventories to what they have.
+// reshapeStart verifies everything that can be verified at first, in the order in which upstream complains, and adds the new
+// inventories to what the providers have.
 func (s *Service) reshapeStart(ctx context.Context, tx store.Tx, reshape Reshape) (map[string]*db.Provider, error) {
 	rows, err := db.ProvidersByUUID(ctx, tx, sortedKeys(reshape.Inventories))
 	if err != nil {
 		return nil, err
 	}
 	for _, uuid := range sortedKeys(reshape.Inventories) {
-		want := reshape.Inventories[uuid]
-		row := rows[uuid]
-		if row == nil {
+		generation := reshape.Inventories[uuid].Generation
+		if rows[uuid] == nil {
 			return nil, Refusef(Invalid, "Resource provider %s in inventories not found: No resource provider with uuid %s found", uuid, uuid).
 				With(CodeProviderNotFound)
 		}
-		if row.Generation != want.Generation {
+		if rows[uuid].Generation != generation {
 			return nil, Refusef(Conflict, "resource provider generation conflict for provider %s: actual: %d, given: %d",
-				uuid, row.Generation, want.Generation).With(CodeConcurrentUpdate)
+				uuid, rows[uuid].Generation, generation).With(CodeConcurrentUpdate)
 		}
-		if err := checkClasses(ctx, tx, sortedKeys(want.Inventories)); err != nil {
-			return nil, prefixed(err, Invalid, "malformed reshaper data: ")
-		}
-		have, err := db.Inventories(ctx, tx, uuid)
-		if err != nil {
+	}
+	if len(reshape.Consumers) > 0 {
+		work := &allocation{changes: reshape.Consumers}
+		if err := work.readConsumers(ctx, tx); err != nil {
 			return nil, err
 		}
-		both := make(map[string]Inventory, len(have)+len(want.Inventories))
-		for _, old := range have {
-			both[old.ResourceClass] = inventoryOf(old)
-		}
-		for class, inventory := range want.Inventories {
-			both[class] = inventory
-		}
-		if len(want.Inventories) == 0 {
-			continue
-		}
-		if err := s.replaceInventories(ctx, tx, row, both); err != nil {
+	}
+	for _, uuid := range sortedKeys(reshape.Inventories) {
+		if err := s.reshapeAdd(ctx, tx, rows[uuid], reshape.Inventories[uuid].Inventories); err != nil {
 			return nil, err
 		}
 	}
 	return rows, nil
+}
+
+// reshapeAdd gives a provider new inventories and lets it keep the others for the time being.
+func (s *Service) reshapeAdd(ctx context.Context, tx store.Tx, row *db.Provider, add map[string]Inventory) error {
+	if len(add) == 0 {
+		return nil
+	}
+	if err := checkClasses(ctx, tx, sortedKeys(add)); err != nil {
+		return prefixed(err, Invalid, "malformed reshaper data: ")
+	}
+	have, err := db.Inventories(ctx, tx, row.UUID)
+	if err != nil {
+		return err
+	}
+	both := make(map[string]Inventory, len(have)+len(add))
+	for _, old := range have {
+		both[old.ResourceClass] = inventoryOf(old)
+	}
+	maps.Copy(both, add)
+	return s.replaceInventories(ctx, tx, row, both)
 }
 
 // IsRefusal tells whether err is an Error, and returns it.
