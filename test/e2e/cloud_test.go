@@ -46,10 +46,10 @@ var program = sync.OnceValues(func() (string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	image := exec.Command("make", "-s", "image")
+	image := exec.Command("make", "-s", "build/guest.qcow2")
 	image.Dir = root()
 	if out, err := image.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("make image: %w\n%s", err, out)
+		return "", fmt.Errorf("guest image: %w\n%s", err, out)
 	}
 	return bin, nil
 })
