@@ -33,7 +33,7 @@ const (
 
 func (a *api) upload(r *rest.Request) (any, error) {
 	err := a.service.Upload(r.Context(), loaded(r), r.HTTP.Body, max(0, r.HTTP.ContentLength))
-	if err != nil {
+	if err != nil && r.HTTP.Header.Get("Expect") == "" { // who expects 100 Continue looks at the answer before sending more
 		// Without a deadline (as in tests) the limit in bytes is enough.
 		_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(drainTime))
 		_, _ = io.CopyN(io.Discard, r.HTTP.Body, drainBytes)
