@@ -1,0 +1,165 @@
+package db
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+)
+
+// sharedSQL tells whether an RBAC policy gives a project access to an object.
+const sharedSQL = "EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project IN ('*', ?))"
+
+// SharedWith is true for rows whose column (an object's id) is shared with the project by the action.
+func SharedWith(column, action, project string) Cond {
+	return Cond{sharedSQL, []any{bun.Safe(column), action, project}}
+}
+
+// Networks lists networks with Shared as the project of the query sees it.
+func Networks(ctx context.Context, h bun.IDB, p Query) ([]*Network, error) {
+	return list[Network](ctx, h, p, func(q *bun.SelectQuery) {
+		q.ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.id"), AccessAsShared, p.Project)
+	})
+}
+
+// Subnets lists subnets with what matters of their networks.
+func Subnets(ctx context.Context, h bun.IDB, p Query) ([]*Subnet, error) {
+	return list[Subnet](ctx, h, p, func(q *bun.SelectQuery) {
+		q.Join("JOIN neutron_networks n ON n.id = t.network_id").
+			ColumnExpr("n.project_id AS network_project, n.external AS network_external").
+			ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.network_id"), AccessAsShared, p.Project)
+	})
+}
+
+// Ports lists ports with what matters of their networks, addresses and security groups: two statements.
+func Ports(ctx context.Context, h bun.IDB, p Query) ([]*Port, error) {
+	rows, err := BarePorts(ctx, h, p)
+	if err != nil {
+		return nil, err
+	}
+	return rows, LoadPortParts(ctx, h, rows)
+}
+
+// LoadPortParts fills in the addresses and security groups of ports.
+func LoadPortParts(ctx context.Context, h bun.IDB, ports []*Port) error {
+	if len(ports) == 0 {
+		return nil
+	}
+	byID := make(map[string]*Port, len(ports))
+	ids := make([]string, len(ports))
+	for i, p := range ports {
+		byID[p.ID], ids[i] = p, p.ID
+		p.FixedIPs, p.SecurityGroups = nil, nil
+	}
+	var parts []struct {
+		PortID  string
+		Ref     string
+		Address string
+		Place   int64
+	}
+	err := h.NewRaw(`SELECT port_id, subnet_id AS ref, ip_address AS address, place FROM neutron_allocations WHERE port_id IN (?)
+UNION ALL SELECT port_id, group_id, '', 0 FROM neutron_port_security_groups WHERE port_id IN (?)
+ORDER BY 1, 4, 2, 3`, bun.List(ids), bun.List(ids)).Scan(ctx, &parts)
+	if err != nil {
+		return err
+	}
+	for _, x := range parts {
+		p := byID[x.PortID]
+		if x.Address == "" {
+			p.SecurityGroups = append(p.SecurityGroups, x.Ref)
+		} else {
+			p.FixedIPs = append(p.FixedIPs, Allocation{SubnetID: x.Ref, IPAddress: x.Address, NetworkID: p.NetworkID, PortID: p.ID, Place: x.Place})
+		}
+	}
+	return nil
+}
+
+// Routers lists routers with the addresses of their gateways: two statements.
+func Routers(ctx context.Context, h bun.IDB, p Query) ([]*Router, error) {
+	rows, err := list[Router](ctx, h, p, nil)
+	if err != nil {
+		return nil, err
+	}
+	return rows, LoadGatewayIPs(ctx, h, rows)
+}
+
+// LoadGatewayIPs fills in the addresses of routers' gateway ports.
+func LoadGatewayIPs(ctx context.Context, h bun.IDB, routers []*Router) error {
+	byPort := map[string]*Router{}
+	var ids []string
+	for _, r := range routers {
+		r.GatewayIPs = nil
+		if r.GWPortID != "" {
+			byPort[r.GWPortID], ids = r, append(ids, r.GWPortID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var rows []Allocation
+	err := h.NewSelect().Model(&rows).Where("t.port_id IN (?)", bun.List(ids)).OrderExpr("t.port_id, t.place, t.ip_key").Scan(ctx)
+	for _, a := range rows {
+		byPort[a.PortID].GatewayIPs = append(byPort[a.PortID].GatewayIPs, a)
+	}
+	return err
+}
+
+// FloatingIPs lists floating IPs with what port_details shows.
+func FloatingIPs(ctx context.Context, h bun.IDB, p Query) ([]*FloatingIP, error) {
+	return list[FloatingIP](ctx, h, p, func(q *bun.SelectQuery) {
+		q.Join("LEFT JOIN neutron_ports p ON p.id = t.fixed_port_id").
+			ColumnExpr("COALESCE(p.name, '') AS port_name, COALESCE(p.network_id, '') AS port_network_id, COALESCE(p.mac_address, '') AS port_mac").
+			ColumnExpr("COALESCE(p.admin_state_up, FALSE) AS port_admin_up, COALESCE(p.status, '') AS port_status").
+			ColumnExpr("COALESCE(p.device_id, '') AS port_device_id, COALESCE(p.device_owner, '') AS port_device_owner")
+	})
+}
+
+// SecurityGroups lists security groups with their rules: two statements.
+func SecurityGroups(ctx context.Context, h bun.IDB, p Query) ([]*SecurityGroup, error) {
+	rows, err := list[SecurityGroup](ctx, h, p, func(q *bun.SelectQuery) {
+		q.ColumnExpr("EXISTS (SELECT 1 FROM neutron_default_security_groups d WHERE d.group_id = t.id) AS is_default").
+			ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.id"), AccessAsShared, p.Project)
+	})
+	if err != nil || len(rows) == 0 {
+		return rows, err
+	}
+	byID := make(map[string]*SecurityGroup, len(rows))
+	ids := make([]string, len(rows))
+	for i, g := range rows {
+		byID[g.ID], ids[i] = g, g.ID
+	}
+	rules, err := SecurityGroupRules(ctx, h, Query{Where: []Cond{In("t.security_group_id", ids)}})
+	for _, r := range rules {
+		g := byID[r.SecurityGroupID]
+		g.Rules = append(g.Rules, r)
+	}
+	return rows, err
+}
+
+// SecurityGroupRules lists rules with the project of their group.
+func SecurityGroupRules(ctx context.Context, h bun.IDB, p Query) ([]*SecurityGroupRule, error) {
+	return list[SecurityGroupRule](ctx, h, p, func(q *bun.SelectQuery) {
+		q.Join("JOIN neutron_security_groups g ON g.id = t.security_group_id").
+			ColumnExpr("g.project_id AS group_project").
+			ColumnExpr("EXISTS (SELECT 1 FROM neutron_default_security_groups d WHERE d.group_id = g.id) AS of_default")
+	})
+}
+
+// RBACPolicies lists RBAC policies.
+func RBACPolicies(ctx context.Context, h bun.IDB, p Query) ([]*RBACPolicy, error) {
+	return list[RBACPolicy](ctx, h, p, nil)
+}
+
+// SubnetIDs returns the ids of the subnets of each network.
+func SubnetIDs(ctx context.Context, h bun.IDB, networks []string) (map[string][]string, error) {
+	ids := map[string][]string{}
+	if len(networks) == 0 {
+		return ids, nil
+	}
+	var rows []struct{ NetworkID, ID string }
+	err := h.NewSelect().Model((*Subnet)(nil)).Column("network_id", "id").Where("t.network_id IN (?)", bun.List(networks)).
+		OrderExpr("t.created_at, t.id").Scan(ctx, &rows)
+	for _, r := range rows {
+		ids[r.NetworkID] = append(ids[r.NetworkID], r.ID)
+	}
+	return ids, err
+}

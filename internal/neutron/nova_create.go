@@ -1,0 +1,203 @@
+package neutron
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"gostack/internal/neutron/db"
+	"gostack/internal/policy"
+	"gostack/internal/store"
+)
+
+const ownerComputePrefix = "compute:"
+
+// CreatePorts gives a server the ports of a plan, in the caller's transaction: it makes new ones and takes the user's. A NIC
+// (by Index) that the server has already is left as it is, so a saga may repeat it. c may be nil.
+func (s *Service) CreatePorts(ctx context.Context, tx store.Tx, c *policy.Caller, server ServerRef, plan []NICPlan) ([]Port, error) {
+	if len(plan) == 0 {
+		return nil, nil
+	}
+	err := s.write(ctx, func(ctx context.Context, u *unit) error {
+		have, err := u.serverPorts(ctx, server.ID)
+		if err != nil {
+			return err
+		}
+		for _, nic := range plan {
+			if have[nic.Index] {
+				continue
+			}
+			if nic.PortID != "" {
+				err = u.takePort(ctx, server, nic)
+			} else {
+				err = u.makePort(ctx, c, server, nic)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all, err := portsOf(ctx, tx, []string{server.ID})
+	return all[server.ID], err
+}
+
+// serverPorts tells which NICs a server has.
+func (u *unit) serverPorts(ctx context.Context, server string) (map[int]bool, error) {
+	rows, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) {
+		q.Column("id", "nova_index").Where("t.device_id = ? AND t.device_owner LIKE ?", server, ownerComputePrefix+"%")
+	})
+	have := map[int]bool{}
+	for _, p := range rows {
+		have[int(p.NovaIndex)] = true
+	}
+	return have, err
+}
+
+func (u *unit) makePort(ctx context.Context, c *policy.Caller, server ServerRef, nic NICPlan) error {
+	p := &db.Port{
+		NetworkID: nic.NetworkID, AdminStateUp: true, Status: statusDown, DeviceID: server.ID, DeviceOwner: ownerComputePrefix + server.AZ,
+		DNSName: dnsNameOf(server.Name), NovaOwned: true, NovaIndex: int64(nic.Index), NovaTag: nic.Tag,
+	}
+	p.ProjectID = server.Project
+	req := portRequest{row: p, caller: c}
+	if nic.FixedIP != "" {
+		req.given, req.asks = true, []fixedAsk{{ip: parseAddr(nic.FixedIP)}}
+	}
+	if len(nic.SecurityGroups) > 0 && nic.SecurityGroups[0] != "" {
+		req.groups = nic.SecurityGroups
+	}
+	n, err := u.network(ctx, nic.NetworkID, server.Project)
+	if err != nil {
+		return err
+	}
+	req.network = n
+	if !n.PortSecurityEnabled {
+		req.groups = nil // as Nova: groups cannot be asked of a network without port security
+	}
+	return u.createPort(ctx, req, nil)
+}
+
+// takePort attaches a port of the user's to a server.
+func (u *unit) takePort(ctx context.Context, server ServerRef, nic NICPlan) error {
+	p, err := u.port(ctx, nic.PortID)
+	if err != nil {
+		return err
+	}
+	if p.DeviceID != "" {
+		return conflict("PortInUse", "Port %s is still in use.", p.ID)
+	}
+	p.DeviceID, p.DeviceOwner, p.NovaIndex, p.NovaTag = server.ID, ownerComputePrefix+server.AZ, int64(nic.Index), nic.Tag
+	if p.DNSName == "" {
+		p.DNSName = dnsNameOf(server.Name)
+	}
+	u.changed(kindPort, p.ID)
+	return u.update(ctx, p)
+}
+
+// NextIndex returns the place of a server's next NIC.
+func (s *Service) NextIndex(ctx context.Context, serverID string) (int, error) {
+	var last int
+	err := s.DB.Read(ctx).NewSelect().Model((*db.Port)(nil)).ColumnExpr("COALESCE(MAX(t.nova_index), -1)").
+		Where("t.device_id = ?", serverID).Scan(ctx, &last)
+	return last + 1, err
+}
+
+// DeletePorts takes all ports from a server, in the caller's transaction: those that Nova made are deleted, the user's are
+// given back.
+func (s *Service) DeletePorts(ctx context.Context, _ store.Tx, serverID string) error {
+	return s.release(ctx, serverID, "")
+}
+
+// DetachPort does the same with one port. A port that is not (any more) the server's is no error.
+func (s *Service) DetachPort(ctx context.Context, _ store.Tx, serverID, portID string) error {
+	return s.release(ctx, serverID, portID)
+}
+
+func (s *Service) release(ctx context.Context, serverID, portID string) error {
+	return s.write(ctx, func(ctx context.Context, u *unit) error {
+		rows, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) {
+			q.Where("t.device_id = ? AND t.device_owner LIKE ?", serverID, ownerComputePrefix+"%")
+			if portID != "" {
+				q.Where("t.id = ?", portID)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		var own []string
+		for _, p := range rows {
+			if p.NovaOwned {
+				own = append(own, p.ID)
+				continue
+			}
+			p.DeviceID, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", statusDown, -1, ""
+			u.changed(kindPort, p.ID)
+			if err := u.update(ctx, p); err != nil {
+				return err
+			}
+		}
+		return u.removePorts(ctx, own)
+	})
+}
+
+// BindPorts says on which host ports are plugged, waits until the engine knows, and returns what the hypervisor needs. It
+// may be repeated.
+func (s *Service) BindPorts(ctx context.Context, portIDs []string, host string) ([]VIF, error) {
+	if err := s.setHost(ctx, portIDs, host); err != nil {
+		return nil, err
+	}
+	return s.vifs(ctx, db.In("t.id", portIDs))
+}
+
+// UnbindPorts says that ports are plugged nowhere.
+func (s *Service) UnbindPorts(ctx context.Context, portIDs []string) error {
+	return s.setHost(ctx, portIDs, "")
+}
+
+func (s *Service) setHost(ctx context.Context, portIDs []string, host string) error {
+	if len(portIDs) == 0 {
+		return nil
+	}
+	track := ctx
+	if !store.InWrite(ctx) {
+		track = context.WithValue(ctx, trackerKey{}, &tracker{})
+	}
+	err := s.write(track, func(ctx context.Context, u *unit) error {
+		rows, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.id IN (?)", bun.List(portIDs)) })
+		if err != nil {
+			return err
+		}
+		if len(rows) < len(portIDs) && host != "" {
+			return portNotFound(fmt.Sprint(portIDs))
+		}
+		for _, p := range rows {
+			if p.Host == host {
+				// A change that is still on its way is waited for.
+				if pending, err := db.GetPending(ctx, u.tx, kindPort, p.ID); err == nil {
+					u.changed(kindPort, pending.ResourceID)
+				} else if !store.IsNotFound(err) {
+					return err
+				}
+				continue
+			}
+			p.Host, p.Status = host, statusDown
+			u.changed(kindPort, p.ID)
+			if err := u.update(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || store.InWrite(ctx) {
+		return err
+	}
+	if !s.Await(track) {
+		return fmt.Errorf("the network engine has not taken the binding of ports %v to host %q yet", portIDs, host)
+	}
+	return nil
+}

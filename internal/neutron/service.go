@@ -1,0 +1,113 @@
+package neutron
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gostack/internal/clock"
+	"gostack/internal/neutron/driver"
+	"gostack/internal/policy"
+	"gostack/internal/store"
+)
+
+// Config says what a Service works with. DB and Backend are needed, the rest has defaults.
+type Config struct {
+	DB      *store.DB
+	Backend driver.Backend
+	Clock   clock.Clock
+	Log     *slog.Logger
+
+	// TenantNetworkTypes are tried in order for networks whose type nobody chose; default geneve.
+	TenantNetworkTypes []string
+	// Physnets are the physical networks that may carry flat and vlan networks.
+	Physnets []Physnet
+	// TunnelIDs bounds the segmentation ids of geneve (and of vxlan); default 1 to 65536.
+	TunnelIDs [2]int64
+	// MTU is the physical network's (global_physnet_mtu); default 1500.
+	MTU int64
+	// DNSServers are given to guests of subnets that name none.
+	DNSServers []string
+	// DNSDomain is given to guests (dns_domain); default openstacklocal.
+	DNSDomain string
+	// AvailabilityZone of networks and routers; default nova.
+	AvailabilityZone string
+	// DistributedFloatingIPs answers floating IPs on the host of their port (enable_distributed_floating_ip).
+	DistributedFloatingIPs bool
+	// Quotas replaces the default limits, by resource; -1 is none.
+	Quotas map[string]int64
+	// Wait is how long an answer waits for the engine; default 4 s.
+	Wait time.Duration
+	// SyncEvery is how often everything is compared with the engine; default 10 min.
+	SyncEvery time.Duration
+}
+
+// Physnet is a physical network.
+type Physnet struct {
+	Name string
+	Flat bool
+	// VLANs are ranges of ids that tenants' networks may take, both ends included; an administrator may use any id.
+	VLANs [][2]int64
+	// MTU of this network; 0: Config.MTU.
+	MTU int64
+}
+
+// Service is Neutron.
+type Service struct {
+	Config
+	realiser *realiser
+
+	mu       sync.Mutex
+	rand     *rand.Rand
+	newID    func() string
+	defaults sync.Map // projects that have a default security group
+}
+
+// New makes a Service. Run makes its realiser work.
+func New(cfg Config) *Service {
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if len(cfg.TenantNetworkTypes) == 0 {
+		cfg.TenantNetworkTypes = []string{typeGeneve}
+	}
+	if cfg.TunnelIDs == [2]int64{} {
+		cfg.TunnelIDs = [2]int64{1, 65536}
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = 1500
+	}
+	if cfg.DNSDomain == "" {
+		cfg.DNSDomain = "openstacklocal"
+	}
+	if cfg.AvailabilityZone == "" {
+		cfg.AvailabilityZone = "nova"
+	}
+	if cfg.Wait == 0 {
+		cfg.Wait = 4 * time.Second
+	}
+	if cfg.SyncEvery == 0 {
+		cfg.SyncEvery = 10 * time.Minute
+	}
+	s := &Service{Config: cfg, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), newID: uuid.NewString} //nolint:gosec // addresses, no secrets
+	s.realiser = newRealiser(s)
+	return s
+}
+
+// random returns a number from 0 to n-1.
+func (s *Service) random(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rand.Int64N(n)
+}
+
+// seesAll tells whether a caller's lists are not narrowed to a project: administrators, and the services that upstream trusts.
+func seesAll(c *policy.Caller) bool {
+	return c.IsAdmin() || c.HasRole("service") || c.HasRole("advsvc")
+}

@@ -1,0 +1,251 @@
+package neutron
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"gostack/internal/neutron/db"
+	"gostack/internal/neutron/driver"
+)
+
+// selection says which resources specs are built of; nil lists mean all of a kind when all is set, none otherwise.
+type selection struct {
+	all bool
+	ids map[string][]string
+}
+
+func (sel selection) has(kind string) bool { return sel.all || len(sel.ids[kind]) > 0 }
+
+func (sel selection) query(kind string) db.Query {
+	if sel.all {
+		return db.Query{}
+	}
+	return db.Query{Where: []db.Cond{db.In("t.id", sel.ids[kind])}}
+}
+
+// specs builds driver specs from the database: a few statements per kind, however many resources.
+type specs struct {
+	s        *Service
+	h        bun.IDB
+	networks map[string]*db.Network
+	subnets  map[string]*db.Subnet
+}
+
+// desired returns what should exist of a selection. What is not in the database is not in the answer.
+func (s *Service) desired(ctx context.Context, sel selection) (driver.Desired, error) {
+	b := &specs{s: s, h: s.DB.Read(ctx), networks: map[string]*db.Network{}, subnets: map[string]*db.Subnet{}}
+	var d driver.Desired
+	for _, step := range []struct {
+		kind string
+		do   func(context.Context, selection, *driver.Desired) error
+	}{
+		{kindNetwork, b.addNetworks},
+		{kindSubnet, b.addSubnets},
+		{kindSecurityGroup, b.addSecurityGroups},
+		{kindPort, b.addPorts},
+		{kindRouter, b.addRouters},
+	} {
+		if sel.has(step.kind) {
+			if err := step.do(ctx, sel, &d); err != nil {
+				return d, err
+			}
+		}
+	}
+	return d, nil
+}
+
+func (b *specs) addNetworks(ctx context.Context, sel selection, d *driver.Desired) error {
+	rows, err := db.Networks(ctx, b.h, sel.query(kindNetwork))
+	for _, n := range rows {
+		b.networks[n.ID] = n
+		d.Networks = append(d.Networks, driver.NetworkSpec{
+			ID: n.ID, Name: n.Name, Revision: n.Revision, MTU: int(n.MTU), Type: driver.NetworkType(n.NetworkType),
+			Physnet: n.PhysicalNetwork, Segment: n.SegmentationID, External: n.External,
+		})
+	}
+	return err
+}
+
+func (b *specs) addSubnets(ctx context.Context, sel selection, d *driver.Desired) error {
+	rows, err := db.Subnets(ctx, b.h, sel.query(kindSubnet))
+	if err != nil {
+		return err
+	}
+	var networks, ids []string
+	for _, sn := range rows {
+		b.subnets[sn.ID] = sn
+		networks, ids = append(networks, sn.NetworkID), append(ids, sn.ID)
+	}
+	if err := b.needNetworks(ctx, networks); err != nil {
+		return err
+	}
+	metadata, err := metadataIPs(ctx, b.h, ids)
+	if err != nil {
+		return err
+	}
+	for _, sn := range rows {
+		n := b.networks[sn.NetworkID]
+		if n == nil {
+			continue
+		}
+		spec := driver.SubnetSpec{
+			ID: sn.ID, NetworkID: sn.NetworkID, Name: sn.Name, Revision: sn.Revision, CIDR: netip.MustParsePrefix(sn.CIDR),
+			Gateway: parseAddr(sn.GatewayIP), EnableDHCP: sn.EnableDHCP, RAMode: driver.IPv6Mode(sn.IPv6RAMode),
+			AddressMode: driver.IPv6Mode(sn.IPv6AddressMode), MTU: int(n.MTU), DNSDomain: b.domain(n), MetadataIP: parseAddr(metadata[sn.ID]),
+			DNS: b.nameservers(sn), HostRoutes: hostRoutes(sn.HostRoutes),
+		}
+		d.Subnets = append(d.Subnets, spec)
+	}
+	return nil
+}
+
+func (b *specs) domain(n *db.Network) string {
+	if n.DNSDomain != "" {
+		return strings.TrimSuffix(n.DNSDomain, ".")
+	}
+	return strings.TrimSuffix(b.s.DNSDomain, ".")
+}
+
+// nameservers are the subnet's own, or the cloud's of the same IP version.
+func (b *specs) nameservers(sn *db.Subnet) (out []netip.Addr) {
+	list := sn.DNSNameservers
+	if len(list) == 0 {
+		list = b.s.DNSServers
+	}
+	for _, text := range list {
+		if a := parseAddr(text); a.IsValid() && a.Is4() == (sn.IPVersion == 4) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func hostRoutes(rows []db.Route) (out []driver.HostRoute) {
+	for _, r := range rows {
+		if p, err := netip.ParsePrefix(r.Destination); err == nil {
+			out = append(out, driver.HostRoute{Destination: p, NextHop: parseAddr(r.NextHop)})
+		}
+	}
+	return out
+}
+
+func (b *specs) needNetworks(ctx context.Context, ids []string) error {
+	ids = absent(ids, b.networks)
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := db.Networks(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.id", ids)}})
+	for _, n := range rows {
+		b.networks[n.ID] = n
+	}
+	return err
+}
+
+func (b *specs) needSubnets(ctx context.Context, ids []string) error {
+	ids = absent(ids, b.subnets)
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := db.Subnets(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.id", ids)}})
+	for _, sn := range rows {
+		b.subnets[sn.ID] = sn
+	}
+	return err
+}
+
+// absent returns the ids that have is missing, each once.
+func absent[V any](ids []string, have map[string]V) (out []string) {
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if _, ok := have[id]; !ok && !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (b *specs) addSecurityGroups(ctx context.Context, sel selection, d *driver.Desired) error {
+	rows, err := db.SecurityGroups(ctx, b.h, sel.query(kindSecurityGroup))
+	for _, g := range rows {
+		spec := driver.SecurityGroupSpec{ID: g.ID, Name: g.Name, ProjectID: g.ProjectID, Revision: g.Revision, Stateful: g.Stateful}
+		for _, r := range g.Rules {
+			rule := driver.SecurityGroupRule{
+				ID: r.ID, Direction: driver.Direction(r.Direction), IPVersion: 4, Protocol: r.Protocol,
+				PortMin: intPtr(r.PortRangeMin), PortMax: intPtr(r.PortRangeMax), RemoteGroupID: r.RemoteGroupID,
+			}
+			if r.Ethertype == "IPv6" {
+				rule.IPVersion = 6
+			}
+			rule.RemotePrefix, _ = netip.ParsePrefix(NormalizedCIDR(r.RemoteIPPrefix))
+			spec.Rules = append(spec.Rules, rule)
+		}
+		d.SecurityGroups = append(d.SecurityGroups, spec)
+	}
+	return err
+}
+
+func intPtr(n *int64) *int {
+	if n == nil {
+		return nil
+	}
+	i := int(*n)
+	return &i
+}
+
+func (b *specs) addPorts(ctx context.Context, sel selection, d *driver.Desired) error {
+	rows, err := db.Ports(ctx, b.h, sel.query(kindPort))
+	if err != nil {
+		return err
+	}
+	var subnets []string
+	for _, p := range rows {
+		for _, a := range p.FixedIPs {
+			subnets = append(subnets, a.SubnetID)
+		}
+	}
+	if err := b.needSubnets(ctx, subnets); err != nil {
+		return err
+	}
+	for _, p := range rows {
+		if p.DeviceOwner != ownerFloatingIP { // its address is a rule of the router; there is nothing to plug
+			d.Ports = append(d.Ports, b.port(p))
+		}
+	}
+	return nil
+}
+
+func (b *specs) port(p *db.Port) driver.PortSpec {
+	spec := driver.PortSpec{
+		ID: p.ID, NetworkID: p.NetworkID, Name: p.Name, ProjectID: p.ProjectID, Revision: p.Revision, MAC: p.MACAddress,
+		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, AdminStateUp: p.AdminStateUp, Host: p.Host,
+		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups,
+	}
+	switch {
+	case isRouterOwner(p.DeviceOwner):
+		spec.Type, spec.RouterID = driver.RouterPort, p.DeviceID
+	case p.DeviceOwner == ownerDistributed:
+		spec.Type = driver.LocalPort
+	}
+	for _, a := range p.FixedIPs {
+		f := driver.FixedIP{SubnetID: a.SubnetID, Address: parseAddr(a.IPAddress)}
+		if sn := b.subnets[a.SubnetID]; sn != nil {
+			f.CIDR = netip.MustParsePrefix(sn.CIDR)
+		}
+		spec.FixedIPs = append(spec.FixedIPs, f)
+	}
+	for _, pair := range p.AllowedAddressPairs {
+		prefix, err := netip.ParsePrefix(pair.IPAddress)
+		if a := parseAddr(pair.IPAddress); err != nil && a.IsValid() {
+			prefix = netip.PrefixFrom(a, a.BitLen())
+		}
+		spec.AllowedPairs = append(spec.AllowedPairs, driver.AddressPair{MAC: pair.MACAddress, Prefix: prefix})
+	}
+	for _, o := range p.ExtraDHCPOpts {
+		spec.DHCPOptions = append(spec.DHCPOptions, driver.DHCPOption{Name: o.OptName, Value: o.OptValue, IPVersion: o.IPVersion})
+	}
+	return spec
+}

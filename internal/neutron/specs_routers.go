@@ -1,0 +1,121 @@
+package neutron
+
+import (
+	"context"
+	"net/netip"
+
+	"gostack/internal/neutron/db"
+	"gostack/internal/neutron/driver"
+)
+
+// addRouters builds routers with interfaces, gateway, routes and floating IPs.
+func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired) error {
+	rows, err := db.Routers(ctx, b.h, sel.query(kindRouter))
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	ports, err := db.Ports(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.device_id", ids), db.In("t.device_owner", routerOwners)}})
+	if err != nil {
+		return err
+	}
+	var networks, subnets []string
+	byRouter := map[string][]*db.Port{}
+	for _, p := range ports {
+		byRouter[p.DeviceID] = append(byRouter[p.DeviceID], p)
+		networks = append(networks, p.NetworkID)
+		for _, a := range p.FixedIPs {
+			subnets = append(subnets, a.SubnetID)
+		}
+	}
+	if err := b.needNetworks(ctx, networks); err != nil {
+		return err
+	}
+	if err := b.needSubnets(ctx, subnets); err != nil {
+		return err
+	}
+	floating, err := b.floating(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		spec := driver.RouterSpec{
+			ID: r.ID, Name: r.Name, Revision: r.Revision, AdminStateUp: r.AdminStateUp, Routes: hostRoutes(r.Routes), FloatingIPs: floating[r.ID],
+		}
+		for _, p := range byRouter[r.ID] {
+			n := b.networks[p.NetworkID]
+			switch {
+			case n == nil || len(p.FixedIPs) == 0:
+			case p.DeviceOwner == ownerRouterGateway:
+				spec.Gateway = b.gateway(r, p, n)
+			default:
+				spec.Interfaces = append(spec.Interfaces, b.routerInterface(p, n))
+			}
+		}
+		d.Routers = append(d.Routers, spec)
+	}
+	return nil
+}
+
+// addresses are a router port's own with the lengths of their subnets.
+func (b *specs) addresses(p *db.Port) (out []netip.Prefix) {
+	for _, a := range p.FixedIPs {
+		if sn := b.subnets[a.SubnetID]; sn != nil {
+			out = append(out, netip.PrefixFrom(parseAddr(a.IPAddress), netip.MustParsePrefix(sn.CIDR).Bits()))
+		}
+	}
+	return out
+}
+
+func (b *specs) routerInterface(p *db.Port, n *db.Network) driver.RouterInterface {
+	i := driver.RouterInterface{
+		PortID: p.ID, NetworkID: n.ID, NetworkType: driver.NetworkType(n.NetworkType), MAC: p.MACAddress, Addresses: b.addresses(p), MTU: int(n.MTU),
+	}
+	for _, a := range p.FixedIPs {
+		sn := b.subnets[a.SubnetID]
+		if sn == nil || sn.IPVersion != 6 || sn.IPv6RAMode == "" {
+			continue
+		}
+		i.RAMode, i.RADomain = driver.IPv6Mode(sn.IPv6RAMode), b.domain(n)
+		if dns := b.nameservers(sn); len(dns) > 0 {
+			i.RADNS = dns[0]
+		}
+	}
+	return i
+}
+
+func (b *specs) gateway(r *db.Router, p *db.Port, n *db.Network) *driver.RouterGateway {
+	g := &driver.RouterGateway{
+		PortID: p.ID, NetworkID: n.ID, Physnet: n.PhysicalNetwork, MAC: p.MACAddress, Addresses: b.addresses(p), EnableSNAT: r.EnableSNAT, MTU: int(n.MTU),
+	}
+	for _, a := range p.FixedIPs {
+		if sn := b.subnets[a.SubnetID]; sn != nil && sn.GatewayIP != "" {
+			g.NextHops = append(g.NextHops, parseAddr(sn.GatewayIP))
+		}
+	}
+	return g
+}
+
+// floating returns the associated floating IPs of routers.
+func (b *specs) floating(ctx context.Context, routers []string) (map[string][]driver.FloatingIPSpec, error) {
+	rows, err := db.FloatingIPs(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.router_id", routers)}})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	var ids []string
+	for _, f := range rows {
+		ids = append(ids, f.FloatingPortID)
+	}
+	macs, err := portMACs(ctx, b.h, ids)
+	out := map[string][]driver.FloatingIPSpec{}
+	for _, f := range rows {
+		out[f.RouterID] = append(out[f.RouterID], driver.FloatingIPSpec{
+			ID: f.ID, External: parseAddr(f.FloatingIPAddress), Fixed: parseAddr(f.FixedIPAddress), PortID: f.FixedPortID, MAC: macs[f.FloatingPortID],
+			Distributed: b.s.DistributedFloatingIPs,
+		})
+	}
+	return out, err
+}
