@@ -158,10 +158,10 @@ func (c *Client) supervise() {
 	for c.ctx.Err() == nil {
 		s, err := c.connect()
 		if err != nil {
-			if c.ctx.Err() == nil {
-				c.log.Warn("cannot connect to OVSDB", "error", err)
-			}
 			c.mu.Lock()
+			if c.ctx.Err() == nil && (c.lastFail == nil || c.lastFail.Error() != err.Error()) {
+				c.log.Warn("cannot connect to OVSDB; trying until it works", "error", err)
+			}
 			c.lastFail = err
 			c.mu.Unlock()
 			select {
@@ -184,7 +184,7 @@ func (c *Client) publish(s *session) {
 	c.log.Info("connected to OVSDB", "endpoint", s.api.CurrentEndpoint())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session = s
+	c.session, c.lastFail = s, nil
 	close(c.arrived)
 	for sub := range c.subs {
 		sub.reset()

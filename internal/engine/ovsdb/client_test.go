@@ -175,3 +175,21 @@ func TestDiffIgnoresOrderAndEmptiness(t *testing.T) {
 		t.Fatal(d)
 	}
 }
+
+func TestCloneSharesNothing(t *testing.T) {
+	up := true
+	a := &nb.LogicalSwitchPort{UUID: "u", Name: "p", Addresses: []string{"a"}, Options: map[string]string{"k": "v"}, Up: &up}
+	b := a.CloneModel().(*nb.LogicalSwitchPort)
+	if !a.EqualsModel(b) {
+		t.Fatalf("%+v is not %+v", b, a)
+	}
+	b.Addresses[0], b.Options["k"], *b.Up, b.Name = "b", "w", false, "q"
+	if a.Addresses[0] != "a" || a.Options["k"] != "v" || !*a.Up || a.Name != "p" || a.EqualsModel(b) {
+		t.Fatalf("the original changed: %+v", a)
+	}
+	var c nb.LogicalSwitchPort
+	a.CloneModelInto(&c)
+	if !a.EqualsModel(&c) {
+		t.Fatalf("%+v", c)
+	}
+}
