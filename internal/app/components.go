@@ -3,6 +3,7 @@ package app
 import (
 	"gostack/internal/glance"
 	"gostack/internal/keystone"
+	"gostack/internal/placement"
 )
 
 // Components are all parts of the cloud. The order is that of their start where nothing else decides.
@@ -10,6 +11,7 @@ import (
 var Components = []Component{
 	keystoneAPI,
 	glanceAPI,
+	placementAPI,
 	neutronMetadataAgent,
 	novaCompute,
 }
@@ -32,6 +34,7 @@ func names(want func(*Component) bool) (list []string) {
 
 // Neighbours are the services as other services see them, set by the component that makes them.
 type Neighbours struct {
-	Keystone *keystone.Service
-	Glance   *glance.Service
+	Keystone  *keystone.Service
+	Glance    *glance.Service
+	Placement *placement.Service
 }

@@ -73,6 +73,7 @@ func startUpstream(t *testing.T) string {
 		t.Skip("upstream's placement is not installed (apt-get install --no-install-recommends python3-placement): nothing to compare with")
 	}
 	command := exec.Command(python, "testdata/upstream.py", t.TempDir())
+	command.Env = append(os.Environ(), "PYTHONHASHSEED=0")
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.StdoutPipe()
