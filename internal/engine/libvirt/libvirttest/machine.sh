@@ -5,7 +5,7 @@ DIR=$1; shift
 hostname gostack-test
 mount -t tmpfs run /run
 mkdir -p /run/libvirt /run/lock
-for d in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
+for d in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /etc/openvswitch /var/lib/openvswitch /var/log/openvswitch; do
   mkdir -p "$DIR$d" "$d"
   [ $d != /etc/libvirt ] || cp -a /etc/libvirt/. "$DIR$d/"
   mount --bind "$DIR$d" "$d"
