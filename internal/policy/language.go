@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -30,7 +31,10 @@ type (
 	not      struct{ check }
 	ruleRef  string
 	roleIs   string
-	fieldIs  struct{ name, value string }
+	fieldIs  struct {
+		name, value string
+		pattern     *regexp.Regexp
+	}
 	compares struct{ left, right string }
 )
 
@@ -74,8 +78,13 @@ func (r roleIs) ok(q *question) bool {
 	return ok && q.caller.HasRole(name)
 }
 
+// ok compares a field of the target; a value that begins with ~ is a regular expression for its beginning, as in Neutron's
+// "field:port:device_owner=~^network:".
 func (f fieldIs) ok(q *question) bool {
 	v, ok := q.target.lookup(f.name)
+	if f.pattern != nil {
+		return ok && f.pattern.MatchString(text(v))
+	}
 	return ok && text(v) == f.value
 }
 
@@ -306,7 +315,14 @@ func leaf(w string) (check, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q is no field check", w)
 		}
-		return fieldIs{name, value}, nil
+		f := fieldIs{name: name, value: value}
+		if expr, ok := strings.CutPrefix(value, "~"); ok {
+			var err error
+			if f.pattern, err = regexp.Compile("^(?:" + expr + ")"); err != nil {
+				return nil, fmt.Errorf("%q: %w", w, err)
+			}
+		}
+		return f, nil
 	}
 	return compares{kind, match}, nil
 }

@@ -37,6 +37,8 @@ func TestLanguage(t *testing.T) {
 		{"(role:admin) or (role:member and not (system_scope:all))", member, nil, true},
 		{"field:networks:shared=True", member, own, true},
 		{"field:networks:shared=False", member, own, false},
+		{"field:port:name=~^%", member, own, true},
+		{"field:port:name=~^network:", member, own, false},
 		{"user_domain_id:%(target.user.domain_id)s", member, own, true},
 		{"None:%(none)s", member, own, true},
 		{"'p1':%(project_id)s", member, own, true},
