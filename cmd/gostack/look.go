@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gostack/internal/app"
+	"gostack/internal/engine/host"
 	"gostack/internal/saga"
 )
 
@@ -64,18 +66,40 @@ func statusCommand(s *settings) *cobra.Command {
 		Use: "status", Short: "Show what runs on this machine and how it is", Args: cobra.NoArgs,
 		Long: "Show the components of the gostack that runs here, whether each does its work, and how many operations are under way.\nExit status 3 when something is degraded.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var rep app.StatusReport
-			if err := admin(cmd.Context(), s, http.MethodGet, "/status", &rep); err != nil {
+			machine, err := s.engines()
+			if err != nil {
 				return err
 			}
-			degraded := false
-			err := show(s, rep, func(w io.Writer) {
-				fmt.Fprintf(w, "host %s, process %d, up %s, %d operations under way\n\n", rep.Host, rep.PID, time.Since(rep.Since).Round(time.Second), rep.Operations)
-				fmt.Fprintln(w, "COMPONENT\tSTATE\tWHY")
-				for _, c := range rep.Components {
-					fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.State, c.Why)
+			ctx, stop := interruptible(cmd)
+			defer stop()
+			var rep struct {
+				app.StatusReport
+				Engines []host.Status `json:"engines"`
+			}
+			rep.Engines = machine.Status(ctx)
+			failed := admin(ctx, s, http.MethodGet, "/status", &rep.StatusReport)
+			err = show(s, rep, func(w io.Writer) {
+				if failed == nil {
+					fmt.Fprintf(w, "host %s, process %d, up %s, %d operations under way\n\n", rep.Host, rep.PID, time.Since(rep.Since).Round(time.Second), rep.Operations)
+					fmt.Fprintln(w, "COMPONENT\tSTATE\tWHY")
+					for _, c := range rep.Components {
+						fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.State, c.Why)
+					}
+					fmt.Fprintln(w)
+				}
+				fmt.Fprintln(w, "ENGINE\tSTATE\tSTARTED BY\tPID\tWHAT IT DOES")
+				for _, e := range rep.Engines {
+					state := string(e.State)
+					if e.Problem != "" {
+						state += ", " + e.Problem
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", e.Name, state, e.By, e.PID, e.Why)
 				}
 			})
+			if failed != nil {
+				return failed
+			}
+			degraded := slices.ContainsFunc(rep.Engines, func(e host.Status) bool { return e.State == host.Running && !e.Ready })
 			for _, c := range rep.Components {
 				degraded = degraded || c.State != "ready"
 			}

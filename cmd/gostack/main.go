@@ -48,6 +48,7 @@ func root() *cobra.Command {
 On a new machine:
   gostack up        install nothing, start everything, boot a first server, and say how to log in
   gostack status    what runs here and how it is
+  gostack doctor    what this machine lacks, and what to do about it
   gostack why ID    what happened to a server, network or request, step by step
   gostack down      stop what up started
 
@@ -58,6 +59,6 @@ Every OpenStack client works against it: see "gostack up" for how to log in.`,
 	}
 	cmd.PersistentFlags().StringVar(&s.file, "config", config.DefaultFile, "configuration file; need not exist")
 	cmd.PersistentFlags().StringVarP(&s.output, "output", "o", "table", "table or json")
-	cmd.AddCommand(upCommand(s), downCommand(s), runCommand(s), statusCommand(s), whyCommand(s), auditCommand(s), configCommand(s))
+	cmd.AddCommand(upCommand(s), downCommand(s), runCommand(s), statusCommand(s), doctorCommand(s), whyCommand(s), auditCommand(s), configCommand(s))
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 // Components are all parts of the cloud. The order is that of their start where nothing else decides.
 // Each is declared in the file of its service.
 var Components = []Component{
+	engineSupervisor,
 	keystoneAPI,
 	glanceAPI,
 	placementAPI,

@@ -69,19 +69,12 @@ func AdminPasswordFile(c *config.Config) string {
 }
 
 func (o *Options) machine() (*host.Host, error) {
-	external, err := netip.ParsePrefix(o.Config.Neutron.ExternalCIDR)
+	options, err := host.FromConfig(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	physnet, bridge := "physnet1", "br-ex"
-	if len(o.Config.Neutron.BridgeMappings) > 0 {
-		physnet, bridge, _ = strings.Cut(o.Config.Neutron.BridgeMappings[0], ":")
-	}
-	return host.New(host.Options{
-		RunDir: o.Config.RunDir, StateDir: o.Config.StateDir, LogDir: o.Config.LogDir, EncapIP: o.Config.Neutron.EncapIP,
-		ExternalBridge: bridge, PhysicalNetwork: physnet, Masquerade: o.Masquerade, Log: o.Log,
-		ExternalAddress: netip.PrefixFrom(external.Masked().Addr().Next(), external.Bits()),
-	}), nil
+	options.Masquerade, options.Log = o.Masquerade, o.Log
+	return host.New(options), nil
 }
 
 // Background is the gostack process that Up starts.

@@ -25,9 +25,15 @@ type Options struct {
 	StateDir string // "/var/lib/gostack"
 	LogDir   string // "/var/log/gostack"
 
+	// Hostname is this machine's name in the cloud (the kernel's host name): OVN's chassis gets it, since Neutron binds
+	// ports to hosts by name.
+	Hostname string
+
 	// ExternalBridge is the bridge of the provider network ("br-ex"), known to Neutron as PhysicalNetwork ("physnet1").
 	ExternalBridge  string
 	PhysicalNetwork string
+	// OtherMappings are further "physical network:bridge" pairs; their bridges are the operator's to make.
+	OtherMappings []string
 	// ExternalAddress is this machine's own address on the external bridge, through which it reaches floating IPs.
 	// 172.24.4.1/24 by default.
 	ExternalAddress netip.Prefix
@@ -63,6 +69,7 @@ func New(o Options) *Host {
 	fill(&o.RunDir, "/run/gostack")
 	fill(&o.StateDir, "/var/lib/gostack")
 	fill(&o.LogDir, "/var/log/gostack")
+	fill(&o.Hostname, hostname())
 	fill(&o.ExternalBridge, "br-ex")
 	fill(&o.PhysicalNetwork, "physnet1")
 	fill(&o.EncapType, "geneve")
@@ -93,7 +100,7 @@ type Facts struct {
 
 // Facts finds them out anew.
 func (h *Host) Facts(ctx context.Context) Facts {
-	f := Facts{VirtType: VirtType(), Datapath: h.datapath(), Hostname: hostname()}
+	f := Facts{VirtType: VirtType(), Datapath: h.datapath(), Hostname: h.opts.Hostname}
 	f.Chassis, _ = h.externalID(ctx, "system-id")
 	return f
 }

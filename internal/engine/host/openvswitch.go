@@ -36,7 +36,8 @@ func (h *Host) externalID(ctx context.Context, key string) (string, error) {
 }
 
 // settleSwitchDatabase sets what ovn-controller reads from Open vSwitch (ovn-controller(8), "Configuration"). A value
-// that somebody else has set stays; to the bridge mappings ours is added.
+// that somebody else has set stays, but for the host name, which Neutron's bindings must match (Debian's start scripts
+// set a fully qualified one), and the bridge mappings, to which ours are added.
 func (h *Host) settleSwitchDatabase(ctx context.Context) error {
 	if _, err := vsctl(ctx, "--no-wait", "init"); err != nil {
 		return err
@@ -46,13 +47,15 @@ func (h *Host) settleSwitchDatabase(ctx context.Context) error {
 		remote = "unix:" + sbSocket
 	}
 	want := [][2]string{
-		{"system-id", hostname()},
-		{"hostname", hostname()},
+		{"system-id", h.opts.Hostname},
+		{"hostname", h.opts.Hostname},
 		{"ovn-remote", remote},
 		{"ovn-encap-type", h.opts.EncapType},
 		{"ovn-encap-ip", h.opts.EncapIP},
 		{"ovn-bridge-datapath-type", h.datapath()},
-		{"ovn-bridge-mappings", h.opts.PhysicalNetwork + ":" + h.opts.ExternalBridge},
+	}
+	for _, mapping := range append([]string{h.opts.PhysicalNetwork + ":" + h.opts.ExternalBridge}, h.opts.OtherMappings...) {
+		want = append(want, [2]string{"ovn-bridge-mappings", mapping})
 	}
 	for _, kv := range want {
 		if err := h.setExternalID(ctx, kv[0], kv[1]); err != nil {
@@ -79,7 +82,7 @@ func (h *Host) setExternalID(ctx context.Context, key, value string) error {
 	switch {
 	case now == value:
 		return nil
-	case now != "" && !ours && key != "ovn-bridge-mappings":
+	case now != "" && !ours && key != "ovn-bridge-mappings" && key != "hostname":
 		h.log.Warn("Open vSwitch setting of somebody else is kept", "key", key, "value", now, "ours", value)
 		return nil
 	}

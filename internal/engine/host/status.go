@@ -1,7 +1,10 @@
 package host
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"time"
 )
@@ -98,4 +101,15 @@ func (h *Host) look(ctx context.Context, e Engine) Status {
 		s.State = Missing
 	}
 	return s
+}
+
+// Trouble is nil when every engine that gostack started runs and answers, or says which do not.
+func (h *Host) Trouble(ctx context.Context) error {
+	var all []error
+	for _, s := range h.Status(ctx) {
+		if _, ours := h.recorded(s.Name); ours && !s.Ready {
+			all = append(all, fmt.Errorf("%s: %s", s.Name, cmp.Or(s.Problem, "does not run")))
+		}
+	}
+	return errors.Join(all...)
 }
