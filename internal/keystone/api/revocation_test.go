@@ -42,7 +42,7 @@ func TestRevokedTokens(t *testing.T) {
 
 // What happens to a user, a project or a grant is seen by the very next request of an old token.
 func TestTokensLoseTheirWorthAtOnce(t *testing.T) {
-	for name, end := range map[string]func(c *cloud, user, project, group string){
+	endings := map[string]func(c *cloud, user, project, group string){
 		"user disabled": func(c *cloud, u, _, _ string) {
 			c.admin().Patch("/v3/users/"+u, `{"user": {"enabled": false}}`).Want(200)
 		},
@@ -62,27 +62,26 @@ func TestTokensLoseTheirWorthAtOnce(t *testing.T) {
 		"own password changed": func(c *cloud, u, _, _ string) {
 			c.As("none").Post("/v3/users/"+u+"/password", `{"user": {"original_password": "pw", "password": "new"}}`).Want(204)
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, c *cloud) {
-				u, userName := c.user("default")
-				p, _ := c.project("default", "")
-				g := c.group("default")
-				c.admin().Put("/v3/groups/"+g+"/users/"+u, nil).Want(204)
-				c.grant("projects/"+p+"/groups/"+g, "member")
-				token := c.token(userName, "pw", on(p))
-				if !c.good(token) || !c.good(token) {
-					t.Fatal("the token is no good to begin with")
-				}
-				end(c, u, p, g)
-				if c.good(token) {
-					t.Error("the token is still good")
-				}
-				c.rescope(token, unscoped).Want(404)
-				c.admin().With("X-Subject-Token", token).Get("/v3/auth/tokens").Want(404)
-			})
-		})
 	}
+	each(t, func(t *testing.T, c *cloud) {
+		for name, end := range endings {
+			u, userName := c.user("default")
+			p, _ := c.project("default", "")
+			g := c.group("default")
+			c.admin().Put("/v3/groups/"+g+"/users/"+u, nil).Want(204)
+			c.grant("projects/"+p+"/groups/"+g, "member")
+			token := c.token(userName, "pw", on(p))
+			if !c.good(token) || !c.good(token) {
+				t.Fatalf("%s: the token is no good to begin with", name)
+			}
+			end(c, u, p, g)
+			if c.good(token) {
+				t.Errorf("%s: the token is still good", name)
+			}
+			c.rescope(token, unscoped).Want(404)
+			c.admin().With("X-Subject-Token", token).Get("/v3/auth/tokens").Want(404)
+		}
+	})
 }
 
 func TestDisablingADomainEndsItsTokens(t *testing.T) {
