@@ -9,6 +9,7 @@ import (
 	"gostack/internal/bus"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/rpc"
+	"gostack/internal/placement"
 	"gostack/internal/store"
 )
 
@@ -101,14 +102,11 @@ func (s *Service) ensureService(ctx context.Context, tx store.Tx, binary, host s
 // host is and which servers it should have.
 func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (rpc.HostUpReply, error) {
 	var reply rpc.HostUpReply
-	var disabled bool
 	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		now := s.Now()
-		sv, err := s.ensureService(ctx, tx, BinaryCompute, host)
-		if err != nil {
+		if _, err := s.ensureService(ctx, tx, BinaryCompute, host); err != nil {
 			return err
 		}
-		disabled = sv.Disabled
 		n, err := db.GetComputeNodeOf(ctx, tx, host)
 		switch {
 		case store.IsNotFound(err):
@@ -134,10 +132,10 @@ func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (r
 	if err != nil || s.Placement == nil {
 		return reply, err
 	}
-	return reply, s.Placement.EnsureHost(ctx, s.inventory(reply.NodeID, info, disabled))
+	return reply, s.Placement.EnsureHost(ctx, s.inventory(reply.NodeID, info))
 }
 
-func (s *Service) inventory(nodeID string, info rpc.HostInfo, disabled bool) HostInventory {
+func (s *Service) inventory(nodeID string, info rpc.HostInfo) placement.HostInventory {
 	or := func(v, absent float64) float64 {
 		if v == 0 {
 			return absent
@@ -148,11 +146,12 @@ func (s *Service) inventory(nodeID string, info rpc.HostInfo, disabled bool) Hos
 	if reserved == 0 {
 		reserved = 512
 	}
-	return HostInventory{
-		NodeID: nodeID, Name: info.Hostname, VCPUs: info.VCPUs, MemoryMB: info.MemoryMB, DiskGB: info.DiskGB,
-		ReservedMemoryMB: min(reserved, info.MemoryMB/2),
-		CPURatio:         or(s.Config.CPURatio, 4), RAMRatio: or(s.Config.RAMRatio, 1), DiskRatio: or(s.Config.DiskRatio, 1),
-		Traits: info.Traits, Disabled: disabled,
+	return placement.HostInventory{
+		UUID: nodeID, Name: info.Hostname, Traits: info.Traits, Inventories: map[string]placement.Inventory{
+			"VCPU":      {Total: int64(info.VCPUs), AllocationRatio: or(s.Config.CPURatio, 4)},
+			"MEMORY_MB": {Total: int64(info.MemoryMB), Reserved: int64(min(reserved, info.MemoryMB/2)), AllocationRatio: or(s.Config.RAMRatio, 1)},
+			"DISK_GB":   {Total: int64(info.DiskGB), AllocationRatio: or(s.Config.DiskRatio, 1)},
+		},
 	}
 }
 

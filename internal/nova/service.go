@@ -71,6 +71,7 @@ type Service struct {
 
 	Images     Images
 	Network    Network
+	Groups     SecurityGroups
 	Placement  Placement
 	Projects   Projects
 	Hosts      Hosts

@@ -33,7 +33,7 @@ const base = "/compute/v2.1"
 func each(t *testing.T, fn func(t *testing.T, c *cloud)) {
 	storetest.Each(t, func(t *testing.T, d *store.DB) {
 		c := &cloud{t: t, db: d, clock: clock.NewManual(time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)), network: novatest.NewNetwork()}
-		c.nova = &nova.Service{DB: d, Clock: c.clock, Network: c.network}
+		c.nova = &nova.Service{DB: d, Clock: c.clock, Network: c.network, Groups: c.network}
 		c.API = resttest.New(t, api.New(c.nova)...)
 		fn(t, c)
 	}, saga.Migrations, db.Migrations)
@@ -74,7 +74,7 @@ func TestFlavors(t *testing.T) {
 		if n := member.Get(base + "/flavors").Want(200).Len("flavors"); n != 1 {
 			t.Errorf("%d flavors", n)
 		}
-		member.Get(base + "/flavors/9").Want(404).Has("itemNotFound.message", "Flavor 9 could not be found.")
+		member.Get(base+"/flavors/9").Want(404).Has("itemNotFound.message", "Flavor 9 could not be found.")
 		admin.Get(base+"/flavors/9/os-flavor-access").Want(200).Has("flavor_access.0.tenant_id", "project-admin")
 		admin.Post(base+"/flavors/9/action", `{"addTenantAccess": {"tenant": "project-1"}}`).Want(200)
 		admin.Post(base+"/flavors/9/action", `{"addTenantAccess": {"tenant": "project-1"}}`).Want(409).Says("Flavor access already exists for flavor 9 and project project-1 combination.")
@@ -90,7 +90,7 @@ func TestFlavors(t *testing.T) {
 		member.Get(base + "/flavors/1/os-extra_specs/n").Want(404).Says("Flavor 1 has no extra specs with key n.")
 		admin.At("compute 2.86").Post(base+"/flavors/1/os-extra_specs", `{"extra_specs": {"hw:cpu_polic": "x"}}`).Want(400).Says("hw:cpu_polic")
 
-		f := member.At("compute 2.75").Get(base + "/flavors/1").Want(200).Has("flavor.swap", 0).Has("flavor.description", "<nil>")
+		f := member.At("compute 2.75").Get(base+"/flavors/1").Want(200).Has("flavor.swap", 0).Has("flavor.description", "<nil>")
 		if f.At("flavor.extra_specs") == nil {
 			t.Error("no extra_specs at 2.75")
 		}
@@ -99,7 +99,7 @@ func TestFlavors(t *testing.T) {
 		}
 		member.At("compute 2.75").Get(base + "/flavors?nonsense=1").Want(400)
 		admin.At("compute 2.55").Put(base+"/flavors/1", `{"flavor": {"description": "small"}}`).Want(200).Has("flavor.description", "small")
-		p := admin.Get(base + "/flavors/detail?is_public=none&limit=1").Want(200).Has("flavors.0.id", "1")
+		p := admin.Get(base+"/flavors/detail?is_public=none&limit=1").Want(200).Has("flavors.0.id", "1")
 		admin.Get(p.Text("flavors_links.0.href")).Want(200).Has("flavors.0.id", "9")
 		admin.Get(base + "/flavors?marker=none").Want(400).Says("marker [none] not found")
 		admin.Get(base + "/flavors?limit=-1").Want(400)
@@ -125,7 +125,7 @@ func TestKeyPairs(t *testing.T) {
 		if n := member.Get(base + "/os-keypairs").Want(200).Len("keypairs"); n != 3 {
 			t.Errorf("%d key pairs", n)
 		}
-		p := member.At("compute 2.35").Get(base + "/os-keypairs?limit=1").Want(200).Has("keypairs.0.keypair.name", "cert")
+		p := member.At("compute 2.35").Get(base+"/os-keypairs?limit=1").Want(200).Has("keypairs.0.keypair.name", "cert")
 		member.At("compute 2.35").Get(p.Text("keypairs_links.0.href")).Want(200).Has("keypairs.0.keypair.name", "made")
 		member.Get(base+"/os-keypairs/mine").Want(200).Has("keypair.deleted", false).Has("keypair.user_id", "user-member")
 		c.As("reader").Get(base + "/os-keypairs/mine").Want(404).Says("Keypair mine not found for user user-reader")
@@ -169,7 +169,7 @@ func TestServersListAndShow(t *testing.T) {
 				t.Errorf("%s: %q, want %q", x.query, got, x.want)
 			}
 		}
-		p := member.Get(base + "/servers?limit=1").Want(200).Has("servers.0.id", b.ID)
+		p := member.Get(base+"/servers?limit=1").Want(200).Has("servers.0.id", b.ID)
 		member.Get(p.Text("servers_links.0.href")).Want(200).Has("servers.0.id", a.ID)
 		member.Get(base + "/servers?all_tenants=1").Want(403)
 		member.Get(base + "/servers?marker=none").Want(400).Says("marker [none] not found")
@@ -177,7 +177,7 @@ func TestServersListAndShow(t *testing.T) {
 		v(75).Get(base + "/servers?nonsense=1").Want(400)
 		member.Get(base + "/servers?changes-since=yesterday").Want(400)
 		member.Get(base + "/servers?sort_key=nonsense").Want(400)
-		member.Get(base + "/servers/" + other.ID).Want(404).Has("itemNotFound.message", "Instance "+other.ID+" could not be found.")
+		member.Get(base+"/servers/"+other.ID).Want(404).Has("itemNotFound.message", "Instance "+other.ID+" could not be found.")
 		c.As("system-reader").Get(base + "/servers/" + a.ID).Want(403)
 
 		show := member.Get(base+"/servers/"+a.ID).Want(200).Has("server.status", "ACTIVE").Has("server.flavor.id", "1").Has("server.OS-EXT-STS:power_state", 1)

@@ -92,7 +92,7 @@ func (a *api) serverFilter(r *rest.Request) (*serverFilter, error) {
 	}
 	for _, name := range []string{"ip", "ip6"} {
 		if fragment := q.Get(name); fragment != "" && (all || ownFilter(r, name)) {
-			ids, err := a.nova.Network.ServersByAddress(r.Context(), f.Project, fragment, name == "ip6")
+			ids, err := a.nova.Groups.ServersByAddress(r.Context(), f.Project, fragment, name == "ip6")
 			if err != nil {
 				return nil, err
 			}

@@ -2,7 +2,9 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 
+	"gostack/internal/neutron"
 	"gostack/internal/nova"
 	"gostack/internal/rest"
 )
@@ -76,7 +78,7 @@ type viewer struct {
 	unknown    bool // host_status only when it is UNKNOWN
 	groups     bool // server_groups: of one server, not in lists
 	status     map[string]string
-	addresses  map[string][]nova.Port
+	addresses  map[string][]neutron.Port
 }
 
 // viewer prepares views of servers: their ports, and the state of their hosts if the caller sees it.
@@ -270,16 +272,12 @@ func faultView(r *rest.Request, f *nova.Fault) any {
 }
 
 // groupNames are the names of the security groups of ports, each once.
-func groupNames(ports []nova.Port) (names []string) {
+func groupNames(ports []neutron.Port) (names []string) {
 	for i := range ports {
-	next:
-		for _, n := range ports[i].SecurityGroups {
-			for _, have := range names {
-				if have == n {
-					continue next
-				}
+		for _, g := range ports[i].SecurityGroups {
+			if !slices.Contains(names, g.Name) {
+				names = append(names, g.Name)
 			}
-			names = append(names, n)
 		}
 	}
 	return names
@@ -318,7 +316,7 @@ func (a addresses) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-func addressesOf(ports []nova.Port, extended bool) addresses {
+func addressesOf(ports []neutron.Port, extended bool) addresses {
 	a := addresses{by: map[string][]address{}}
 	for i := range ports {
 		p := &ports[i]
@@ -337,7 +335,7 @@ func addressesOf(ports []nova.Port, extended bool) addresses {
 			add(ip.Version, ip.Address, "fixed")
 		}
 		for _, ip := range p.FixedIPs {
-			for _, f := range ip.Floating {
+			for _, f := range ip.FloatingIPs {
 				add(4, f, "floating")
 			}
 		}

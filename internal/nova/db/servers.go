@@ -168,3 +168,18 @@ func CountUsage(ctx context.Context, h bun.IDB, project, user string) (u Usage, 
 	}
 	return u, q.Scan(ctx, &u)
 }
+
+// BusyServers counts the servers under construction, by host.
+func BusyServers(ctx context.Context, h bun.IDB) (map[string]int, error) {
+	var rows []struct {
+		Host string `bun:"host"`
+		N    int    `bun:"n"`
+	}
+	err := h.NewSelect().TableExpr("nova_servers AS s").ColumnExpr("s.host, COUNT(*) AS n").
+		Where("s.operation_id IS NOT NULL").Where("s.vm_state = 'building'").Where("s.host <> ''").Group("s.host").Scan(ctx, &rows)
+	out := make(map[string]int, len(rows))
+	for _, r := range rows {
+		out[r.Host] = r.N
+	}
+	return out, err
+}

@@ -1,42 +1,53 @@
-// Package novatest holds pretend neighbours of Nova for its tests: a network, images, a placement and hosts that live in memory.
+// Package novatest holds pretend neighbours of Nova for its tests: a network, images and hosts that live in memory.
 package novatest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
+	"gostack/internal/neutron"
 	"gostack/internal/nova"
-	"gostack/internal/nova/driver"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/store"
 )
 
-// Network is a Neutron in memory with one network "net-1" named "private". A port is up once it is bound. It does not roll
-// back with transactions; its methods are idempotent, so nothing is made twice.
+// NetworkID is the one network there is, named "private".
+const NetworkID = "6f70656e-7374-4163-ab20-342065766572"
+
+// Network is a Neutron in memory with one network. A port is up once it is bound. It does not roll back with transactions;
+// its methods are idempotent, so nothing is made twice.
 type Network struct {
 	mu     sync.Mutex
-	ports  map[string][]nova.Port // by server
-	bound  map[string]string      // port to host
+	ports  map[string][]neutron.Port // by server
 	last   int
-	FailOn map[string]error // by method
+	failOn map[string]error // by method
 }
 
-var _ nova.Network = (*Network)(nil)
+var (
+	_ nova.Network        = (*Network)(nil)
+	_ nova.SecurityGroups = (*Network)(nil)
+)
 
 // NewNetwork makes an empty network.
 func NewNetwork() *Network {
-	return &Network{ports: map[string][]nova.Port{}, bound: map[string]string{}, FailOn: map[string]error{}}
+	return &Network{ports: map[string][]neutron.Port{}, failOn: map[string]error{}}
 }
 
 func (n *Network) lock(method string) (func(), error) {
 	n.mu.Lock()
-	return n.mu.Unlock, n.FailOn[method]
+	return n.mu.Unlock, n.failOn[method]
+}
+
+// Fail makes a method fail from now on; nil heals it.
+func (n *Network) Fail(method string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failOn[method] = err
 }
 
 // Ports counts all ports.
@@ -49,88 +60,84 @@ func (n *Network) Ports() (total int) {
 	return total
 }
 
-// Bound counts the ports bound to a host.
-func (n *Network) Bound() int { n.mu.Lock(); defer n.mu.Unlock(); return len(n.bound) }
-
 // PlanPorts implements nova.Network.
-func (n *Network) PlanPorts(_ context.Context, _ *policy.Caller, ask nova.NetworkAsk) (nova.PortPlan, error) {
+func (n *Network) PlanPorts(_ context.Context, _ *policy.Caller, reqs []neutron.NICRequest) ([]neutron.NICPlan, error) {
 	unlock, err := n.lock("PlanPorts")
 	defer unlock()
 	if err != nil {
-		return nova.PortPlan{}, err
+		return nil, err
 	}
-	nics := ask.NICs
-	switch {
-	case ask.Mode == "none":
-		nics = nil
-	case len(nics) == 0:
-		nics = []nova.NICAsk{{NetworkID: "net-1"}}
+	if len(reqs) == 0 {
+		reqs = []neutron.NICRequest{{}}
 	}
-	for _, nic := range nics {
-		if nic.NetworkID != "" && nic.NetworkID != "net-1" && nic.NetworkID != "6f70656e-7374-4163-ab20-342065766572" {
-			return nova.PortPlan{}, rest.Fail(http.StatusBadRequest, "Network %s could not be found.", nic.NetworkID)
+	var plan []neutron.NICPlan
+	for i, r := range reqs {
+		switch {
+		case r.Mode == neutron.NICNone:
+			return nil, nil
+		case r.NetworkID != "" && r.NetworkID != NetworkID:
+			return nil, rest.Fail(http.StatusBadRequest, "Network %s could not be found.", r.NetworkID)
 		}
+		plan = append(plan, neutron.NICPlan{Index: i, NetworkID: NetworkID, PortID: r.PortID, FixedIP: r.FixedIP, Tag: r.Tag})
 	}
-	plan, err := json.Marshal(nics)
-	return nova.PortPlan{Ports: len(nics), Plan: plan}, err
+	return plan, nil
 }
 
 // CreatePorts implements nova.Network.
-func (n *Network) CreatePorts(_ context.Context, _ store.Tx, _ *policy.Caller, server nova.NetworkServer, plan nova.PortPlan) ([]nova.Port, error) {
+func (n *Network) CreatePorts(_ context.Context, _ store.Tx, _ *policy.Caller, server neutron.ServerRef, plan []neutron.NICPlan) ([]neutron.Port, error) {
 	unlock, err := n.lock("CreatePorts")
 	defer unlock()
-	if err != nil || len(n.ports[server.ID]) >= plan.Ports && plan.Ports > 0 && plan.Plan != nil && len(n.ports[server.ID]) > 0 && !strings.Contains(string(plan.Plan), "attach") {
-		return slices.Clone(n.ports[server.ID]), err
+	if err != nil {
+		return nil, err
 	}
-	var nics []nova.NICAsk
-	if len(plan.Plan) > 0 {
-		if err := json.Unmarshal(plan.Plan, &nics); err != nil {
-			return nil, err
+	var made []neutron.Port
+	for _, nic := range plan {
+		if i := slices.IndexFunc(n.ports[server.ID], func(p neutron.Port) bool { return p.Index == nic.Index }); i >= 0 {
+			made = append(made, n.ports[server.ID][i])
+			continue
 		}
-	}
-	var made []nova.Port
-	for _, nic := range nics {
 		n.last++
-		p := nova.Port{
-			ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n.last), NetworkID: "net-1", NetworkName: "private", MAC: fmt.Sprintf("fa:16:3e:00:00:%02x", n.last%256),
-			Status: "DOWN", Tag: nic.Tag, FixedIPs: []nova.FixedIP{{SubnetID: "subnet-1", Address: fmt.Sprintf("10.0.%d.%d", n.last/256, n.last%256), Version: 4}},
-			SecurityGroups: []string{"default"},
+		p := neutron.Port{
+			ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n.last), NetworkID: NetworkID, NetworkName: "private", ProjectID: server.Project,
+			MAC: fmt.Sprintf("fa:16:3e:00:%02x:%02x", n.last/256, n.last%256), Status: "DOWN", Tag: nic.Tag, Index: nic.Index, NovaOwned: nic.PortID == "", DeviceID: server.ID,
+			FixedIPs:       []neutron.FixedIP{{SubnetID: "subnet-1", Address: fmt.Sprintf("10.0.%d.%d", n.last/256, n.last%256), Version: 4}},
+			SecurityGroups: []neutron.SecurityGroupRef{{ID: "sg-default", Name: "default"}},
 		}
 		if nic.PortID != "" {
 			p.ID = nic.PortID
 		}
+		n.ports[server.ID] = append(n.ports[server.ID], p)
 		made = append(made, p)
 	}
-	n.ports[server.ID] = append(n.ports[server.ID], made...)
 	return made, nil
 }
 
 // BindPorts implements nova.Network.
-func (n *Network) BindPorts(_ context.Context, portIDs []string, host string) ([]nova.VIF, error) {
+func (n *Network) BindPorts(_ context.Context, portIDs []string, host string) ([]neutron.VIF, error) {
 	unlock, err := n.lock("BindPorts")
 	defer unlock()
 	if err != nil {
 		return nil, err
 	}
-	vifs := make([]nova.VIF, 0, len(portIDs))
-	for _, id := range portIDs {
-		n.bound[id] = host
-		n.each(id, func(p *nova.Port) {
-			p.Status, p.Host = "ACTIVE", host
-			vifs = append(vifs, vif(p))
-		})
-	}
+	var vifs []neutron.VIF
+	n.each(portIDs, func(p *neutron.Port) {
+		p.Status, p.Host = "ACTIVE", host
+		vifs = append(vifs, vif(p))
+	})
 	return vifs, nil
 }
 
-func vif(p *nova.Port) nova.VIF {
-	return nova.VIF{NIC: driver.NIC{PortID: p.ID, MAC: p.MAC, MTU: 1442, Bridge: "br-int"}, NetworkID: p.NetworkID, NetworkName: p.NetworkName, Tag: p.Tag}
+func vif(p *neutron.Port) neutron.VIF {
+	return neutron.VIF{
+		PortID: p.ID, NetworkID: p.NetworkID, NetworkName: p.NetworkName, MAC: p.MAC, MTU: 1442, Type: "ovs", Bridge: "br-int", Host: p.Host, Active: p.Host != "", Tag: p.Tag,
+		Index: p.Index, Subnets: []neutron.VIFSubnet{{ID: "subnet-1", CIDR: "10.0.0.0/16", Version: 4, Gateway: "10.0.255.254", DHCP: true, Addresses: []string{p.FixedIPs[0].Address}}},
+	}
 }
 
-func (n *Network) each(portID string, f func(*nova.Port)) {
+func (n *Network) each(portIDs []string, f func(*neutron.Port)) {
 	for _, ports := range n.ports {
 		for i := range ports {
-			if ports[i].ID == portID {
+			if slices.Contains(portIDs, ports[i].ID) {
 				f(&ports[i])
 			}
 		}
@@ -141,24 +148,23 @@ func (n *Network) each(portID string, f func(*nova.Port)) {
 func (n *Network) UnbindPorts(_ context.Context, portIDs []string) error {
 	unlock, err := n.lock("UnbindPorts")
 	defer unlock()
-	for _, id := range portIDs {
-		delete(n.bound, id)
-		n.each(id, func(p *nova.Port) { p.Status, p.Host = "DOWN", "" })
-	}
+	n.each(portIDs, func(p *neutron.Port) { p.Status, p.Host = "DOWN", "" })
 	return err
 }
 
 // DeletePorts implements nova.Network.
-func (n *Network) DeletePorts(_ context.Context, _ store.Tx, serverID string, portIDs ...string) error {
+func (n *Network) DeletePorts(_ context.Context, _ store.Tx, serverID string) error {
 	unlock, err := n.lock("DeletePorts")
 	defer unlock()
-	n.ports[serverID] = slices.DeleteFunc(n.ports[serverID], func(p nova.Port) bool {
-		gone := len(portIDs) == 0 || slices.Contains(portIDs, p.ID)
-		if gone {
-			delete(n.bound, p.ID)
-		}
-		return gone
-	})
+	delete(n.ports, serverID)
+	return err
+}
+
+// DetachPort implements nova.Network.
+func (n *Network) DetachPort(_ context.Context, _ store.Tx, serverID, portID string) error {
+	unlock, err := n.lock("DetachPort")
+	defer unlock()
+	n.ports[serverID] = slices.DeleteFunc(n.ports[serverID], func(p neutron.Port) bool { return p.ID == portID })
 	return err
 }
 
@@ -166,19 +172,16 @@ func (n *Network) DeletePorts(_ context.Context, _ store.Tx, serverID string, po
 func (n *Network) PortsReady(_ context.Context, portIDs []string) (bool, error) {
 	unlock, err := n.lock("PortsReady")
 	defer unlock()
-	for _, id := range portIDs {
-		if n.bound[id] == "" {
-			return false, err
-		}
-	}
-	return true, err
+	ready := true
+	n.each(portIDs, func(p *neutron.Port) { ready = ready && p.Host != "" })
+	return ready, err
 }
 
 // PortsOf implements nova.Network.
-func (n *Network) PortsOf(_ context.Context, serverIDs []string) (map[string][]nova.Port, error) {
+func (n *Network) PortsOf(_ context.Context, serverIDs []string) (map[string][]neutron.Port, error) {
 	unlock, err := n.lock("PortsOf")
 	defer unlock()
-	out := map[string][]nova.Port{}
+	out := map[string][]neutron.Port{}
 	for _, id := range serverIDs {
 		out[id] = slices.Clone(n.ports[id])
 	}
@@ -186,17 +189,31 @@ func (n *Network) PortsOf(_ context.Context, serverIDs []string) (map[string][]n
 }
 
 // NetworkInfo implements nova.Network.
-func (n *Network) NetworkInfo(_ context.Context, serverID string) ([]nova.VIF, error) {
+func (n *Network) NetworkInfo(_ context.Context, serverID string) ([]neutron.VIF, error) {
 	unlock, err := n.lock("NetworkInfo")
 	defer unlock()
-	var out []nova.VIF
+	var out []neutron.VIF
 	for i := range n.ports[serverID] {
 		out = append(out, vif(&n.ports[serverID][i]))
 	}
 	return out, err
 }
 
-// ServersByAddress implements nova.Network.
+// PortByAddress implements nova.Network.
+func (n *Network) PortByAddress(_ context.Context, networkID, address string) (*neutron.Port, error) {
+	unlock, err := n.lock("PortByAddress")
+	defer unlock()
+	for _, ports := range n.ports {
+		for _, p := range ports {
+			if p.NetworkID == networkID && p.FixedIPs[0].Address == address {
+				return &p, err
+			}
+		}
+	}
+	return nil, rest.NotFound("There is no port with the address %s.", address)
+}
+
+// ServersByAddress implements nova.SecurityGroups.
 func (n *Network) ServersByAddress(_ context.Context, _, fragment string, v6 bool) ([]string, error) {
 	unlock, err := n.lock("ServersByAddress")
 	defer unlock()
@@ -213,45 +230,29 @@ func (n *Network) ServersByAddress(_ context.Context, _, fragment string, v6 boo
 	return out, err
 }
 
-// ChangeSecurityGroup implements nova.Network.
-func (n *Network) ChangeSecurityGroup(_ context.Context, _ *policy.Caller, serverID, group string, add bool) error {
-	unlock, err := n.lock("ChangeSecurityGroup")
+// Change implements nova.SecurityGroups.
+func (n *Network) Change(_ context.Context, _ *policy.Caller, serverID, group string, add bool) error {
+	unlock, err := n.lock("Change")
 	defer unlock()
 	for i := range n.ports[serverID] {
 		p := &n.ports[serverID][i]
-		p.SecurityGroups = slices.DeleteFunc(slices.Clone(p.SecurityGroups), func(g string) bool { return g == group })
+		p.SecurityGroups = slices.DeleteFunc(slices.Clone(p.SecurityGroups), func(g neutron.SecurityGroupRef) bool { return g.Name == group })
 		if add {
-			p.SecurityGroups = append(p.SecurityGroups, group)
+			p.SecurityGroups = append(p.SecurityGroups, neutron.SecurityGroupRef{ID: "sg-" + group, Name: group})
 		}
 	}
 	return err
 }
 
-// SecurityGroups implements nova.Network.
-func (n *Network) SecurityGroups(_ context.Context, _ *policy.Caller, serverID string) ([]nova.SecurityGroup, error) {
-	unlock, err := n.lock("SecurityGroups")
+// Of implements nova.SecurityGroups.
+func (n *Network) Of(_ context.Context, _ *policy.Caller, serverID string) ([]nova.SecurityGroup, error) {
+	unlock, err := n.lock("Of")
 	defer unlock()
 	var out []nova.SecurityGroup
 	for _, p := range n.ports[serverID] {
 		for _, g := range p.SecurityGroups {
-			out = append(out, nova.SecurityGroup{ID: "sg-" + g, Name: g, ProjectID: "project-1", Rules: []any{}})
+			out = append(out, nova.SecurityGroup{ID: g.ID, Name: g.Name, ProjectID: p.ProjectID, Rules: []any{}})
 		}
 	}
 	return out, err
-}
-
-// ServerAt implements nova.Network.
-func (n *Network) ServerAt(_ context.Context, networkID, addr string) (server, host string, err error) {
-	unlock, err := n.lock("ServerAt")
-	defer unlock()
-	for server, ports := range n.ports {
-		for _, p := range ports {
-			for _, ip := range p.FixedIPs {
-				if p.NetworkID == networkID && ip.Address == addr {
-					return server, n.bound[p.ID], err
-				}
-			}
-		}
-	}
-	return "", "", err
 }

@@ -96,6 +96,7 @@ CREATE INDEX nova_servers_host ON nova_servers (host);
 CREATE INDEX nova_servers_updated ON nova_servers (updated_at);
 CREATE INDEX nova_servers_group ON nova_servers (server_group_id);
 CREATE INDEX nova_servers_flavor ON nova_servers (flavor_id);
+CREATE INDEX nova_servers_operation ON nova_servers (operation_id);
 
 -- Servers that are gone: the same columns, for changes-since and deleted=true.
 CREATE TABLE nova_deleted_servers (

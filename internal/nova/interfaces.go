@@ -1,0 +1,104 @@
+package nova
+
+import (
+	"context"
+	"time"
+
+	"gostack/internal/neutron"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// attachTimeout is how long an attachment, which the API answers when it is done, may take.
+const attachTimeout = 2 * time.Minute
+
+// Interfaces returns the ports of a server.
+func (s *Service) Interfaces(ctx context.Context, serverID string) ([]neutron.Port, error) {
+	ports, err := s.Network.PortsOf(ctx, []string{serverID})
+	return ports[serverID], err
+}
+
+// AttachInterface gives a server a new interface and returns when it is plugged.
+func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id string, req neutron.NICRequest) (*neutron.Port, error) {
+	plan, err := s.Network.PlanPorts(ctx, c, []neutron.NICRequest{req})
+	if err != nil {
+		return nil, err
+	}
+	if len(plan) != 1 {
+		return nil, rest.BadRequest("No network to attach to.")
+	}
+	have, err := s.Interfaces(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	before := map[string]bool{}
+	for _, p := range have {
+		before[p.ID] = true
+		plan[0].Index = max(plan[0].Index, p.Index+1)
+	}
+	operation, err := s.startAttach(ctx, c, id, plan)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	if err := s.Operations.Wait(ctx, operation); err != nil {
+		return nil, rest.Fail(500, "Failed to attach network adapter device to %s", id).Because(err)
+	}
+	ports, err := s.Interfaces(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ports {
+		if ports[i].ID == plan[0].PortID || plan[0].PortID == "" && !before[ports[i].ID] {
+			return &ports[i], nil
+		}
+	}
+	return nil, rest.NotFound("Port id %s could not be found.", plan[0].PortID)
+}
+
+// StartAttach starts to give a server a new interface as planned, and does not wait.
+func (s *Service) StartAttach(ctx context.Context, c *policy.Caller, id string, plan neutron.NICPlan) error {
+	_, err := s.startAttach(ctx, c, id, []neutron.NICPlan{plan})
+	return err
+}
+
+func (s *Service) startAttach(ctx context.Context, c *policy.Caller, id string, plan []neutron.NICPlan) (operation string, err error) {
+	err = s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		if err := Allowed(srv, "attach_interface", Active, Paused, Stopped); err != nil {
+			return err
+		}
+		if srv.OperationID != nil {
+			return rest.Conflict("Another interface is being attached to or detached from instance %s.", id)
+		}
+		err := s.beginOn(ctx, tx, c, srv, work{action: "attach_interface", kind: KindAttach, state: AttachState{ServerID: id, Plan: plan}})
+		operation = deref(srv.OperationID)
+		return err
+	})
+	return operation, err
+}
+
+// DetachInterface starts to take an interface from a server.
+func (s *Service) DetachInterface(ctx context.Context, c *policy.Caller, id, portID string) error {
+	ports, err := s.Interfaces(ctx, id)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, p := range ports {
+		found = found || p.ID == portID
+	}
+	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		if err := Allowed(srv, "detach_interface", Active, Paused, Stopped); err != nil {
+			return err
+		}
+		if !found {
+			return rest.NotFound("Port %s not found", portID)
+		}
+		if srv.OperationID != nil {
+			return rest.Conflict("Another interface is being attached to or detached from instance %s.", id)
+		}
+		return s.beginOn(ctx, tx, c, srv, work{action: "detach_interface", kind: KindDetach, state: DetachState{ServerID: id, PortID: portID}})
+	})
+}

@@ -1,0 +1,94 @@
+package nova
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"gostack/internal/neutron"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/metadata"
+	"gostack/internal/rest"
+	"gostack/internal/secret"
+	"gostack/internal/store"
+)
+
+// MetadataReply is the answer for a guest that asks its metadata service.
+type MetadataReply struct {
+	Status      int
+	ContentType string
+	Body        []byte
+}
+
+// Metadata answers a guest's question. Who asks is known by the network and address that the request came from; the host
+// that forwards it must be the one the guest's port is bound to, so a host can read only the metadata of its own guests.
+func (s *Service) Metadata(ctx context.Context, host, networkID, remoteIP, path string) (MetadataReply, error) {
+	notFound := MetadataReply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 Not Found\n")}
+	port, err := s.Network.PortByAddress(ctx, networkID, remoteIP)
+	if rest.IsNotFound(err) || err == nil && (port == nil || port.DeviceID == "" || port.Host != host) {
+		return notFound, nil
+	}
+	if err != nil {
+		return MetadataReply{}, err
+	}
+	srv, err := db.GetServer(ctx, s.DB.Read(ctx), port.DeviceID)
+	if store.IsNotFound(err) {
+		return notFound, nil
+	}
+	if err != nil {
+		return MetadataReply{}, err
+	}
+	m, err := s.MetadataOf(ctx, srv, nil)
+	if err != nil {
+		return MetadataReply{}, err
+	}
+	m.RemoteIP = remoteIP
+	r, err := m.Lookup(path)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return notFound, nil
+	}
+	return MetadataReply{Status: http.StatusOK, ContentType: r.Type, Body: r.Body}, err
+}
+
+// MetadataOf is what a server can learn of itself. vifs are its ports; nil: they are looked up.
+func (s *Service) MetadataOf(ctx context.Context, srv *Server, vifs []neutron.VIF) (*metadata.Server, error) {
+	if vifs == nil {
+		var err error
+		if vifs, err = s.Network.NetworkInfo(ctx, srv.ID); err != nil {
+			return nil, err
+		}
+	}
+	ports, err := s.Network.PortsOf(ctx, []string{srv.ID})
+	if err != nil {
+		return nil, err
+	}
+	m := &metadata.Server{
+		UUID: srv.ID, Name: srv.Name, Hostname: srv.Hostname, Domain: "novalocal", ProjectID: srv.ProjectID, AvailabilityZone: srv.AvailabilityZone,
+		LaunchIndex: srv.LaunchIndex, Metadata: srv.Metadata, AdminPass: secret.New(srv.Requested.AdminPass), NICs: vifs,
+		EC2ID: fmt.Sprintf("i-%08x", srv.Seq), EC2ImageID: fmt.Sprintf("ami-%08x", srv.Seq), ReservationID: srv.ReservationID, FlavorName: srv.Flavor.Name, RootDevice: srv.RootDeviceName,
+	}
+	if srv.KeyName != nil {
+		m.Key = &metadata.Key{Name: *srv.KeyName, Type: srv.KeyData.Type, Data: srv.KeyData.PublicKey}
+	}
+	if srv.UserData != nil {
+		if m.UserData, err = base64.StdEncoding.DecodeString(*srv.UserData); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range srv.Requested.Files {
+		m.Files = append(m.Files, metadata.File{Path: f.Path, Data: f.Data})
+	}
+	for _, p := range ports[srv.ID] {
+		for _, g := range p.SecurityGroups {
+			m.SecurityGroups = append(m.SecurityGroups, g.Name)
+		}
+		for _, ip := range p.FixedIPs {
+			if m.FloatingIP == "" && len(ip.FloatingIPs) > 0 {
+				m.FloatingIP = ip.FloatingIPs[0]
+			}
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,123 @@
+package nova
+
+import (
+	"context"
+
+	"gostack/internal/neutron"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/policy"
+	"gostack/internal/saga"
+	"gostack/internal/store"
+)
+
+// ServerResource is the type of servers in operations.
+const ServerResource = "server"
+
+// The kinds of operations on servers, defined in package ops, with the states that this package starts them with.
+const (
+	KindCreate = "nova.server.create" // CreateState
+	KindDelete = "nova.server.delete" // DeleteState
+	KindPower  = "nova.server.power"  // PowerState
+	KindAttach = "nova.server.attach" // AttachState
+	KindDetach = "nova.server.detach" // DetachState
+)
+
+// CreateState is what a creation begins with; the rest is in the server's row.
+type CreateState struct {
+	ServerID string            `json:"server_id"`
+	Plan     []neutron.NICPlan `json:"plan,omitempty"`
+	Progress CreateProgress    `json:"progress"`
+}
+
+// CreateProgress is what a creation has found out on its way.
+type CreateProgress struct {
+	Choice     *Place   `json:"choice,omitempty"`
+	Alternates []Place  `json:"alternates,omitempty"`
+	Tried      []string `json:"tried,omitempty"` // hosts that failed
+	LastError  string   `json:"last_error,omitempty"`
+	PortIDs    []string `json:"port_ids,omitempty"`
+	Details    string   `json:"details,omitempty"` // why no host was found, for operators
+}
+
+// Place is a host with what a server takes from it.
+type Place struct {
+	Host        string                    `json:"host"`
+	Node        string                    `json:"node"`
+	Allocations map[string]map[string]int `json:"allocations"`
+}
+
+// DeleteState is what a deletion begins with.
+type DeleteState struct {
+	ServerID string `json:"server_id"`
+}
+
+// PowerAction is what a power operation does.
+type PowerAction string
+
+// The power actions, by the names that instance actions show.
+const (
+	ActStart   PowerAction = "start"
+	ActStop    PowerAction = "stop"
+	ActReboot  PowerAction = "reboot"
+	ActPause   PowerAction = "pause"
+	ActUnpause PowerAction = "unpause"
+	ActSuspend PowerAction = "suspend"
+	ActResume  PowerAction = "resume"
+)
+
+// PowerState is what a power operation begins with.
+type PowerState struct {
+	ServerID string            `json:"server_id"`
+	Action   PowerAction       `json:"action"`
+	Reboot   driver.RebootKind `json:"reboot,omitempty"`
+}
+
+// AttachState is what the attachment of an interface begins with.
+type AttachState struct {
+	ServerID string            `json:"server_id"`
+	Plan     []neutron.NICPlan `json:"plan"`
+	PortID   string            `json:"port_id,omitempty"`
+}
+
+// DetachState is what the detachment of an interface begins with.
+type DetachState struct {
+	ServerID string `json:"server_id"`
+	PortID   string `json:"port_id"`
+}
+
+// work is an operation to be begun on a server.
+type work struct {
+	action    string // as instance actions show it
+	task      string // task_state while it runs; "" for none
+	kind      string
+	state     any
+	supersede bool
+}
+
+// begin starts an operation, notes the action, and ties the server to the operation. The server's row is not written.
+func (s *Service) begin(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, w work) error {
+	id, err := s.Operations.Start(ctx, tx, saga.Intent{
+		Kind: w.kind, Resource: saga.Resource{Type: ServerResource, ID: srv.ID}, State: w.state, Caller: c, RequestID: c.RequestID, Supersede: w.supersede,
+	})
+	if err != nil {
+		return err
+	}
+	srv.OperationID, srv.TaskState, srv.UpdatedAt = &id, w.task, s.Now()
+	return s.noteAction(ctx, tx, c, srv, w.action, &id)
+}
+
+// beginOn is begin for a server that is stored already: its row is written.
+func (s *Service) beginOn(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, w work) error {
+	if err := s.begin(ctx, tx, c, srv, w); err != nil {
+		return err
+	}
+	return db.UpdateServer(ctx, tx, srv, "operation_id", "task_state", "updated_at")
+}
+
+func (s *Service) noteAction(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, action string, operation *string) error {
+	now := s.Now()
+	return db.Insert(ctx, tx, &Action{
+		ServerID: srv.ID, Action: action, RequestID: c.RequestID, UserID: c.UserID, ProjectID: c.ProjectID, OperationID: operation, StartedAt: now, UpdatedAt: now,
+	})
+}

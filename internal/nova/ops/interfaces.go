@@ -1,0 +1,150 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gostack/internal/neutron"
+	"gostack/internal/nova"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/nova/rpc"
+	"gostack/internal/saga"
+	"gostack/internal/store"
+)
+
+type (
+	attachRun = saga.Run[nova.AttachState]
+	detachRun = saga.Run[nova.DetachState]
+)
+
+// attach plugs a new interface into a server.
+func (o *Ops) attach() *saga.Definition[nova.AttachState] {
+	done := func(failure func(*attachRun) string) func(context.Context, store.Tx, *attachRun) error {
+		return func(ctx context.Context, tx store.Tx, r *attachRun) error {
+			at := ""
+			err := o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string { at = srv.Host; return nil })
+			return errors.Join(err, o.finishAction(ctx, tx, r.Operation, "compute_attach_interface", at, failure(r)))
+		}
+	}
+	return &saga.Definition[nova.AttachState]{
+		Kind: nova.KindAttach, Deadline: 10 * time.Minute,
+		Steps: []saga.Step[nova.AttachState]{
+			{Name: "create port", Save: o.attachPort, UndoSave: func(ctx context.Context, tx store.Tx, r *attachRun) error {
+				if r.State.PortID == "" {
+					return nil
+				}
+				return o.Nova.Network.DetachPort(ctx, tx, r.State.ServerID, r.State.PortID)
+			}},
+			{Name: "bind port", Do: func(ctx context.Context, r *attachRun) error {
+				srv, err := o.server(ctx, r.State.ServerID)
+				if err != nil || srv == nil {
+					return gone(err)
+				}
+				r.At(srv.Host)
+				_, err = o.Nova.Network.BindPorts(ctx, []string{r.State.PortID}, srv.Host)
+				return refused(err)
+			}, Undo: func(ctx context.Context, r *attachRun) error {
+				return o.Nova.Network.UnbindPorts(ctx, []string{r.State.PortID})
+			}},
+			{Name: "plug", Do: o.plug, Undo: func(ctx context.Context, r *attachRun) error {
+				return o.unplug(ctx, r.Operation, r.State.ServerID, r.State.PortID, "")
+			}},
+		},
+		OnDone:   done(func(*attachRun) string { return "" }),
+		OnUndone: done(func(r *attachRun) string { return r.Cause }),
+	}
+}
+
+func (o *Ops) attachPort(ctx context.Context, tx store.Tx, r *attachRun) error {
+	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
+	if err != nil {
+		return gone(err)
+	}
+	ref := neutron.ServerRef{ID: srv.ID, Name: srv.Hostname, Project: srv.ProjectID, AZ: srv.AvailabilityZone}
+	ports, err := o.Nova.Network.CreatePorts(ctx, tx, r.Caller, ref, r.State.Plan)
+	if err != nil {
+		return refused(err)
+	}
+	if len(ports) != 1 {
+		return saga.Permanent(errors.New("the network made no port"))
+	}
+	r.State.PortID = ports[0].ID
+	return nil
+}
+
+func (o *Ops) plug(ctx context.Context, r *attachRun) error {
+	srv, err := o.server(ctx, r.State.ServerID)
+	if err != nil || srv == nil {
+		return gone(err)
+	}
+	r.At(srv.Host)
+	vifs, err := o.Nova.Network.NetworkInfo(ctx, srv.ID)
+	if err != nil {
+		return err
+	}
+	for _, v := range vifs {
+		if v.PortID == r.State.PortID {
+			return here(o.call(ctx, r.Attempt, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(v, srv.Image.Properties)}))
+		}
+	}
+	return saga.Permanent(errors.New("the port is gone"))
+}
+
+// unplug takes an interface from the guest; a guest or a host that is gone has none.
+func (o *Ops) unplug(ctx context.Context, _ saga.Operation, server, port, step string) error {
+	srv, err := o.server(ctx, server)
+	if err != nil || srv == nil || srv.Host == "" {
+		return err
+	}
+	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.DetachInterface, rpc.NICArgs{ServerID: server, NIC: driver.NIC{PortID: port}, StepID: step}, nil)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// detach unplugs an interface from a server and deletes its port, or gives it back to the user who made it.
+func (o *Ops) detach() *saga.Definition[nova.DetachState] {
+	done := func(failure func(*detachRun) string) func(context.Context, store.Tx, *detachRun) error {
+		return func(ctx context.Context, tx store.Tx, r *detachRun) error {
+			at := ""
+			err := o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string { at = srv.Host; return nil })
+			return errors.Join(err, o.finishAction(ctx, tx, r.Operation, "compute_detach_interface", at, failure(r)))
+		}
+	}
+	return &saga.Definition[nova.DetachState]{
+		Kind: nova.KindDetach, Deadline: 10 * time.Minute,
+		Steps: []saga.Step[nova.DetachState]{
+			{Name: "unplug", Deadline: 5 * time.Minute, Do: func(ctx context.Context, r *detachRun) error {
+				return o.unplug(ctx, r.Operation, r.State.ServerID, r.State.PortID, stepID(r.Operation, "unplug"))
+			}, Undo: o.replug},
+			{Name: "unbind", Do: func(ctx context.Context, r *detachRun) error {
+				return o.Nova.Network.UnbindPorts(ctx, []string{r.State.PortID})
+			}},
+			{Name: "release", Save: func(ctx context.Context, tx store.Tx, r *detachRun) error {
+				return o.Nova.Network.DetachPort(ctx, tx, r.State.ServerID, r.State.PortID)
+			}},
+		},
+		OnDone:   done(func(*detachRun) string { return "" }),
+		OnUndone: done(func(r *detachRun) string { return r.Cause }),
+	}
+}
+
+// replug puts back an interface whose detachment failed.
+func (o *Ops) replug(ctx context.Context, r *detachRun) error {
+	srv, err := o.server(ctx, r.State.ServerID)
+	if err != nil || srv == nil || srv.Host == "" || r.Canceled {
+		return err
+	}
+	vifs, err := o.Nova.Network.BindPorts(ctx, []string{r.State.PortID}, srv.Host)
+	if err != nil || len(vifs) == 0 {
+		return refused(err)
+	}
+	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(vifs[0], srv.Image.Properties)}, nil)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	return err
+}

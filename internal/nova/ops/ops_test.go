@@ -1,0 +1,288 @@
+package ops_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"gostack/internal/neutron"
+	"gostack/internal/nova"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/nova/novatest"
+	"gostack/internal/saga/sagatest"
+	"gostack/internal/store"
+	"gostack/internal/store/storetest"
+)
+
+func each(t *testing.T, hosts int, fn func(t *testing.T, w *world)) {
+	storetest.Each(t, func(t *testing.T, d *store.DB) {
+		w := newWorld(t, d, hosts)
+		w.run()
+		fn(t, w)
+	}, migrations...)
+}
+
+func (w *world) has(t *testing.T, id, vm string, power driver.PowerState) *nova.Server {
+	t.Helper()
+	srv := w.await(id)
+	if srv == nil || srv.VMState != vm || srv.PowerState != int(power) {
+		t.Fatalf("server: %+v, want %s with power %d", srv, vm, power)
+	}
+	return srv
+}
+
+func TestLifeOfAServer(t *testing.T) {
+	each(t, 2, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		srv := w.settled("first")
+		w.has(t, srv.ID, nova.Active, driver.Running)
+		if srv.Host == "" || srv.AvailabilityZone != "nova" || srv.LaunchedAt == nil {
+			t.Errorf("an active server is somewhere: %+v", srv)
+		}
+		for _, step := range []struct {
+			action nova.PowerAction
+			kind   driver.RebootKind
+			vm     string
+			power  driver.PowerState
+		}{
+			{nova.ActStop, "", nova.Stopped, driver.Shutdown}, {nova.ActStart, "", nova.Active, driver.Running}, {nova.ActPause, "", nova.Paused, driver.Paused},
+			{nova.ActUnpause, "", nova.Active, driver.Running}, {nova.ActSuspend, "", nova.Suspended, driver.Suspended}, {nova.ActResume, "", nova.Active, driver.Running},
+			{nova.ActReboot, driver.RebootSoft, nova.Active, driver.Running}, {nova.ActReboot, driver.RebootHard, nova.Active, driver.Running},
+		} {
+			must(t, w.nova.Power(ctx, w.caller, srv.ID, step.action, step.kind))
+			w.has(t, srv.ID, step.vm, step.power)
+			if got, err := w.hosts[srv.Host].PowerState(ctx, srv.ID); err != nil || step.power == driver.Running && got != driver.Running {
+				t.Errorf("%s: the host says %v, %v", step.action, got, err)
+			}
+		}
+		err := w.nova.Power(ctx, w.caller, srv.ID, nova.ActStart, "")
+		if err == nil || !strings.Contains(err.Error(), "Cannot 'start' instance "+srv.ID+" while it is in vm_state active") {
+			t.Errorf("start of an active server: %v", err)
+		}
+		w.clean(t)
+		must(t, w.nova.Delete(ctx, w.caller, srv.ID))
+		if gone := w.await(srv.ID); gone != nil {
+			t.Errorf("still there: %+v", gone)
+		}
+		w.clean(t)
+		dead, err := db.GetDeletedServer(ctx, w.db.Read(ctx), srv.ID)
+		if err != nil || dead.VMState != nova.Deleted || dead.DeletedAt == nil {
+			t.Errorf("history: %+v %v", dead, err)
+		}
+		actions, err := db.ListActions(ctx, w.db.Read(ctx), db.ActionFilter{ServerID: srv.ID})
+		if err != nil || len(actions) != 10 || actions[0].Action != "delete" {
+			t.Errorf("%d actions, %v", len(actions), err)
+		}
+		events, err := db.ListActionEvents(ctx, w.db.Read(ctx), actions[9].Seq)
+		if err != nil || len(events) != 1 || events[0].Event != "compute__do_build_and_run_instance" || *events[0].Result != "Success" {
+			t.Errorf("events of the creation: %+v %v", events, err)
+		}
+	})
+}
+
+func TestDeleteBeatsCreate(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.network.Fail("PortsReady", errors.New("never")) // the creation hangs at its last step
+		srv, err := w.boot(ctx, "doomed")
+		must(t, err)
+		must(t, w.nova.Delete(ctx, w.caller, srv.ID))
+		until(t, "the server is gone", func() bool {
+			_, err := db.GetServer(ctx, w.db.Read(ctx), srv.ID)
+			return store.IsNotFound(err)
+		})
+		w.clean(t)
+	})
+}
+
+func TestNoValidHost(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		must(t, w.nova.CreateFlavor(t.Context(), w.caller, &nova.Flavor{ID: "9", Name: "huge", MemoryMB: 1 << 30, VCPUs: 1, RootGB: 1, IsPublic: true}))
+		w.setQuota(t, "ram", -1)
+		list, err := w.nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "big", FlavorID: "9", ImageID: novatest.ImageID, Min: 1, Max: 1, Networks: []neutron.NICRequest{{Mode: neutron.NICNone}}})
+		must(t, err)
+		srv := w.has(t, list[0].ID, nova.InError, driver.NoState)
+		if srv.Fault == nil || !strings.HasPrefix(srv.Fault.Message, "No valid host was found.") || !strings.Contains(srv.Fault.Details, "1 hosts considered") {
+			t.Errorf("fault: %+v", srv.Fault)
+		}
+		w.clean(t)
+		must(t, w.nova.Delete(t.Context(), w.caller, srv.ID))
+		if w.await(srv.ID) != nil {
+			t.Error("an erroneous server cannot be deleted")
+		}
+	})
+}
+
+func TestNextHostWhenOneFails(t *testing.T) {
+	each(t, 3, func(t *testing.T, w *world) {
+		for _, h := range []string{"host-1", "host-2"} {
+			w.hosts[h].broken.Store(driver.Refuse(driver.CodeNoSpace, "the disk is full"))
+		}
+		srv := w.settled("wanderer")
+		if srv.VMState != nova.Active || srv.Host != "host-3" {
+			t.Errorf("%s on %q, fault %+v", srv.VMState, srv.Host, srv.Fault)
+		}
+		w.clean(t)
+	})
+}
+
+func TestManyAtOnce(t *testing.T) {
+	each(t, 3, func(t *testing.T, w *world) {
+		for _, r := range []string{"cores", "instances", "ram"} {
+			w.setQuota(t, r, -1)
+		}
+		list, err := w.nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "many", FlavorID: "1", ImageID: novatest.ImageID, Min: 1, Max: 100})
+		must(t, err)
+		if len(list) != 100 || list[41].Name != "many-42" || list[41].Hostname != "many-42" {
+			t.Fatalf("%d servers, %q", len(list), list[41].Name)
+		}
+		for _, srv := range list {
+			w.has(t, srv.ID, nova.Active, driver.Running)
+		}
+		w.clean(t)
+	})
+}
+
+func TestInterfaces(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		srv := w.settled("wired")
+		port, err := w.nova.AttachInterface(ctx, w.caller, srv.ID, neutron.NICRequest{NetworkID: novatest.NetworkID})
+		must(t, err)
+		guests, err := w.hosts[srv.Host].List(ctx)
+		if err != nil || len(guests) != 1 || len(guests[0].PortIDs) != 2 {
+			t.Fatalf("guests: %+v %v", guests, err)
+		}
+		must(t, w.nova.DetachInterface(ctx, w.caller, srv.ID, port.ID))
+		w.await(srv.ID)
+		w.clean(t)
+	})
+}
+
+func TestCreateIsProved(t *testing.T) {
+	sagatest.Prove(t, nova.KindCreate, proof(sqlite, nil,
+		func(ctx context.Context, w *world) error { _, err := w.boot(ctx, "proof"); return err },
+		func(t *testing.T, w *world) { w.clean(t); w.one(t, nova.Active, driver.Running) },
+		func(t *testing.T, w *world) {
+			w.clean(t)
+			if srv := w.one(t, nova.InError, driver.NoState); srv.Fault == nil {
+				t.Error("no fault")
+			}
+		}))
+}
+
+// one returns the only server, which must be in a state.
+func (w *world) one(t *testing.T, vm string, power driver.PowerState) *nova.Server {
+	t.Helper()
+	list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d servers, %v", len(list), err)
+	}
+	if list[0].VMState != vm || list[0].PowerState != int(power) {
+		t.Errorf("%s with power %d, want %s with %d", list[0].VMState, list[0].PowerState, vm, power)
+	}
+	return list[0]
+}
+
+func TestDeleteIsProved(t *testing.T) {
+	sagatest.Prove(t, nova.KindDelete, proof(sqlite, func(w *world) { w.settled("proof") },
+		func(ctx context.Context, w *world) error {
+			list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+			if err != nil {
+				return err
+			}
+			return w.nova.Delete(ctx, w.caller, list[0].ID)
+		},
+		func(t *testing.T, w *world) {
+			w.clean(t)
+			list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+			if err != nil || len(list) != 0 {
+				t.Errorf("%d servers, %v", len(list), err)
+			}
+		},
+		// What a bug keeps from being deleted says so, and can be deleted again.
+		func(t *testing.T, w *world) {
+			list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+			if err != nil || len(list) != 1 || list[0].VMState != nova.InError || list[0].OperationID != nil {
+				t.Fatalf("%+v, %v", list, err)
+			}
+		}))
+}
+
+func TestPowerIsProved(t *testing.T) {
+	for _, x := range []struct {
+		action nova.PowerAction
+		vm     string
+		power  driver.PowerState
+	}{{nova.ActStop, nova.Stopped, driver.Shutdown}, {nova.ActReboot, nova.Active, driver.Running}} {
+		t.Run(string(x.action), func(t *testing.T) {
+			kind := driver.RebootKind("")
+			if x.action == nova.ActReboot {
+				kind = driver.RebootHard
+			}
+			sagatest.Prove(t, nova.KindPower, proof(sqlite, func(w *world) { w.settled("proof") },
+				func(ctx context.Context, w *world) error {
+					list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+					if err != nil {
+						return err
+					}
+					return w.nova.Power(ctx, w.caller, list[0].ID, x.action, kind)
+				},
+				func(t *testing.T, w *world) { w.clean(t); w.one(t, x.vm, x.power) },
+				// Power is not given back: what the host did is what its events say, so only the task must have gone.
+				func(t *testing.T, w *world) { w.clean(t) }))
+		})
+	}
+}
+
+func TestAttachIsProved(t *testing.T) {
+	sagatest.Prove(t, nova.KindAttach, proof(sqlite, func(w *world) { w.settled("proof") },
+		func(ctx context.Context, w *world) error {
+			srv, err := w.only(ctx)
+			if err != nil {
+				return err
+			}
+			return w.nova.StartAttach(ctx, w.caller, srv.ID, neutron.NICPlan{Index: 1, NetworkID: novatest.NetworkID})
+		},
+		func(t *testing.T, w *world) { w.ports(t, 2) },
+		func(t *testing.T, w *world) { w.ports(t, 1) }))
+}
+
+func TestDetachIsProved(t *testing.T) {
+	sagatest.Prove(t, nova.KindDetach, proof(sqlite, func(w *world) { w.settled("proof") },
+		func(ctx context.Context, w *world) error {
+			srv, err := w.only(ctx)
+			if err != nil {
+				return err
+			}
+			ports, err := w.nova.Interfaces(ctx, srv.ID)
+			if err != nil {
+				return err
+			}
+			return w.nova.DetachInterface(ctx, w.caller, srv.ID, ports[0].ID)
+		},
+		func(t *testing.T, w *world) { w.ports(t, 0) },
+		func(t *testing.T, w *world) { w.one(t, nova.Active, driver.Running) }))
+}
+
+func (w *world) only(ctx context.Context) (*nova.Server, error) {
+	list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+	if err != nil || len(list) != 1 {
+		return nil, errors.Join(err, errors.New("not one server"))
+	}
+	return list[0], nil
+}
+
+// ports fails unless the only server has n ports, in the network and on its host.
+func (w *world) ports(t *testing.T, n int) {
+	t.Helper()
+	srv, err := w.only(context.Background())
+	must(t, err)
+	guests, err := w.hosts[srv.Host].List(context.Background())
+	must(t, err)
+	if w.network.Ports() != n || len(guests) != 1 || len(guests[0].PortIDs) != n || srv.TaskState != "" || srv.OperationID != nil {
+		t.Errorf("%d ports in the network, guests %+v, want %d", w.network.Ports(), guests, n)
+	}
+}

@@ -1,0 +1,157 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gostack/internal/nova"
+	"gostack/internal/nova/scheduler"
+	"gostack/internal/placement"
+	"gostack/internal/saga"
+	"gostack/internal/store"
+)
+
+// snapshotAge is how long decisions are made on one snapshot. Each counts in the following ones, and all are verified when they
+// are claimed, so an old one costs a second try at most.
+const snapshotAge = time.Second
+
+// places decides where servers go, one decision at a time.
+type places struct {
+	mu   sync.Mutex
+	snap *scheduler.Snapshot
+	at   time.Time
+}
+
+// choose returns the best host for a server and alternates. A server that depends on where others are is decided on a snapshot of its own.
+func (o *Ops) choose(ctx context.Context, srv *nova.Server, tried []string, fresh bool) ([]nova.Place, error) {
+	spec, matter, err := o.Nova.SchedulerSpec(ctx, srv)
+	if err != nil {
+		return nil, err
+	}
+	spec.IgnoredHosts = tried
+	o.places.mu.Lock()
+	defer o.places.mu.Unlock()
+	snap := o.places.snap
+	if fresh || matter != nil || spec.Group != nil || snap == nil || time.Since(o.places.at) > snapshotAge {
+		if snap, err = o.snapshot(ctx, matter); err != nil {
+			return nil, err
+		}
+		if matter == nil && spec.Group == nil {
+			o.places.snap, o.places.at = snap, time.Now()
+		}
+	}
+	d, err := scheduler.Select(snap, spec)
+	var none *scheduler.NoValidHostError
+	if errors.As(err, &none) && !fresh && snap == o.places.snap && time.Since(o.places.at) > 50*time.Millisecond {
+		// Something may have become free meanwhile.
+		if snap, err = o.snapshot(ctx, matter); err != nil {
+			return nil, err
+		}
+		o.places.snap, o.places.at = snap, time.Now()
+		d, err = scheduler.Select(snap, spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	snap.Keep(d)
+	s := d.Selections[0]
+	list := []nova.Place{place(s.Choice)}
+	for _, a := range s.Alternates {
+		list = append(list, place(a))
+	}
+	return list, nil
+}
+
+func place(c scheduler.Choice) nova.Place {
+	return nova.Place{Host: c.Host, Node: c.Node, Allocations: c.Allocations}
+}
+
+func (o *Ops) snapshot(ctx context.Context, matter []*nova.Server) (*scheduler.Snapshot, error) {
+	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx, matter)
+	if err != nil {
+		return nil, err
+	}
+	from, err := o.Nova.Placement.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return scheduler.NewSnapshot(o.Scheduler, hosts, aggregates, from), nil
+}
+
+// pick is the first step of a creation: a host and what the server takes from it.
+func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
+	p := &r.State.Progress
+	srv, err := o.server(ctx, r.State.ServerID)
+	if err != nil || srv == nil {
+		return gone(err)
+	}
+	if len(p.Tried) >= maxHosts {
+		p.Details = "hosts that failed: " + strings.Join(p.Tried, ", ") + "; last: " + p.LastError
+		return saga.Permanent(fmt.Errorf("No valid host was found. Exceeded maximum number of retries. Last: %s", p.LastError)) //nolint:staticcheck // upstream's sentence
+	}
+	// The alternates of the first decision serve a second try on another host; a third try of the same step asks anew.
+	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
+	if len(left) == 0 || r.Attempt > 1 {
+		left, err = o.choose(ctx, srv, p.Tried, r.Attempt > 1)
+		var none *scheduler.NoValidHostError
+		if errors.As(err, &none) {
+			p.Details = eliminations(none)
+			r.Note("%s", p.Details)
+			return saga.Permanent(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.Choice, p.Alternates = &left[0], left[1:]
+	return nil
+}
+
+// maxHosts is how many hosts are tried (upstream's scheduler.max_attempts).
+const maxHosts = 3
+
+// eliminations says how many hosts each filter refused.
+func eliminations(e *scheduler.NoValidHostError) string {
+	parts := []string{fmt.Sprintf("%d hosts considered", e.Considered)}
+	for _, x := range e.Eliminated {
+		parts = append(parts, fmt.Sprintf("%s refused %d (%s)", x.Filter, x.Hosts, strings.Join(x.Names, ", ")))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// claim takes the chosen host's resources, or the next alternate's when they have gone meanwhile.
+func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateState]) error {
+	p := &r.State.Progress
+	for {
+		err := o.Nova.Placement.Claim(ctx, tx, placement.Claim{
+			Consumer: r.State.ServerID, Project: r.Caller.ProjectID, User: r.Caller.UserID, Allocations: p.Choice.Allocations,
+		})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, placement.ErrCapacity) || len(p.Alternates) == 0 {
+			return err
+		}
+		p.Choice, p.Alternates = &p.Alternates[0], p.Alternates[1:]
+	}
+	zone, err := o.Nova.ZoneOf(ctx, p.Choice.Host)
+	if err != nil {
+		return err
+	}
+	return o.update(ctx, tx, r.Operation, func(srv *nova.Server) []string {
+		srv.Host, srv.Node, srv.AvailabilityZone, srv.TaskState = p.Choice.Host, p.Choice.Node, zone, "networking"
+		return []string{"host", "node", "availability_zone", "task_state"}
+	})
+}
+
+func gone(err error) error {
+	if err != nil {
+		return err
+	}
+	return saga.Permanent(errors.New("the server is gone"))
+}

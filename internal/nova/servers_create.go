@@ -1,0 +1,257 @@
+package nova
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+
+	"gostack/internal/neutron"
+	"gostack/internal/nova/db"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// CreateRequest is what a user wants, after the form of the request has been judged.
+type CreateRequest struct {
+	Name         string
+	Hostname     string // "": made from the name
+	Description  *string
+	FlavorID     string
+	ImageID      string // "" when block devices are to boot from
+	KeyName      string
+	Metadata     map[string]string
+	Networks     []neutron.NICRequest
+	UserData     *string // base64
+	ConfigDrive  bool
+	DiskConfig   string
+	AccessIPv4   string
+	AccessIPv6   string
+	Zone         string // zone, or an administrator's zone:host:node
+	Host, Node   string // microversion 2.74
+	Min, Max     int
+	Tags         []string
+	TrustedCerts []string
+	Hints        map[string]any
+	Files        []db.File
+	AdminPass    string
+	Devices      []BlockDevice
+
+	// ForceHost tells whether the caller may name a host in the zone; AnyDisk whether a flavor without a disk may boot an image.
+	ForceHost, AnyDisk func() error
+}
+
+// CreateServers accepts new servers: rows, their operations and nothing else, in one transaction. It returns the servers as stored.
+func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in CreateRequest) ([]*Server, error) {
+	flavor, err := s.Flavor(ctx, c, in.FlavorID)
+	if err != nil {
+		if rest.IsNotFound(err) {
+			return nil, rest.BadRequest("Flavor %s could not be found.", in.FlavorID)
+		}
+		return nil, err
+	}
+	image, err := s.bootImage(ctx, c, &in, flavor)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.bootKey(ctx, c, in.KeyName)
+	if err != nil {
+		return nil, err
+	}
+	zone, requested, err := s.destination(ctx, &in)
+	if err != nil {
+		return nil, err
+	}
+	group, err := s.bootGroup(ctx, c, in.Hints)
+	if err != nil {
+		return nil, err
+	}
+	if in.Max > 1 {
+		for _, n := range in.Networks {
+			if n.PortID != "" {
+				return nil, rest.BadRequest("Failed to launch multiple servers: a port can be used by one server only.")
+			}
+			if n.FixedIP != "" {
+				return nil, rest.BadRequest("Failed to launch multiple servers: a fixed IP can be used by one server only.")
+			}
+		}
+	}
+	plan, err := s.Network.PlanPorts(ctx, c, in.Networks)
+	if err != nil {
+		return nil, err
+	}
+
+	now := s.Now()
+	base := Server{
+		ProjectID: c.ProjectID, UserID: c.UserID, Description: in.Description, VMState: Building, AvailabilityZone: zone, ReservationID: reservationID(),
+		FlavorID: flavor.ID, Flavor: flavorCopy(flavor), VCPUs: flavor.VCPUs, MemoryMB: flavor.MemoryMB, RootGB: flavor.RootGB, EphemeralGB: flavor.EphemeralGB,
+		UserData: in.UserData, ConfigDrive: in.ConfigDrive, DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: in.AccessIPv6,
+		Metadata: in.Metadata, Tags: in.Tags, SchedulerHints: in.Hints, TrustedCerts: in.TrustedCerts, Requested: requested, CreatedAt: now, UpdatedAt: now, RootDeviceName: "/dev/vda",
+	}
+	if zone != "" {
+		base.PinnedZone = &zone
+	}
+	if image != nil {
+		base.ImageID, base.Image = image.ID, imageCopy(image)
+	}
+	if key != nil {
+		base.KeyName, base.KeyData = &key.Name, db.KeyCopy{Type: key.Type, PublicKey: key.PublicKey}
+	}
+	if group != nil {
+		base.ServerGroupID, base.Requested.GroupPolicy = &group.ID, group.Policy
+	}
+	base.Requested.AdminPass, base.Requested.Files = in.AdminPass, in.Files
+	var servers []*Server
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		servers = nil
+		count, err := s.admit(ctx, tx, c, &in, flavor)
+		if err != nil {
+			return err
+		}
+		for i := range count {
+			srv := base
+			srv.ID, srv.LaunchIndex = s.newID(), i
+			srv.Name, srv.Hostname = names(in, i)
+			if err := s.begin(ctx, tx, c, &srv, work{
+				action: "create", task: "scheduling", kind: KindCreate, state: CreateState{ServerID: srv.ID, Plan: plan},
+			}); err != nil {
+				return err
+			}
+			if err := db.Insert(ctx, tx, &srv); err != nil {
+				return err
+			}
+			servers = append(servers, &srv)
+		}
+		return nil
+	})
+	return servers, err
+}
+
+// names are the display name and host name of the i-th server of a request; several servers are numbered from 1.
+func names(in CreateRequest, i int) (name, hostname string) {
+	name, hostname = in.Name, in.Hostname
+	if hostname == "" {
+		hostname = in.Name
+	}
+	if in.Max > 1 {
+		name = fmt.Sprintf("%s-%d", name, i+1)
+		hostname = fmt.Sprintf("%s-%d", hostname, i+1)
+	}
+	if in.Hostname == "" || in.Max > 1 {
+		hostname = SanitizeHostname(hostname)
+	}
+	return name, hostname
+}
+
+var notHostname = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+
+// SanitizeHostname makes a host name of any name, as upstream does: spaces and underscores become dashes, other characters go.
+func SanitizeHostname(name string) string {
+	name = strings.NewReplacer(" ", "-", "_", "-").Replace(name)
+	name = strings.Trim(strings.ToLower(notHostname.ReplaceAllString(name, "")), ".-")
+	name = strings.ReplaceAll(name, ".", "-")
+	if len(name) > 63 {
+		name = strings.Trim(name[:63], ".-")
+	}
+	if name == "" {
+		return "server"
+	}
+	return name
+}
+
+// admit counts what the project and the user hold and returns how many servers fit, between Min and Max, or refuses.
+func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *CreateRequest, f *Flavor) (int, error) {
+	limits, err := s.limits(ctx, tx, c.ProjectID, c.UserID)
+	if err != nil {
+		return 0, err
+	}
+	if most := limits["metadata_items"]; most >= 0 && int64(len(in.Metadata)) > most {
+		return 0, rest.Forbidden("Maximum number of metadata items exceeds %d", most)
+	}
+	if most := limits["injected_files"]; most >= 0 && int64(len(in.Files)) > most {
+		return 0, rest.Forbidden("Personality file limit exceeded")
+	}
+	for _, file := range in.Files {
+		if most := limits["injected_file_path_bytes"]; most >= 0 && int64(len(file.Path)) > most {
+			return 0, rest.Forbidden("Personality file path exceeds maximum %d", most)
+		}
+		if most := limits["injected_file_content_bytes"]; most >= 0 && int64(len(file.Data)) > most {
+			return 0, rest.Forbidden("Personality file content exceeds maximum %d", most)
+		}
+	}
+	use, err := db.CountUsage(ctx, tx, c.ProjectID, "")
+	if err != nil {
+		return 0, err
+	}
+	fits := int64(in.Max)
+	type need struct {
+		name      string
+		each, has int64
+	}
+	needs := []need{{"cores", f.VCPUs, use.Cores}, {"instances", 1, use.Instances}, {"ram", f.MemoryMB, use.RAM}}
+	for _, n := range needs {
+		if limit := limits[n.name]; limit >= 0 && n.each > 0 {
+			fits = min(fits, max(0, (limit-n.has)/n.each))
+		}
+	}
+	if fits >= int64(in.Min) {
+		return int(fits), nil
+	}
+	var over, req, used, allowed []string
+	for _, n := range needs {
+		if limit := limits[n.name]; limit >= 0 && n.has+n.each*int64(in.Min) > limit {
+			over = append(over, n.name)
+			req = append(req, fmt.Sprint(n.each*int64(in.Min)))
+			used = append(used, fmt.Sprint(n.has))
+			allowed = append(allowed, fmt.Sprint(limit))
+		}
+	}
+	list := func(l []string) string { return strings.Join(l, ", ") }
+	return 0, rest.Forbidden("Quota exceeded for %s: Requested %s, but already used %s of %s %s", list(over), list(req), list(used), list(allowed), list(over))
+}
+
+func (s *Service) bootKey(ctx context.Context, c *policy.Caller, name string) (*KeyPair, error) {
+	if name == "" {
+		return nil, nil
+	}
+	k, err := s.KeyPair(ctx, c.UserID, name)
+	if rest.IsNotFound(err) {
+		return nil, rest.BadRequest("Invalid key_name provided.")
+	}
+	return k, err
+}
+
+func flavorCopy(f *Flavor) FlavorCopy {
+	return FlavorCopy{
+		Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, RxTxFactor: f.RxTxFactor,
+		ExtraSpecs: maps.Clone(f.ExtraSpecs),
+	}
+}
+
+func imageCopy(i *Image) ImageCopy {
+	return ImageCopy{
+		Name: i.Name, DiskFormat: i.DiskFormat, Size: i.Size, MinDiskGB: i.MinDiskGB, MinRAMMB: i.MinRAMMB, HashAlgo: i.HashAlgo, HashValue: i.HashValue, Properties: i.Properties,
+	}
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+func reservationID() string { return "r-" + random(8, letters) }
+
+// random is text of n letters of an alphabet of at most 64.
+func random(n int, alphabet string) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	for i := range b {
+		b[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+	return string(b)
+}
+
+// NewPassword makes an administrator's password for a server, without characters that look alike.
+func NewPassword() string {
+	return random(12, "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
+}

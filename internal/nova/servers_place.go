@@ -1,0 +1,135 @@
+package nova
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"gostack/internal/nova/db"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// destination reads where a server shall go: a zone, or an administrator's zone:host:node, or host and hypervisor of 2.74.
+func (s *Service) destination(ctx context.Context, in *CreateRequest) (zone string, req db.Requested, err error) {
+	zone = in.Zone
+	parts := strings.Split(zone, ":")
+	switch {
+	case len(parts) > 3:
+		return "", req, rest.BadRequest("Invalid input received: Unable to parse availability_zone")
+	case len(parts) > 1:
+		if in.ForceHost != nil {
+			if err := in.ForceHost(); err != nil {
+				return "", req, err
+			}
+		}
+		zone, req.Host, req.ForceHost = parts[0], parts[1], true
+		if len(parts) == 3 {
+			req.Node = parts[2]
+		}
+		if in.Host != "" || in.Node != "" {
+			return "", req, rest.BadRequest("Invalid input received: A host can be named in availability_zone or in host, not in both.")
+		}
+	default:
+		req.Host, req.Node = in.Host, in.Node
+	}
+	if zone == "" {
+		zone = s.Config.DefaultScheduleZone
+	}
+	if zone == "" && req.Host == "" && req.Node == "" {
+		return "", req, nil
+	}
+	v, err := s.hostView(ctx, s.DB.Read(ctx))
+	if err != nil {
+		return "", req, err
+	}
+	if zone != "" && !slices.Contains(v.zones(), zone) {
+		return "", req, rest.BadRequest("The requested availability zone is not available")
+	}
+	if req.Host != "" && v.nodes[req.Host] == nil {
+		return "", req, rest.BadRequest("Compute host %s could not be found.", req.Host)
+	}
+	if req.Node != "" && !slices.ContainsFunc(v.list, func(n *ComputeNode) bool {
+		return n.Hostname == req.Node && (req.Host == "" || n.Host == req.Host)
+	}) {
+		return "", req, rest.BadRequest("Compute host %s could not be found.", req.Node)
+	}
+	return zone, req, nil
+}
+
+// bootGroup finds the server group that the hint "group" names.
+func (s *Service) bootGroup(ctx context.Context, c *policy.Caller, hints map[string]any) (*ServerGroup, error) {
+	id, _ := hints["group"].(string)
+	if id == "" {
+		return nil, nil
+	}
+	if !rest.IsUUID(id) {
+		return nil, rest.BadRequest("Server group scheduler hint must be a UUID.")
+	}
+	g, err := db.GetServerGroup(ctx, s.DB.Read(ctx), id)
+	if store.IsNotFound(err) || err == nil && g.ProjectID != c.ProjectID && !c.IsAdmin() {
+		return nil, rest.BadRequest("Instance group %s could not be found.", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	limits, err := s.Limits(ctx, g.ProjectID, c.UserID)
+	if err != nil {
+		return nil, err
+	}
+	if most := limits["server_group_members"]; most >= 0 && int64(len(g.Members)) >= most {
+		return nil, rest.Forbidden("Quota exceeded, too many servers in group")
+	}
+	return g, nil
+}
+
+// hostView is the hosts as one moment has them.
+type hostView struct {
+	services   map[string]*ServiceRow
+	nodes      map[string]*ComputeNode
+	list       []*ComputeNode
+	aggregates []*Aggregate
+	fallback   string // zone of hosts in none
+}
+
+// hostView reads services, hypervisors and aggregates, in four statements.
+func (s *Service) hostView(ctx context.Context, h store.Tx) (*hostView, error) {
+	v := &hostView{services: map[string]*ServiceRow{}, nodes: map[string]*ComputeNode{}, fallback: s.DefaultZone()}
+	services, err := db.ListServices(ctx, h, BinaryCompute, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, sv := range services {
+		v.services[sv.Host] = sv
+	}
+	if v.list, err = db.ListComputeNodes(ctx, h, 0, 0); err != nil {
+		return nil, err
+	}
+	for _, n := range v.list {
+		v.nodes[n.Host] = n
+	}
+	v.aggregates, err = db.ListAggregates(ctx, h)
+	return v, err
+}
+
+// zoneOf is the availability zone of a host.
+func (v *hostView) zoneOf(host string) string {
+	for _, a := range v.aggregates {
+		if z := a.Metadata["availability_zone"]; z != "" && slices.Contains(a.Hosts, host) {
+			return z
+		}
+	}
+	return v.fallback
+}
+
+// zones are the zones that have a host.
+func (v *hostView) zones() (zones []string) {
+	for host := range v.services {
+		if z := v.zoneOf(host); !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}

@@ -1,0 +1,143 @@
+package nova
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// powerRule says when a power action may be asked for, and what the server's task is meanwhile.
+type powerRule struct {
+	from []string
+	task string
+}
+
+// powerRules are upstream's (nova/compute/api.py, check_instance_state).
+var powerRules = map[PowerAction]powerRule{
+	ActStart:   {[]string{Stopped}, "powering-on"},
+	ActStop:    {[]string{Active, InError}, "powering-off"},
+	ActReboot:  {[]string{Active}, "rebooting"},
+	ActPause:   {[]string{Active}, "pausing"},
+	ActUnpause: {[]string{Paused}, "unpausing"},
+	ActSuspend: {[]string{Active}, "suspending"},
+	ActResume:  {[]string{Suspended}, "resuming"},
+}
+
+var hardReboot = powerRule{[]string{Active, Stopped, Paused, Suspended, InError}, "rebooting_hard"}
+
+// Power starts a power action on a server that the caller has been allowed to act on.
+func (s *Service) Power(ctx context.Context, c *policy.Caller, id string, action PowerAction, reboot driver.RebootKind) error {
+	rule := powerRules[action]
+	if reboot == driver.RebootHard {
+		rule = hardReboot
+	}
+	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		supersede := false
+		if reboot == driver.RebootHard && strings.HasPrefix(srv.TaskState, "reboot") {
+			supersede = true // a hard reboot takes over from one that hangs
+		} else if err := Allowed(srv, string(action), rule.from...); err != nil {
+			return err
+		}
+		return s.beginOn(ctx, tx, c, srv, work{
+			action: string(action), task: rule.task, kind: KindPower, state: PowerState{ServerID: id, Action: action, Reboot: reboot}, supersede: supersede,
+		})
+	})
+}
+
+// change reads a server anew in a transaction, refuses when it is locked for the caller, and lets fn change it.
+func (s *Service) change(ctx context.Context, c *policy.Caller, id string, fn func(ctx context.Context, tx store.Tx, srv *Server) error) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		srv, err := s.serverFor(ctx, tx, c, id)
+		if err != nil {
+			return err
+		}
+		if err := Unlocked(c, srv); err != nil {
+			return err
+		}
+		return fn(ctx, tx, srv)
+	})
+}
+
+// Unlocked refuses what a lock forbids to its owner's project; administrators are not bound by it.
+func Unlocked(c *policy.Caller, srv *Server) error {
+	if srv.LockedBy != "" && !c.IsAdmin() {
+		return rest.Conflict("Instance %s is locked", srv.ID)
+	}
+	return nil
+}
+
+// Allowed refuses an action unless the server is in one of the vm_states (none: any) and no task is under way.
+func Allowed(srv *Server, action string, vmStates ...string) error {
+	if len(vmStates) > 0 && !slices.Contains(vmStates, srv.VMState) {
+		return InvalidState(srv, action, "vm_state", srv.VMState)
+	}
+	if srv.TaskState != "" {
+		return InvalidState(srv, action, "task_state", srv.TaskState)
+	}
+	if srv.LaunchedAt == nil && !slices.Contains(vmStates, InError) && len(vmStates) > 0 {
+		return rest.Conflict("Cannot '%s' an instance which has never been active", action)
+	}
+	return nil
+}
+
+// InvalidState is the refusal of an action that the server's state does not permit.
+func InvalidState(srv *Server, action, attribute, state string) error {
+	return rest.Fail(http.StatusConflict, "Cannot '%s' instance %s while it is in %s %s", action, srv.ID, attribute, state)
+}
+
+// Lock locks a server against its project's users; an administrator's lock is an administrator's to lift.
+func (s *Service) Lock(ctx context.Context, c *policy.Caller, id string, reason *string) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		srv, err := s.serverFor(ctx, tx, c, id)
+		if err != nil {
+			return err
+		}
+		by := "admin"
+		if c.ProjectID == srv.ProjectID && !c.IsAdmin() {
+			by = "owner"
+		}
+		if srv.LockedBy == "admin" && by == "owner" {
+			by = "admin"
+		}
+		srv.LockedBy, srv.LockedReason = by, reason
+		if err := s.noteAction(ctx, tx, c, srv, "lock", nil); err != nil {
+			return err
+		}
+		return db.UpdateServer(ctx, tx, srv, "locked_by", "locked_reason")
+	})
+}
+
+// Unlock lifts a lock. Whether the caller may lift an administrator's has been asked before.
+func (s *Service) Unlock(ctx context.Context, c *policy.Caller, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		srv, err := s.serverFor(ctx, tx, c, id)
+		if err != nil {
+			return err
+		}
+		srv.LockedBy, srv.LockedReason = "", nil
+		if err := s.noteAction(ctx, tx, c, srv, "unlock", nil); err != nil {
+			return err
+		}
+		return db.UpdateServer(ctx, tx, srv, "locked_by", "locked_reason")
+	})
+}
+
+// Delete starts the deletion of a server, whatever is under way on it: deletion beats everything. Asked again, it finds itself at work.
+func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error {
+	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		if srv.TaskState == TaskDeleting {
+			return nil
+		}
+		return s.beginOn(ctx, tx, c, srv, work{action: "delete", task: TaskDeleting, kind: KindDelete, state: DeleteState{ServerID: id}, supersede: true})
+	})
+}
+
+// TaskDeleting is the task_state of a server that is being deleted.
+const TaskDeleting = "deleting"
