@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"gostack/internal/store"
+)
+
+// lists: a page of a thousand servers in detail, out of few and out of many.
+func lists(bin string, rows int) (figures []figure, err error) {
+	err = with(bin, 1, func(c *cloud) error {
+		body, err := seed(c)
+		if err != nil {
+			return err
+		}
+		id, err := create(c, body)
+		if err != nil {
+			return err
+		}
+		if err := active(c, id); err != nil {
+			return err
+		}
+		var few float64
+		for _, n := range []int{1_000, rows} {
+			if err := multiply(c, id, n); err != nil {
+				return err
+			}
+			got := 0
+			ms, err := times(7, func() error {
+				var page struct{ Servers []struct{ ID string } }
+				err := c.call(http.MethodGet, "/compute/v2.1/servers/detail?limit=1000", nil, &page)
+				got = len(page.Servers)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if got != 1000 {
+				return fmt.Errorf("the page holds %d servers", got)
+			}
+			f := figure{what: fmt.Sprintf("1,000 servers in detail out of %d", n), unit: "ms", samples: ms, less: true, baseline: "upstream, 500 of 500", base: 706}
+			if n == rows {
+				f.baseline, f.base = "out of 1,000", few
+			}
+			few = median(ms)
+			figures = append(figures, f)
+		}
+		return nil
+	})
+	return figures, err
+}
+
+// multiply copies a server's row until there are n, in the database itself: booting as many would measure something else.
+func multiply(c *cloud, id string, n int) error {
+	ctx := context.Background()
+	db, err := store.Open(ctx, "sqlite:"+filepath.Join(c.dir, "state", "gostack.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var columns []string
+	if err := db.Read(ctx).NewRaw("SELECT name FROM pragma_table_info('nova_servers')").Scan(ctx, &columns); err != nil {
+		return err
+	}
+	list, values := "", ""
+	for i, col := range columns {
+		if i > 0 {
+			list, values = list+", ", values+", "
+		}
+		list += col
+		switch col {
+		case "id", "uuid":
+			values += "printf('%08x-0000-4000-8000-000000000000', i)"
+		case "seq":
+			values += "i + 1000"
+		default:
+			values += col
+		}
+	}
+	return db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.ExecContext(ctx, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < "+fmt.Sprint(n)+") "+
+			"INSERT OR IGNORE INTO nova_servers ("+list+") SELECT "+values+" FROM nova_servers, c WHERE id = '"+id+"'")
+		return err
+	})
+}
