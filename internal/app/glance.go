@@ -17,7 +17,7 @@ var glanceAPI = Component{
 
 func buildGlance(_ context.Context, h *House) (Unit, error) {
 	service, err := glance.New(h.DB, glance.Config{
-		Dir: filepath.Join(h.Config.StateDir, "images"), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+		Dir: filepath.Join(h.Config.StateDir, "images"), Host: h.Config.Host, SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
 	})
 	if err != nil {
 		return Unit{}, err

@@ -2,8 +2,11 @@ package glance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
+	"strings"
+	"time"
 
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
@@ -31,73 +34,98 @@ func (f Finding) String() string {
 }
 
 // Audit compares rows and files. What an upload under way has made is no finding.
-//
-// The files are listed before the rows are read: an upload is in its image's row before its file exists, and a file that
-// was there before the row stopped speaking of it is nobody's.
 func (s *Service) Audit(ctx context.Context) ([]Finding, error) {
+	// Files first: a file that was there before its row stopped speaking of it is nobody's.
 	files, err := s.files.List()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.Holding(ctx, s.db.Read(ctx))
+	rows, err := db.Holding(ctx, s.db.Read(ctx), "")
 	if err != nil {
 		return nil, err
 	}
-	whole, parts := map[string]filestore.Entry{}, map[string]filestore.Entry{}
+	sizes := map[string]int64{}
 	for _, f := range files {
-		if f.Part {
-			parts[f.Key] = f
-		} else {
-			whole[f.Key] = f
+		if !f.Part {
+			sizes[f.Key] = f.Size
 		}
 	}
 	var findings []Finding
-	add := func(kind, image, key, detail string) {
-		findings = append(findings, Finding{kind, image, key, detail})
-	}
 	known := map[string]bool{}
 	for _, img := range rows {
 		known[img.DataKey], known[img.UploadKey] = true, true
-		switch {
-		case img.Status == Saving:
-			part, writing := parts[img.UploadKey]
-			expired := img.UploadLease == nil || s.clock.Now().After(*img.UploadLease)
-			if part.Dead || expired && !writing {
-				add("stuck", img.ID, img.UploadKey, "its upload ended without finishing; it will be queued again")
-			}
-		case img.DataKey == "":
-			add("lost", img.ID, "", "it is "+img.Status+" and has no data")
-		default:
-			file, there := whole[img.DataKey]
-			if !there {
-				// It may have been uploaded after the list was made.
-				if again, size, err := s.files.Read(img.DataKey); err == nil {
-					again.Close()
-					file, there = filestore.Entry{Size: size}, true
-				}
-			}
-			switch {
-			case !there:
-				add("lost", img.ID, img.DataKey, "its data is not in the store")
-			case img.Size == nil || file.Size != *img.Size:
-				add("damaged", img.ID, img.DataKey, "its data has another length than was uploaded")
-			}
+		f, err := s.auditImage(ctx, img, sizes)
+		if err != nil {
+			return nil, err
 		}
+		findings = append(findings, f...)
 	}
-	for key := range whole {
-		if !known[key] {
-			add("orphan", "", key, "no image has this data")
-		}
-	}
-	for key, f := range parts {
-		if f.Dead {
-			add("part", "", key, "an upload that ended left it")
+	for _, f := range files {
+		if !known[f.Key] && s.abandoned(f) {
+			kind, detail := "orphan", "no image has this data"
+			if f.Part {
+				kind, detail = "part", "an upload that ended left it"
+			}
+			findings = append(findings, Finding{Kind: kind, Key: f.Key, Detail: detail})
 		}
 	}
 	sort.Slice(findings, func(i, j int) bool {
 		return findings[i].Kind+findings[i].Image+findings[i].Key < findings[j].Kind+findings[j].Image+findings[j].Key
 	})
 	return findings, nil
+}
+
+// auditImage looks for one image's data, or for the writer of its upload.
+func (s *Service) auditImage(ctx context.Context, img Image, sizes map[string]int64) ([]Finding, error) {
+	finding := func(kind, key, detail string) []Finding { return []Finding{{kind, img.ID, key, detail}} }
+	switch {
+	case img.Status == Saving:
+		if !s.lostWriter(img) {
+			return nil, nil
+		}
+		// It may have finished since its row was read.
+		again, err := db.Holding(ctx, s.db.Read(ctx), img.ID)
+		if err != nil || len(again) == 0 || again[0].Status != Saving || again[0].UploadKey != img.UploadKey {
+			return nil, err
+		}
+		return finding("stuck", img.UploadKey, "its upload ended without finishing; it will be queued again"), nil
+	case img.DataKey == "":
+		return finding("lost", "", "it is "+img.Status+" and has no data"), nil
+	}
+	size, there := sizes[img.DataKey]
+	if !there { // it may have been uploaded after the files were listed
+		if f, n, err := s.files.Read(img.DataKey); err == nil {
+			f.Close()
+			size, there = n, true
+		}
+	}
+	switch {
+	case !there:
+		return finding("lost", img.DataKey, "its data is not in the store"), nil
+	case img.Size == nil || size != *img.Size:
+		return finding("damaged", img.DataKey, "its data has another length than was uploaded"), nil
+	}
+	return nil, nil
+}
+
+// ours tells whether this host wrote key, so that its lock says the truth.
+func (s *Service) ours(key string) bool { return strings.HasSuffix(key, "-"+s.host) }
+
+// lostWriter tells whether nobody writes the data of a saving image any more.
+func (s *Service) lostWriter(img Image) bool {
+	if s.files.Writing(img.UploadKey) {
+		return false
+	}
+	return s.ours(img.UploadKey) || img.UploadLease == nil || s.clock.Now().After(*img.UploadLease)
+}
+
+// abandoned tells whether a file that no row knows has no writer either. A file comes before its row, so one from another
+// host, whose lock may not be visible, is given the time of a lease.
+func (s *Service) abandoned(f filestore.Entry) bool {
+	if s.files.Writing(f.Key) {
+		return false
+	}
+	return s.ours(f.Key) || time.Since(f.Changed) > uploadLease
 }
 
 // Reconcile repairs what Audit finds and can be repaired, and returns all findings: uploads that died are queued again,
@@ -108,25 +136,35 @@ func (s *Service) Reconcile(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	for _, f := range findings {
-		var err error
-		switch f.Kind {
-		case "stuck":
-			err = s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-				_, err := db.DropUpload(ctx, tx, f.Image, f.Key, s.clock.Now())
-				return err
-			})
-			if err == nil {
-				err = s.files.RemovePart(f.Key)
-			}
-		case "orphan":
-			err = s.files.Delete(f.Key)
-		case "part":
-			err = s.files.RemovePart(f.Key)
-		}
-		if err != nil {
+		if err := s.repair(ctx, f); err != nil {
 			return findings, fmt.Errorf("%s: %w", f, err)
 		}
-		s.log.Warn("reconciled images with their files", "kind", f.Kind, "finding", f.String())
 	}
 	return findings, nil
+}
+
+func (s *Service) repair(ctx context.Context, f Finding) error {
+	switch f.Kind {
+	case "stuck":
+		dropped := false
+		err := s.db.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+			dropped, err = db.DropUpload(ctx, tx, f.Image, f.Key, s.clock.Now())
+			return err
+		})
+		if err != nil || !dropped { // not dropped: it has finished after all, and the file is the image's data
+			return err
+		}
+		s.log.Warn("an upload died and its image is queued again", "image", f.Image)
+		return errors.Join(s.files.RemovePart(f.Key), s.files.Delete(f.Key))
+	case "orphan":
+		s.log.Warn("image data that belongs to no image is removed", "key", f.Key)
+		return s.files.Delete(f.Key)
+	case "part":
+		s.log.Warn("the rest of a dead upload is removed", "key", f.Key)
+		return s.files.RemovePart(f.Key)
+	}
+	if _, told := s.told.LoadOrStore(f, true); !told {
+		s.log.Error("image data is not as it should be", "finding", f.String())
+	}
+	return nil
 }

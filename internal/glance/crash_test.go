@@ -3,6 +3,7 @@ package glance_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func open(t testing.TB, dir string, now clock.Clock) (*glance.Service, *store.DB
 	if err := db.Migrate(ctx, glance.Migrations); err != nil {
 		t.Fatal(err)
 	}
-	s, err := glance.New(db, glance.Config{Dir: filepath.Join(dir, "images"), Clock: now})
+	s, err := glance.New(db, glance.Config{Dir: filepath.Join(dir, "images"), Host: os.Getenv("GLANCE_HOST"), Clock: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +38,17 @@ func open(t testing.TB, dir string, now clock.Clock) (*glance.Service, *store.DB
 
 func draft() *glance.Image {
 	return &glance.Image{Name: text("x"), Owner: text("p"), DiskFormat: text("raw"), ContainerFormat: text("bare")}
+}
+
+// killUpload lets another process, on a host of the given name, upload to an image and die at a fault point.
+func killUpload(t *testing.T, dir, id, point, host string) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^TestKilledDuringUpload$")
+	child.Env = append(os.Environ(), "GLANCE_UPLOAD_IN="+dir, "GLANCE_UPLOAD_ID="+id, "GLANCE_HOST="+host, "GOSTACK_FAULTPOINT="+point)
+	out, err := child.CombinedOutput()
+	if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the child was not killed: %v\n%s", err, out)
+	}
 }
 
 // The process is killed at each step of an upload. After a restart the image is queued again, nothing is left behind, and
@@ -50,7 +62,7 @@ func TestKilledDuringUpload(t *testing.T) {
 		}
 		t.Fatalf("the upload outlived its fault point: %v", err)
 	}
-	for _, point := range []string{"glance-upload-began", "glance-upload-received", "glance-upload-stored"} {
+	for _, point := range []string{"glance-upload-created", "glance-upload-began", "glance-upload-received", "glance-upload-stored"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
 			s, _ := open(t, dir, clock.System)
@@ -58,19 +70,10 @@ func TestKilledDuringUpload(t *testing.T) {
 			if err := s.Create(t.Context(), img); err != nil {
 				t.Fatal(err)
 			}
-			child := exec.Command(os.Args[0], "-test.run=^TestKilledDuringUpload$")
-			child.Env = append(os.Environ(), "GLANCE_UPLOAD_IN="+dir, "GLANCE_UPLOAD_ID="+img.ID, "GOSTACK_FAULTPOINT="+point)
-			out, err := child.CombinedOutput()
-			if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-				t.Fatalf("the child was not killed: %v\n%s", err, out)
-			}
-
-			later := clock.NewManual(time.Now().UTC().Add(2 * time.Minute)) // the lease has run out
-			s, _ = open(t, dir, later)
-			for range 2 { // a file of an upload that was given up is nobody's only then
-				if _, err := s.Reconcile(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+			killUpload(t, dir, img.ID, point, "")
+			s, _ = open(t, dir, clock.System)
+			if _, err := s.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 			if findings, err := s.Audit(t.Context()); err != nil || len(findings) > 0 {
 				t.Errorf("audit: %v, %v", findings, err)
@@ -86,5 +89,28 @@ func TestKilledDuringUpload(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// Another host's locks may not be visible here, so its uploads are given their lease.
+func TestUploadOfAnotherHostIsGivenItsLease(t *testing.T) {
+	dir, now := t.TempDir(), clock.NewManual(time.Now().UTC())
+	s, _ := open(t, dir, now)
+	img := draft()
+	if err := s.Create(t.Context(), img); err != nil {
+		t.Fatal(err)
+	}
+	killUpload(t, dir, img.ID, "glance-upload-received", "elsewhere")
+	for _, want := range []string{glance.Saving, glance.Queued} {
+		if _, err := s.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Image(t.Context(), nil, img.ID); err != nil || got.Status != want {
+			t.Fatalf("the image is %v, %v, want %s", got.Status, err, want)
+		}
+		now.Advance(2 * time.Minute)
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "images")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

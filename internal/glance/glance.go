@@ -10,6 +10,7 @@ package glance
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"gostack/internal/clock"
 	"gostack/internal/glance/db"
@@ -52,6 +53,7 @@ type Member = db.Member
 // Config is what the service needs to know.
 type Config struct {
 	Dir     string // of the image data
+	Host    string // name of this host; several that share Dir have different ones
 	SizeCap int64  // most bytes of one image; 0: DefaultSizeCap
 	Clock   clock.Clock
 	Log     *slog.Logger
@@ -61,10 +63,12 @@ type Config struct {
 type Service struct {
 	db    *store.DB
 	files *filestore.Store
+	host  string // its tag in keys
 	cap   int64
 	clock clock.Clock
 	log   *slog.Logger
 
+	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
 	stopped chan struct{}
 }
@@ -78,7 +82,7 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: database, files: files, cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
+	s := &Service{db: database, files: files, host: hostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
 	if s.cap == 0 {
 		s.cap = DefaultSizeCap
 	}

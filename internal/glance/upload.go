@@ -2,6 +2,8 @@ package glance
 
 import (
 	"context"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +21,9 @@ import (
 	"gostack/internal/store"
 )
 
-// An upload holds a lease on its image and renews it while data flows. When its process dies, the reconciler puts the image
-// back to queued: at once when the part file's lock is free, at the latest when the lease has run out.
+// An upload holds the lock of its file and a lease on its image, which it renews while data flows. When its process dies,
+// the reconciler of the same host sees the free lock and puts the image back to queued at once; other hosts, which may
+// not see each other's locks, do so when the lease has run out.
 const (
 	uploadLease = 60 * time.Second
 	renewEvery  = 20 * time.Second
@@ -28,6 +31,9 @@ const (
 
 // Upload streams the data of a queued image in. size is what the client announced, or 0. Any failure leaves the image
 // queued, as it was, and no data behind.
+//
+// The file exists and is locked before the row speaks of it, and is let go after the row has spoken its last: so a saving
+// image without a locked file has lost its writer.
 func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size int64) error {
 	if err := ready(img); err != nil {
 		return err
@@ -35,13 +41,20 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 	if size > s.cap {
 		return tooLarge()
 	}
-	key := img.ID + "-" + uuid.NewString()[:8]
+	key := s.newKey(img.ID)
+	w, err := s.files.Create(key, size)
+	if err != nil {
+		return explain(img, err)
+	}
+	defer w.Close()
+	faultpoint.Hit("glance-upload-created")
 	if err := s.begin(ctx, img, key); err != nil {
 		return err
 	}
 	faultpoint.Hit("glance-upload-began")
-	data, err := s.receive(ctx, img, key, body, size)
+	data, err := s.receive(ctx, img, key, w, body, size)
 	if err != nil {
+		w.Close()
 		s.drop(ctx, img.ID, key)
 		return explain(img, err)
 	}
@@ -57,9 +70,18 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 	}
 	if !kept {
 		s.remove(key)
-		return rest.Fail(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded.", img.ID)
+		return gone(img)
 	}
 	return nil
+}
+
+// newKey names the file of an upload: image, upload, and the host that writes it.
+func (s *Service) newKey(id string) string { return id + "-" + uuid.NewString()[:8] + "-" + s.host }
+
+// hostTag is a short form of a host's name that fits into a key.
+func hostTag(name string) string {
+	sum := sha512.Sum512([]byte(name))
+	return hex.EncodeToString(sum[:4])
 }
 
 // ready checks that an image can take data: upstream's state machine allows it from queued only, with its formats set.
@@ -101,16 +123,11 @@ func (s *Service) begin(ctx context.Context, img *Image, key string) error {
 	})
 }
 
-// receive stores the stream under key and says what it is.
-func (s *Service) receive(ctx context.Context, img *Image, key string, body io.Reader, size int64) (db.Data, error) {
+// receive writes the stream to w, makes that durable and says what it is.
+func (s *Service) receive(ctx context.Context, img *Image, key string, w *filestore.Writer, body io.Reader, size int64) (db.Data, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.renew(ctx, cancel, img.ID, key)
-	w, err := s.files.Create(key, size)
-	if err != nil {
-		return db.Data{}, err
-	}
-	defer w.Abort()
 	inspector, declared := imageformat.New(), imageformat.Format(deref(img.DiskFormat))
 	check := func() error { return nil }
 	if inspected(img) {
@@ -191,6 +208,10 @@ func (s *Service) remove(key string) {
 	}
 }
 
+func gone(img *Image) *rest.Error {
+	return rest.Fail(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded.", img.ID)
+}
+
 func tooLarge() *rest.Error {
 	return rest.TooLarge("The incoming image is too large: The provided image is too large.")
 }
@@ -204,7 +225,7 @@ func explain(img *Image, err error) error {
 	case errors.Is(err, errTooLong):
 		return tooLarge()
 	case errors.Is(err, errGone):
-		return rest.Fail(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded.", img.ID)
+		return gone(img)
 	case errors.Is(err, filestore.ErrFull):
 		return rest.TooLarge("Image storage media is full: There is not enough disk space on the image storage media.").Because(err)
 	case errors.Is(err, filestore.ErrDenied):

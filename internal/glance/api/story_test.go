@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func start(t *testing.T, db *store.DB, cfg glance.Config) *cloud {
 	t.Helper()
 	clk := clock.NewManual(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	cfg.Dir, cfg.Clock = filepath.Join(t.TempDir(), "images"), clk
+	cfg.Log = slog.New(slog.DiscardHandler)
 	s, err := glance.New(db, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -247,9 +247,16 @@ func TestAuditAndReconcile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, name := range []string{"orphan", "left.part", "not ours.txt"} {
-			if err := os.WriteFile(filepath.Join(c.dir, name), []byte("x"), 0o600); err != nil {
+		old := time.Now().Add(-time.Hour)
+		for _, name := range []string{"orphan", "left.part", "not ours.txt", "fresh-from-another-host"} {
+			path := filepath.Join(c.dir, name)
+			if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 				t.Fatal(err)
+			}
+			if !strings.HasPrefix(name, "fresh") {
+				if err := os.Chtimes(path, old, old); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		kinds := func(list []glance.Finding, err error) (kinds string) {
@@ -269,8 +276,10 @@ func TestAuditAndReconcile(t *testing.T) {
 		if got := kinds(c.service.Audit(t.Context())); got != "damaged lost " {
 			t.Errorf("after reconciling: %s", got)
 		}
-		if _, err := os.Stat(filepath.Join(c.dir, "not ours.txt")); err != nil {
-			t.Errorf("a foreign file was touched: %v", err)
+		for _, name := range []string{"not ours.txt", "fresh-from-another-host"} {
+			if _, err := os.Stat(filepath.Join(c.dir, name)); err != nil {
+				t.Errorf("it was touched: %v", err)
+			}
 		}
 		for id, code := range map[string]int{lost: 500, damaged: 500, whole: 200} {
 			c.As("member").Get(images + "/" + id + "/file").Want(code)

@@ -50,10 +50,14 @@ func DropUpload(ctx context.Context, tx store.Tx, id, key string, now time.Time)
 		Set("updated_at = ?", now).Where("id = ?", id).Where("upload_key = ?", key).Where("status = 'saving'").Exec(ctx))
 }
 
-// Holding returns the images that have data or an upload, with the columns that say so. For the reconciler.
-func Holding(ctx context.Context, idb bun.IDB) ([]Image, error) {
+// Holding returns the images that have, or should have, data or an upload, with the columns that say so: all, or the one
+// with the id only. For the reconciler.
+func Holding(ctx context.Context, idb bun.IDB, only string) ([]Image, error) {
 	var rows []Image
-	err := idb.NewSelect().Model(&rows).Column("id", "status", "size", "data_key", "upload_key", "upload_lease").
-		Where("data_key <> '' OR upload_key <> '' OR status IN ('saving', 'active', 'deactivated')").Scan(ctx)
-	return rows, err
+	q := idb.NewSelect().Model(&rows).Column("id", "status", "size", "data_key", "upload_key", "upload_lease").
+		Where("(data_key <> '' OR upload_key <> '' OR status IN ('saving', 'active', 'deactivated'))")
+	if only != "" {
+		q = q.Where("id = ?", only)
+	}
+	return rows, q.Scan(ctx)
 }

@@ -55,7 +55,8 @@ func (s *Store) path(key string) (string, error) {
 	return filepath.Join(s.dir, key), nil
 }
 
-// Writer is a file being written. Exactly one of Commit and Abort ends it; Abort after Commit does nothing.
+// Writer is a file being written. Close ends it, and removes what Commit has not made final. Until then the file is
+// locked, also under its final name.
 type Writer struct {
 	store     *Store
 	f         *os.File
@@ -77,13 +78,13 @@ func (s *Store) Create(key string, size int64) (*Writer, error) {
 	}
 	w := &Writer{store: s, f: f, path: path}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		w.Abort()
+		w.Close()
 		return nil, fmt.Errorf("image data: cannot lock %s: %w", f.Name(), err)
 	}
 	if size > 0 {
 		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
-			w.Abort()
+			w.Close()
 			return nil, classify(err)
 		}
 	}
@@ -105,9 +106,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Commit makes the file durable under its name.
+// Commit makes the file durable under its name. It stays locked until Close.
 func (w *Writer) Commit() error {
-	defer w.Abort()
 	if err := w.f.Sync(); err != nil {
 		return classify(err)
 	}
@@ -118,8 +118,8 @@ func (w *Writer) Commit() error {
 	return w.store.flush()
 }
 
-// Abort removes what was written.
-func (w *Writer) Abort() {
+// Close lets go of the file, and removes it unless it was committed.
+func (w *Writer) Close() {
 	if w.path != "" {
 		os.Remove(w.path + partSuffix)
 		w.path = ""
@@ -173,7 +173,6 @@ type Entry struct {
 	Size    int64
 	Changed time.Time
 	Part    bool // not whole: being written, or left by a dead writer
-	Dead    bool // a part that nobody writes any more
 }
 
 // List returns all files of the store, whole and partial. Other files in the directory are not ours and not listed.
@@ -192,21 +191,31 @@ func (s *Store) List() ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := Entry{Key: key, Size: info.Size(), Changed: info.ModTime(), Part: part}
-		e.Dead = part && s.dead(file.Name())
-		entries = append(entries, e)
+		entries = append(entries, Entry{Key: key, Size: info.Size(), Changed: info.ModTime(), Part: part})
 	}
 	return entries, nil
 }
 
-// dead tells whether nobody holds the lock of a part file.
-func (s *Store) dead(name string) bool {
-	f, err := os.Open(filepath.Join(s.dir, name))
+// Writing tells whether a process holds the file of key, part or whole, as its writer. Without a file nobody does. Locks
+// are seen across hosts only where the file system carries them.
+func (s *Store) Writing(key string) bool {
+	path, err := s.path(key)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
+	// The part first: it becomes the whole file, never the other way.
+	for _, name := range []string{path + partSuffix, path} {
+		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			continue
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+		f.Close()
+		if err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // RemovePart removes a part file that a dead writer left. One that is still being written stays.

@@ -34,6 +34,7 @@ func put(t *testing.T, s *filestore.Store, key, content string) {
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
+	w.Close()
 }
 
 func TestWriteReadDelete(t *testing.T) {
@@ -78,7 +79,7 @@ func TestNothingIsThereBeforeCommit(t *testing.T) {
 		t.Error("a second writer of the same key was let in")
 	}
 	entries, err := s.List()
-	if err != nil || len(entries) != 1 || !entries[0].Part || entries[0].Dead {
+	if err != nil || len(entries) != 1 || !entries[0].Part || !s.Writing("k") {
 		t.Errorf("list: %+v, %v", entries, err)
 	}
 	if err := s.RemovePart("k"); err != nil {
@@ -87,19 +88,24 @@ func TestNothingIsThereBeforeCommit(t *testing.T) {
 	if err := w.Commit(); err != nil {
 		t.Errorf("RemovePart took the file of a living writer: %v", err)
 	}
-	w.Abort()
-	if _, _, err := s.Read("k"); err != nil {
-		t.Errorf("Abort after Commit removed the file: %v", err)
+	if !s.Writing("k") {
+		t.Error("the writer let go of the file before Close")
+	}
+	w.Close()
+	if f, _, err := s.Read("k"); err != nil || s.Writing("k") {
+		t.Errorf("after Commit and Close: %v, still held %v", err, s.Writing("k"))
+	} else {
+		f.Close()
 	}
 }
 
-func TestAbortLeavesNothing(t *testing.T) {
+func TestCloseWithoutCommitLeavesNothing(t *testing.T) {
 	s := open(t)
 	w, err := s.Create("k", 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Abort()
+	w.Close()
 	if entries, err := s.List(); len(entries) != 0 || err != nil {
 		t.Errorf("left: %+v, %v", entries, err)
 	}
@@ -121,7 +127,7 @@ func TestDeadWriter(t *testing.T) {
 		t.Fatal("the child lived")
 	}
 	entries, err := s.List()
-	if err != nil || len(entries) != 1 || !entries[0].Dead {
+	if err != nil || len(entries) != 1 || !entries[0].Part || s.Writing("k") {
 		t.Fatalf("list: %+v, %v", entries, err)
 	}
 	if err := s.RemovePart("k"); err != nil {
@@ -168,7 +174,7 @@ func small(t *testing.T, dir string) {
 	if !errors.Is(err, filestore.ErrFull) {
 		t.Errorf("writing on: %v", err)
 	}
-	w.Abort()
+	w.Close()
 	if entries, _ := s.List(); len(entries) != 0 {
 		t.Errorf("left: %+v", entries)
 	}
