@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -47,6 +48,39 @@ func TestCallGivesUpAtDeadline(t *testing.T) {
 	_, err := libvirt.Call(ctx, c, version)
 	if !errors.Is(err, libvirt.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// A libvirtd that hangs costs its callers their deadline and nothing more.
+func TestHangingDaemon(t *testing.T) {
+	daemon := libvirttest.Need(t)
+	c := libvirt.New(libvirttest.Socket)
+	defer c.Close()
+	if _, err := libvirt.Call(t.Context(), c, version); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	if err := daemon.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		_, err := libvirt.Call(ctx, c, version)
+		cancel()
+		if !errors.Is(err, libvirt.ErrUnavailable) {
+			t.Errorf("err = %v", err)
+		}
+	}
+	if err := daemon.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := libvirt.Call(t.Context(), c, version); err != nil {
+		t.Errorf("after the hang: %v", err)
+	}
+	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+3; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
 	}
 }
 

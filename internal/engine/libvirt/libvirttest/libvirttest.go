@@ -174,4 +174,20 @@ func (d *Daemon) Kill() {
 	d.cmd = nil
 }
 
+// Freeze stops libvirtd in its tracks: it listens and never answers. Thaw lets
+// it go on.
+func (d *Daemon) Freeze() error { return d.signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (d *Daemon) Thaw() error { return d.signal(syscall.SIGCONT) }
+
+func (d *Daemon) signal(sig syscall.Signal) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cmd == nil {
+		return errors.New("libvirtd does not run")
+	}
+	return d.cmd.Process.Signal(sig)
+}
+
 func (d *Daemon) stop() { d.Kill() }

@@ -64,7 +64,7 @@ func (d *Driver) EnsureImage(ctx context.Context, image driver.Image) error {
 	defer os.Remove(flat)
 	src := qemuimg.Image{Path: part, Format: format}
 	if err := d.tool().Convert(ctx, src, flat, imageformat.Raw, report.VirtualSize, qemuimg.ConvertOptions{}); err != nil {
-		if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
+		if ctx.Err() != nil || noSpace(err) {
 			return full(err)
 		}
 		return &driver.Fault{Code: driver.CodeBadImage, Message: fmt.Sprintf("Image %s is unacceptable: it cannot be converted to raw", image.ID), Cause: err}
@@ -174,10 +174,16 @@ func syncDir(dir string) error {
 
 // full turns a full disk into a fault that says so.
 func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noSpace(err) {
 		return &driver.Fault{Code: driver.CodeNoSpace, Message: "The host has no disk space left.", Cause: err}
 	}
 	return err
+}
+
+func noSpace(err error) bool {
+	var tool *qemuimg.Error
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
+		(errors.As(err, &tool) && strings.Contains(tool.Message, "No space left on device"))
 }
 
 // sparseWriter leaves holes where blocks hold nothing but zeros.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	engine "gostack/internal/engine/libvirt"
+	"gostack/internal/engine/libvirt/libvirttest"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/driver/libvirt"
 )
@@ -123,20 +125,21 @@ func TestEnsureImageRefuses(t *testing.T) {
 
 func TestHousekeep(t *testing.T) {
 	used, old, fresh := diskID, kernelID, ramdiskID
+	kernel := "00000000-0000-4000-8000-00000000000d"
 	data := []byte("data")
-	d, base, _ := cache(t, map[string][]byte{used: data, old: data, fresh: data})
-	for _, id := range []string{used, old, fresh} {
+	d, base, _ := cache(t, map[string][]byte{used: data, old: data, fresh: data, kernel: data})
+	for _, id := range []string{used, old, fresh, kernel} {
 		if err := d.EnsureImage(t.Context(), driver.Image{ID: id, DiskFormat: "raw"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := spec()
-	s.Image = &driver.Image{ID: used, DiskFormat: "raw"}
+	s.Image = &driver.Image{ID: used, DiskFormat: "raw", Properties: map[string]string{driver.PropKernelID: kernel}}
 	if err := d.PrepareDisks(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	long := time.Now().Add(-48 * time.Hour)
-	for _, id := range []string{used, old} {
+	for _, id := range []string{used, old, kernel} {
 		if err := os.Chtimes(filepath.Join(base, id), long, long); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +151,7 @@ func TestHousekeep(t *testing.T) {
 	if err := d.Housekeep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]bool{used: true, old: false, fresh: true} {
+	for id, want := range map[string]bool{used: true, old: false, fresh: true, kernel: true} {
 		if _, err := os.Stat(filepath.Join(base, id)); (err == nil) != want {
 			t.Errorf("%s: there %t, want %t", id, err == nil, want)
 		}
@@ -190,5 +193,47 @@ func TestConsoleLogLines(t *testing.T) {
 		if got, err := d.ConsoleLog(t.Context(), diskID, n); err != nil || string(got) != want {
 			t.Errorf("%d lines: %q, %v", n, got, err)
 		}
+	}
+}
+
+// tmpfs mounts a small file system, in the test's own mount namespace.
+func tmpfs(t *testing.T, dir, size string) {
+	t.Helper()
+	libvirttest.Need(t) // for the namespace
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+func TestFullDisk(t *testing.T) {
+	noise := make([]byte, 3<<20)
+	for i := range noise {
+		noise[i] = byte(i*7 + i>>8)
+	}
+	dir := t.TempDir()
+	src, packed := filepath.Join(dir, "raw"), filepath.Join(dir, "qcow2")
+	if err := os.WriteFile(src, noise, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", src, packed).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: qemu-img: %v %s", err, out)
+	}
+	small, err := os.ReadFile(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, data := range map[string][]byte{"raw": noise, "qcow2": small} {
+		t.Run(format, func(t *testing.T) {
+			d, base, _ := cache(t, map[string][]byte{diskID: data})
+			tmpfs(t, base, "2m")
+			err := d.EnsureImage(t.Context(), driver.Image{ID: diskID, DiskFormat: format})
+			if !errors.Is(err, driver.ErrNoSpace) {
+				t.Errorf("err = %v", err)
+			}
+			if left, _ := os.ReadDir(base); len(left) != 0 {
+				t.Errorf("left over: %v", left)
+			}
+		})
 	}
 }

@@ -37,7 +37,9 @@ const (
 
 // diskInfo is what we must remember of a server's disks: never ask the disks.
 type diskInfo struct {
-	Image string `json:"image,omitempty"` // id of the base
+	Image   string `json:"image,omitempty"` // id of the base
+	Kernel  string `json:"kernel,omitempty"`
+	Ramdisk string `json:"ramdisk,omitempty"`
 }
 
 func (d *Driver) serverDir(id string) string   { return filepath.Join(d.Dir, id) }
@@ -205,6 +207,8 @@ func (d *Driver) writeInfo(spec driver.GuestSpec) error {
 	var info diskInfo
 	if spec.Image != nil {
 		info.Image = spec.Image.ID
+		info.Kernel = spec.Image.Properties[driver.PropKernelID]
+		info.Ramdisk = spec.Image.Properties[driver.PropRamdiskID]
 	}
 	data, err := json.Marshal(info)
 	if err != nil {

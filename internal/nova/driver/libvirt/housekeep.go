@@ -49,7 +49,7 @@ func (d *Driver) Housekeep(ctx context.Context) error {
 		if err != nil {
 			return err // without all of them nothing may be called unused
 		}
-		used[info.Image] = true
+		used[info.Image], used[info.Kernel], used[info.Ramdisk] = true, true, true
 		errs = append(errs, trim(d.consolePath(id)))
 	}
 	bases, err := os.ReadDir(d.baseDir())

@@ -5,21 +5,37 @@ import (
 	"strings"
 )
 
-// cpuTraits maps QEMU's names of processor features to os-traits where these
-// differ by more than case and punctuation.
-var cpuTraits = map[string]string{
-	"pclmuldq": "HW_CPU_X86_PCLMULQDQ", "pclmulqdq": "HW_CPU_X86_PCLMULQDQ",
-	"sse4.1": "HW_CPU_X86_SSE41", "sse4.2": "HW_CPU_X86_SSE42", "sha-ni": "HW_CPU_X86_INTEL_SHA_NI",
-	"cmt": "HW_CPU_X86_INTEL_CMT", "mbm_total": "HW_CPU_X86_INTEL_MBM", "pdpe1gb": "HW_CPU_X86_PDPE1GB",
+// cpuTraits maps QEMU's names of processor features to os-traits, where these
+// are not HW_CPU_X86_ and the name.
+var cpuTraits = map[string][]string{
+	"aes":        {"HW_CPU_X86_AESNI"},
+	"bmi1":       {"HW_CPU_X86_BMI"},
+	"fma":        {"HW_CPU_X86_FMA3"},
+	"hle":        {"HW_CPU_X86_TSX"},
+	"rtm":        {"HW_CPU_X86_TSX"},
+	"ibpb":       {"HW_CPU_X86_AMD_IBPB"},
+	"md-clear":   {"HW_CPU_X86_INTEL_MD_CLEAR"},
+	"pcid":       {"HW_CPU_X86_INTEL_PCID"},
+	"pclmuldq":   {"HW_CPU_X86_CLMUL"},
+	"pclmulqdq":  {"HW_CPU_X86_CLMUL"},
+	"pni":        {"HW_CPU_X86_SSE3"},
+	"sha-ni":     {"HW_CPU_X86_SHA"},
+	"spec-ctrl":  {"HW_CPU_X86_INTEL_SPEC_CTRL"},
+	"ssbd":       {"HW_CPU_X86_INTEL_SSBD"},
+	"sse4.1":     {"HW_CPU_X86_SSE41"},
+	"sse4.2":     {"HW_CPU_X86_SSE42"},
+	"svm":        {"HW_CPU_X86_SVM", "HW_CPU_X86_AMD_SVM"},
+	"virt-ssbd":  {"HW_CPU_X86_AMD_VIRT_SSBD"},
+	"amd-ssbd":   {"HW_CPU_X86_AMD_SSBD"},
+	"amd-no-ssb": {"HW_CPU_X86_AMD_NO_SSB"},
+	"vmx":        {"HW_CPU_X86_VMX", "HW_CPU_X86_INTEL_VMX"},
 }
 
 // plainCPU lists features whose trait is HW_CPU_X86_ and their name.
 var plainCPU = []string{
-	"3dnow", "abm", "aesni", "aes", "asf", "avx", "avx2", "avx512bw", "avx512cd", "avx512dq", "avx512er", "avx512f",
-	"avx512pf", "avx512vl", "avx512vbmi", "avx512ifma", "avx512vbmi2", "avx512bitalg", "avx512vaes", "avx512gfni",
-	"avx512vpclmulqdq", "avx512vnni", "avx512vpopcntdq", "bmi", "bmi2", "clmul", "f16c", "fma3", "fma4", "mmx", "mpx",
-	"pcid", "rdseed", "sgx", "sha", "sse", "sse2", "sse3", "sse41", "sse42", "sse4a", "ssse3", "stibp", "svm", "tbm",
-	"tsx", "vmx", "xop",
+	"3dnow", "abm", "avx", "avx2", "avx512bitalg", "avx512bw", "avx512cd", "avx512dq", "avx512er", "avx512f", "avx512ifma",
+	"avx512pf", "avx512vbmi", "avx512vbmi2", "avx512vl", "avx512vnni", "avx512vpopcntdq", "bmi2", "f16c", "fma4", "mmx",
+	"mpx", "pdpe1gb", "sgx", "sse", "sse2", "sse4a", "ssse3", "stibp", "tbm", "xop",
 }
 
 // traits lists the standard traits of the host: what its processor has and
@@ -50,7 +66,7 @@ func traits(caps *capabilities) []string {
 	if caps.virtType == "kvm" {
 		for _, f := range caps.cpu.Features {
 			if t, ok := cpuTraits[f]; ok {
-				all = append(all, t)
+				all = append(all, t...)
 			} else if name := strings.NewReplacer("-", "", "_", "").Replace(f); slices.Contains(plainCPU, name) {
 				all = append(all, "HW_CPU_X86_"+strings.ToUpper(name))
 			}
