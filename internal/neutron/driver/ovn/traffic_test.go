@@ -132,6 +132,12 @@ func TestRoutingGroupsAndFloatingIPs(t *testing.T) {
 		out.Reaches(t, "10.6.9.50")  // floating IP
 		s.s1.Reaches(t, "10.6.9.50") // its own floating IP
 		out.Loses(t, "10.6.1.10")    // not the fixed address
+		// A packet too large for a network on the way is answered, not lost: path MTU discovery works (RFC 1191).
+		s.s3.Run(t, "ip", "link", "set", "eth0", "mtu", "1500")
+		ovntest.Eventually(t, "too large packets are answered", func() bool {
+			big, _ := s.s3.Try(t, "ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1460", "10.6.1.10")
+			return strings.Contains(big, "mtu = 1442") || strings.Contains(big, "mtu=1442")
+		})
 		states, err := s.b.PortStates(ctx, []string{s.server.ID, uuid.NewString()})
 		if err != nil || len(states) != 1 || !states[s.server.ID].Up || states[s.server.ID].Host != s.host.Name {
 			t.Errorf("states: %v %v", states, err)
@@ -157,7 +163,14 @@ func TestRoutingGroupsAndFloatingIPs(t *testing.T) {
 		if err := s.b.EnsureRouter(ctx, s.router); err != nil {
 			t.Fatal(err)
 		}
-		out.Reaches(t, "10.6.9.50")
+		s.host.Settled(t)
+		ovntest.Eventually(t, "the gateway answers for the floating IP", func() bool {
+			// ovn-controller 23.03 goes on announcing the old MAC for some seconds.
+			out.Run(t, "ip", "neigh", "flush", "dev", "eth0")
+			_, err := out.Try(t, "ping", "-c", "1", "-W", "1", "-n", "10.6.9.50")
+			neigh, _ := out.Try(t, "ip", "neigh", "show", "10.6.9.50")
+			return err == nil && strings.Contains(neigh, s.gw.MAC)
+		})
 		s.router.FloatingIPs = nil
 		if err := s.b.EnsureRouter(ctx, s.router); err != nil {
 			t.Fatal(err)
