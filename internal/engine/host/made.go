@@ -21,7 +21,7 @@ type made struct {
 func (h *Host) made() made {
 	m := made{}
 	if data, err := os.ReadFile(h.dir("made.json")); err == nil {
-		json.Unmarshal(data, &m) // a broken list is an empty one: then less is taken back
+		_ = json.Unmarshal(data, &m) // a broken list is an empty one: then less is taken back
 	}
 	if m.ExternalIDs == nil {
 		m.ExternalIDs = map[string]string{}

@@ -79,7 +79,7 @@ func (p process) wait(ctx context.Context) error {
 	if !p.alive() { // the pidfd may be that of a later process with the same pid
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { file.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	conn, err := file.SyscallConn()
 	if err != nil {
