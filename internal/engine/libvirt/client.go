@@ -28,8 +28,9 @@ const DefaultSocket = "/run/libvirt/libvirt-sock"
 // ErrUnavailable says that libvirtd does not answer.
 var ErrUnavailable = errors.New("libvirtd does not answer")
 
-// defaultDeadline bounds a call whose context has no deadline.
-const defaultDeadline = 60 * time.Second
+// maxDeadline bounds every call, whatever its context allows: writing a large
+// guest's memory to disk takes minutes, an hour is a libvirtd that hangs.
+const maxDeadline = 10 * time.Minute
 
 // Client talks to one libvirtd. Its methods may be used by many goroutines.
 type Client struct {
@@ -64,11 +65,8 @@ func (c *Client) Close() {
 // Call runs fn with a live connection and answers what it answers. When the
 // connection breaks it is made again and fn runs again, until ctx ends.
 func Call[T any](ctx context.Context, c *Client, fn func(*rpc.Libvirt) (T, error)) (T, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, maxDeadline)
+	defer cancel()
 	var zero T
 	wait := 50 * time.Millisecond
 	for {
