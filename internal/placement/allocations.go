@@ -31,7 +31,7 @@ const UnknownOwner = "00000000-0000-0000-0000-000000000000"
 
 // Allocate writes the allocations of consumers, all or none.
 func (s *Service) Allocate(ctx context.Context, changes ...ConsumerChange) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error { return s.allocate(ctx, tx, changes) })
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error { return s.allocate(ctx, tx, changes) })
 }
 
 // allocation is the work of one allocate.
@@ -277,7 +277,7 @@ func (s *Service) writeAllocation(ctx context.Context, tx store.Tx, work *alloca
 
 // DeleteAllocations removes a consumer and all that it has. Generations of providers do not count up.
 func (s *Service) DeleteAllocations(ctx context.Context, consumer string) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		found, err := s.release(ctx, tx, consumer)
 		if err == nil && !found {
 			err = Refusef(NotFound, "No allocations for consumer '%s'", consumer)

@@ -30,7 +30,7 @@ const TraitComputeDisabled = "COMPUTE_STATUS_DISABLED"
 
 // EnsureHost makes the provider of a host say what the host reports. It writes only what differs.
 func (s *Service) EnsureHost(ctx context.Context, host HostInventory) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		row, err := db.ProviderByUUID(ctx, tx, host.UUID)
 		if err != nil {
 			return err

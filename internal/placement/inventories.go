@@ -207,7 +207,7 @@ func (s *Service) DeleteInventories(ctx context.Context, uuid string) error {
 func (s *Service) changeProvider(ctx context.Context, uuid string, change func(context.Context, store.Tx, *ResourceProvider) error,
 ) (*ResourceProvider, error) {
 	var row *ResourceProvider
-	err := s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		var err error
 		if row, err = provider(ctx, tx, uuid); err != nil {
 			return err

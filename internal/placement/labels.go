@@ -34,7 +34,7 @@ func (s *Service) SetTraits(ctx context.Context, uuid string, names []string, ge
 	var row *ResourceProvider
 	var traits []Named
 	names = unique(names)
-	err := s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		var err error
 		if row, err = provider(ctx, tx, uuid); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (s *Service) ProviderAggregates(ctx context.Context, uuid string) (*Resourc
 // is the behaviour before microversion 1.19.
 func (s *Service) SetAggregates(ctx context.Context, uuid string, aggregates []string, generation *int64) (*ResourceProvider, error) {
 	var row *ResourceProvider
-	err := s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		var err error
 		if row, err = provider(ctx, tx, uuid); err != nil {
 			return err

@@ -101,7 +101,7 @@ func checkTraits(ctx context.Context, q store.Tx, names []string) error {
 
 // CreateTrait makes sure that a custom trait exists, and tells whether it is new.
 func (s *Service) CreateTrait(ctx context.Context, name string) (trait Named, created bool, err error) {
-	err = s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		traits, err := traitsByName(ctx, tx, []string{name})
 		if err == nil {
 			trait, created = traits[0], false
@@ -118,7 +118,7 @@ func (s *Service) CreateTrait(ctx context.Context, name string) (trait Named, cr
 
 // DeleteTrait removes a custom trait that no provider has.
 func (s *Service) DeleteTrait(ctx context.Context, name string) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := checkTraits(ctx, tx, []string{name}); err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func checkClasses(ctx context.Context, q store.Tx, names []string) error {
 
 // EnsureResourceClass makes sure that a custom resource class exists, and tells whether it is new.
 func (s *Service) EnsureResourceClass(ctx context.Context, name string) (created bool, err error) {
-	err = s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		row, err := db.ResourceClassByName(ctx, tx, name)
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (s *Service) EnsureResourceClass(ctx context.Context, name string) (created
 
 // RenameResourceClass gives a custom resource class another name (microversions 1.2 to 1.6).
 func (s *Service) RenameResourceClass(ctx context.Context, old, name string) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := checkClasses(ctx, tx, []string{old}); err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func (s *Service) RenameResourceClass(ctx context.Context, old, name string) err
 
 // DeleteResourceClass removes a custom resource class that no provider has an inventory of.
 func (s *Service) DeleteResourceClass(ctx context.Context, name string) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := checkClasses(ctx, tx, []string{name}); err != nil {
 			return err
 		}

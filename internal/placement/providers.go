@@ -53,7 +53,7 @@ func (s *Service) CreateProvider(ctx context.Context, uuid, name, parent string)
 	}
 	now := s.clock().Now()
 	row := &db.Provider{UUID: uuid, Name: name, ParentUUID: parent, RootUUID: uuid, CreatedAt: now, UpdatedAt: now}
-	err := s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if parent != "" {
 			above, err := db.ProviderByUUID(ctx, tx, parent)
 			if err != nil {
@@ -92,7 +92,7 @@ type ProviderChange struct {
 // UpdateProvider renames and moves a provider, together with all providers below it.
 func (s *Service) UpdateProvider(ctx context.Context, uuid string, change ProviderChange) (*ResourceProvider, error) {
 	var row *ResourceProvider
-	err := s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		var err error
 		if row, err = provider(ctx, tx, uuid); err != nil {
 			return err
@@ -163,7 +163,7 @@ func subtree(tree []ResourceProvider, top string) []string {
 
 // DeleteProvider removes a provider that nothing is allocated from and that has none below it.
 func (s *Service) DeleteProvider(ctx context.Context, uuid string) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		row, err := db.ProviderByUUID(ctx, tx, uuid)
 		if err != nil {
 			return err

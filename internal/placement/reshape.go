@@ -23,7 +23,7 @@ type ProviderInventories struct {
 
 // Reshape does what POST /reshaper asks: in between, the providers have both the old and the new inventories.
 func (s *Service) Reshape(ctx context.Context, reshape Reshape) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		rows, err := s.reshapeStart(ctx, tx, reshape)
 		if err != nil {
 			return err

@@ -46,6 +46,19 @@ func (s *Service) newID() string {
 	return s.NewID()
 }
 
+// write runs fn in a transaction. Every rule looks before it inserts, so a violated key means that somebody else inserted
+// at the same moment: PostgreSQL reports that in place of a serialization failure. Looking again finds it.
+func (s *Service) write(ctx context.Context, fn func(context.Context, store.Tx) error) error {
+	err := s.DB.Write(ctx, fn)
+	for range 3 {
+		if !store.IsUnique(err) || store.InWrite(ctx) {
+			break
+		}
+		err = s.DB.Write(ctx, fn)
+	}
+	return err
+}
+
 // Snapshot reads everything that placing a workload depends on. Three statements, however many providers there are.
 func (s *Service) Snapshot(ctx context.Context) (Snapshot, error) {
 	rows, err := db.ReadSnapshot(ctx, s.DB.Read(ctx))

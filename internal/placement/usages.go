@@ -89,6 +89,6 @@ func (s *Service) Audit(ctx context.Context, repair bool) ([]Drift, error) {
 		err := check(ctx, s.DB.Read(ctx))
 		return drifts, err
 	}
-	err := s.DB.Write(ctx, check)
+	err := s.write(ctx, check)
 	return drifts, err
 }
