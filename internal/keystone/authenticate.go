@@ -262,34 +262,28 @@ func checkMethodRules(who *proof) error {
 
 // setScope finds the ids of what a scope names.
 func (s *Service) setScope(ctx context.Context, p *token.Payload, l LoginScope) error {
-	domain := func(ref DomainRef) (string, error) {
-		if ref.ID != "" && ref.Name == "" {
-			return ref.ID, nil
-		}
-		d, err := db.ProjectByName(ctx, s.db.Read(ctx), "", ref.Name)
-		if store.IsNotFound(err) {
-			return "", Unauthorized(fmt.Errorf("no domain is named %q", ref.Name))
-		}
-		return d.ID, err
-	}
 	var err error
 	switch {
 	case l.System:
 		p.System = "all"
-	case !l.Domain.empty():
-		p.DomainID, err = domain(l.Domain)
+	case l.Domain.ID != "" && l.Domain.Name == "":
+		p.DomainID = l.Domain.ID
+	case l.Domain.Name != "":
+		var d *Project
+		if d, err = db.ProjectByName(ctx, s.db.Read(ctx), "", l.Domain.Name); err == nil {
+			p.DomainID = d.ID
+		}
 	case l.ProjectID != "":
 		p.ProjectID = l.ProjectID
 	case l.ProjectName != "":
-		var in string
-		if in, err = domain(l.ProjectDomain); err != nil {
-			return err
+		in := l.ProjectDomain
+		if in.Name != "" {
+			in.ID = ""
 		}
-		project, lookup := db.ProjectByName(ctx, s.db.Read(ctx), in, l.ProjectName)
-		if store.IsNotFound(lookup) {
-			return Unauthorized(fmt.Errorf("no project is named %q", l.ProjectName))
-		}
-		p.ProjectID, err = project.ID, lookup
+		p.ProjectID, err = db.ProjectIDByName(ctx, s.db.Read(ctx), l.ProjectName, in.ID, in.Name)
+	}
+	if store.IsNotFound(err) {
+		return Unauthorized(fmt.Errorf("there is no such project or domain: %+v", l))
 	}
 	return err
 }

@@ -54,14 +54,16 @@ func ProjectByName(ctx context.Context, h bun.IDB, domainID, name string) (*Proj
 	return p, err
 }
 
-// ProjectsByID returns those of the ids that exist, by id.
-func ProjectsByID(ctx context.Context, h bun.IDB, ids []string) ([]*Project, error) {
-	var out []*Project
-	if len(ids) == 0 {
-		return out, nil
+// ProjectIDByName returns the id of the project of that name in a domain that is known by id or, if that is empty, by name.
+func ProjectIDByName(ctx context.Context, h bun.IDB, name, domainID, domainName string) (string, error) {
+	var id string
+	q := h.NewSelect().Model((*Project)(nil)).Column("p.id").Where("p.name = ?", name)
+	if domainID != "" {
+		q.Where("p.domain_id = ?", domainID)
+	} else {
+		q.Join("JOIN keystone_projects AS d ON d.id = p.domain_id").Where("d.is_domain").Where("d.name = ?", domainName)
 	}
-	err := h.NewSelect().Model(&out).Where("p.id IN (?)", bun.List(ids)).Order("p.id").Scan(ctx)
-	return out, err
+	return id, q.Scan(ctx, &id)
 }
 
 // ListProjects runs a list query that narrow has narrowed.
