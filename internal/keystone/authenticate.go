@@ -105,18 +105,12 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 			return nil, err
 		}
 	}
-	if err := s.unchanged(ctx, who, start); err != nil {
-		return nil, err
-	}
-	return t, s.seal(t, start.identity)
+	return t, s.seal(ctx, t, who, start)
 }
 
-// unchanged makes sure that nobody changed the password or disabled the user while a password was being checked: the new token would be
+// unchanged makes sure that nobody changed the password or disabled the user while the login was being worked on: the new token would be
 // dated after the revocation of the old ones.
-func (s *Service) unchanged(ctx context.Context, who *proof, start generations) error {
-	if s.memory.generations() == start {
-		return nil
-	}
+func (s *Service) unchanged(ctx context.Context, who *proof) error {
 	u, err := db.FindUser(ctx, s.db.Read(ctx), db.UserKey{ID: who.user.ID})
 	if store.IsNotFound(err) || err == nil && (u.PasswordHash != who.user.PasswordHash || !u.Enabled || !u.DomainEnabled) {
 		return Unauthorized(errors.New("the user changed meanwhile"))
@@ -288,8 +282,8 @@ func (s *Service) setScope(ctx context.Context, p *token.Payload, l LoginScope) 
 	return err
 }
 
-// seal encrypts the token and remembers it, so that its first use costs as little as the next.
-func (s *Service) seal(t *Token, generation int64) error {
+// seal encrypts the token and remembers it, so that its first use costs as little as the next. start is what the login was judged by.
+func (s *Service) seal(ctx context.Context, t *Token, who *proof, start generations) error {
 	packed, err := token.Pack(&t.Payload)
 	if err != nil {
 		return err
@@ -298,12 +292,21 @@ func (s *Service) seal(t *Token, generation int64) error {
 	if err != nil {
 		return err
 	}
-	t.IssuedAt = s.stamp(t.Payload.UserID)
+	for seen := start; ; {
+		var now generations
+		if t.IssuedAt, now = s.stamp(t.Payload.UserID); now == seen {
+			break
+		}
+		if err := s.unchanged(ctx, who); err != nil {
+			return err
+		}
+		seen = now
+	}
 	if t.ID, err = fernet.Encrypt(keys[0], packed, t.IssuedAt); err != nil {
 		return err
 	}
 	t.settle()
-	s.memory.remember(t.ID, &remembered{token: t, identity: generation, keys: keyGeneration})
+	s.memory.remember(t.ID, &remembered{token: t, identity: start.identity, keys: keyGeneration})
 	return nil
 }
 

@@ -110,16 +110,17 @@ func (s *Service) revokeUser(ctx context.Context, tx store.Tx, userID string) er
 	return s.revoke(ctx, tx, &db.Revocation{UserID: userID, IssuedBefore: before})
 }
 
-// stamp returns the time to write into a new token of a user: now, or the second after the user's last revocation.
-func (s *Service) stamp(userID string) time.Time {
+// stamp returns the time to write into a new token of a user: now, or the second after the user's last revocation; and the generations that
+// it is true for.
+func (s *Service) stamp(userID string) (time.Time, generations) {
 	now := s.clock.Now().Truncate(time.Second)
 	m := s.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if before, ok := m.revoked.users[userID]; ok && !before.Before(now) {
-		return before.Add(time.Second)
+		now = before.Add(time.Second)
 	}
-	return now
+	return now, generations{m.identity, m.revocations}
 }
 
 // isRevoked tells whether a token has been revoked. refresh must have run before.
