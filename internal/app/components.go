@@ -3,6 +3,7 @@ package app
 import (
 	"gostack/internal/glance"
 	"gostack/internal/keystone"
+	"gostack/internal/neutron"
 	"gostack/internal/placement"
 )
 
@@ -13,6 +14,7 @@ var Components = []Component{
 	keystoneAPI,
 	glanceAPI,
 	placementAPI,
+	neutronAPI,
 	neutronMetadataAgent,
 	novaCompute,
 }
@@ -38,4 +40,5 @@ type Neighbours struct {
 	Keystone  *keystone.Service
 	Glance    *glance.Service
 	Placement *placement.Service
+	Neutron   *neutron.Service
 }
