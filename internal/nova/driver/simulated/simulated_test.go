@@ -10,7 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/driver/drivertest"
 	"gostack/internal/nova/driver/simulated"
 )
 
@@ -159,4 +162,15 @@ func TestManyHostsAreCheap(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before+5 {
 		t.Errorf("%d goroutines for %d hosts", after-before, len(hosts))
 	}
+}
+
+func TestConforms(t *testing.T) {
+	drivertest.Suite{
+		Driver: host(t, simulated.Options{}),
+		Spec: func() driver.GuestSpec {
+			s := spec(uuid.NewString())
+			s.Project.ID, s.Image = "p1", &driver.Image{ID: "i1"}
+			return s
+		},
+	}.Conform(t)
 }
