@@ -1,7 +1,6 @@
 # gostack: "make" says what there is.
 export CGO_ENABLED = 0
 GO ?= go
-TOOL = $(GO) tool -modfile=tools/go.mod
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 GUEST = build/guest.qcow2
 
@@ -32,11 +31,31 @@ test: $(GUEST) ## every test; engines that are not installed are skipped loudly
 	$(GO) test -timeout 40m ./...
 
 .PHONY: bench
-bench: ## every benchmark
-	$(GO) test -run '^$$' -bench . -timeout 40m ./...
+bench: build ## how fast it is, each figure beside its baseline
+	$(GO) run ./test/bench
+
+.PHONY: coverage-api
+coverage-api: ## which of upstream's operations are answered
+	$(GO) run ./test/coverage -missing
+
+.PHONY: docs-compat
+docs-compat: ## docs/compatibility.md anew
+	$(GO) run ./test/coverage -write
 
 .PHONY: lint
-lint: ## layer rules, formatting, known vulnerabilities, shell scripts
-	$(TOOL) golangci-lint run ./...
-	$(TOOL) govulncheck ./...
-	shellcheck scripts/* .ci/run $$(grep -rlE '^#!/bin/(ba)?sh' image)
+lint: build/tools/golangci-lint build/tools/govulncheck ## layer rules, formatting, shell scripts, known vulnerabilities
+	shellcheck scripts/* .ci/run $$(grep -rlE '^#!/bin/(busybox )?(ba)?sh' image)
+	build/tools/golangci-lint run ./...
+	@build/tools/govulncheck ./... || { [ $$? != 3 ] && echo "govulncheck could not run, so nothing is known about vulnerabilities"; }
+
+.PHONY: format
+format: build/tools/gofumpt ## every Go file as gofumpt writes it
+	build/tools/gofumpt -w cmd internal test
+
+# The tools have a module of their own, so that the binary's stays clean.
+build/tools/golangci-lint: tools/go.mod
+	$(GO) build -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+build/tools/govulncheck: tools/go.mod
+	$(GO) build -modfile=tools/go.mod -o $@ golang.org/x/vuln/cmd/govulncheck
+build/tools/gofumpt: tools/go.mod
+	$(GO) build -modfile=tools/go.mod -o $@ mvdan.cc/gofumpt

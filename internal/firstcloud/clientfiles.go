@@ -144,8 +144,15 @@ func WriteOpenRC(path, publicURL, region, cacert string, l Login) error {
 	var b strings.Builder
 	b.WriteString("# Written by gostack up. Use: . " + path + "\n")
 	for _, kv := range [][2]string{
-		{"OS_AUTH_URL", publicURL + "/identity/v3"}, {"OS_IDENTITY_API_VERSION", "3"}, {"OS_USERNAME", l.User}, {"OS_PASSWORD", l.Password.Reveal()},
-		{"OS_PROJECT_NAME", l.Project}, {"OS_USER_DOMAIN_NAME", "Default"}, {"OS_PROJECT_DOMAIN_NAME", "Default"}, {"OS_REGION_NAME", region}, {"OS_CACERT", cacert},
+		{"OS_AUTH_URL", publicURL + "/identity/v3"},
+		{"OS_IDENTITY_API_VERSION", "3"},
+		{"OS_USERNAME", l.User},
+		{"OS_PASSWORD", l.Password.Reveal()},
+		{"OS_PROJECT_NAME", l.Project},
+		{"OS_USER_DOMAIN_NAME", "Default"},
+		{"OS_PROJECT_DOMAIN_NAME", "Default"},
+		{"OS_REGION_NAME", region},
+		{"OS_CACERT", cacert},
 	} {
 		if kv[1] != "" {
 			b.WriteString("export " + kv[0] + "='" + strings.ReplaceAll(kv[1], "'", `'\''`) + "'\n")

@@ -101,14 +101,18 @@ func (w *walk) people(ctx context.Context) (err error) {
 		return err
 	}
 	id := w.admin.identity
-	project, _, err := ensure(ctx, thing{service: id, collection: "projects", key: "project", search: url.Values{"name": {DemoProject}, "domain_id": {"default"}},
-		body: object{"name": DemoProject, "domain_id": "default", "description": "Where gostack up makes its first server"}})
+	project, _, err := ensure(ctx, thing{
+		service: id, collection: "projects", key: "project", search: url.Values{"name": {DemoProject}, "domain_id": {"default"}},
+		body: object{"name": DemoProject, "domain_id": "default", "description": "Where gostack up makes its first server"},
+	})
 	if err != nil {
 		return err
 	}
 	w.demoProjectID = text(project, "id")
-	user, made, err := ensure(ctx, thing{service: id, collection: "users", key: "user", search: url.Values{"name": {DemoUser}, "domain_id": {"default"}},
-		body: object{"name": DemoUser, "domain_id": "default", "password": w.DemoPassword.Reveal(), "default_project_id": w.demoProjectID}})
+	user, made, err := ensure(ctx, thing{
+		service: id, collection: "users", key: "user", search: url.Values{"name": {DemoUser}, "domain_id": {"default"}},
+		body: object{"name": DemoUser, "domain_id": "default", "password": w.DemoPassword.Reveal(), "default_project_id": w.demoProjectID},
+	})
 	if err != nil {
 		return err
 	}
@@ -144,11 +148,13 @@ func (w *walk) flavors(ctx context.Context) error {
 }
 
 func (w *walk) image(ctx context.Context) error {
-	image, _, err := ensure(ctx, thing{service: w.admin.image, collection: "images", search: url.Values{"name": {ImageName}},
+	image, _, err := ensure(ctx, thing{
+		service: w.admin.image, collection: "images", search: url.Values{"name": {ImageName}},
 		body: object{
 			"name": ImageName, "disk_format": "qcow2", "container_format": "bare", "visibility": "public", "min_ram": 128, "min_disk": 1,
 			"hw_rng_model": "virtio", "hw_qemu_guest_agent": "yes", "os_distro": "debian", "os_type": "linux",
-		}})
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -171,8 +177,10 @@ func (w *walk) image(ctx context.Context) error {
 }
 
 func (w *walk) externalNetwork(ctx context.Context) error {
-	n, _, err := ensure(ctx, thing{service: w.admin.network, collection: "networks", key: "network", search: url.Values{"name": {"public"}, "router:external": {"true"}},
-		body: object{"name": "public", "router:external": true, "provider:network_type": "flat", "provider:physical_network": w.PhysicalNet}})
+	n, _, err := ensure(ctx, thing{
+		service: w.admin.network, collection: "networks", key: "network", search: url.Values{"name": {"public"}, "router:external": {"true"}},
+		body: object{"name": "public", "router:external": true, "provider:network_type": "flat", "provider:physical_network": w.PhysicalNet},
+	})
 	if err != nil {
 		return err
 	}
@@ -182,11 +190,13 @@ func (w *walk) externalNetwork(ctx context.Context) error {
 	for range 9 {
 		first = first.Next()
 	}
-	_, _, err = ensure(ctx, thing{service: w.admin.network, collection: "subnets", key: "subnet", search: url.Values{"network_id": {w.externalID}},
+	_, _, err = ensure(ctx, thing{
+		service: w.admin.network, collection: "subnets", key: "subnet", search: url.Values{"network_id": {w.externalID}},
 		body: object{
 			"name": "public-subnet", "network_id": w.externalID, "ip_version": 4, "cidr": w.External.Masked().String(), "enable_dhcp": false,
 			"gateway_ip": host.String(), "allocation_pools": []object{{"start": first.String(), "end": lastUsable(w.External).String()}},
-		}})
+		},
+	})
 	return err
 }
 
@@ -215,8 +225,10 @@ func (w *walk) tenantNetwork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, _, err := ensure(ctx, thing{service: c, collection: "routers", key: "router", search: mine("demo-router"),
-		body: object{"name": "demo-router", "external_gateway_info": object{"network_id": w.externalID}}})
+	r, _, err := ensure(ctx, thing{
+		service: c, collection: "routers", key: "router", search: mine("demo-router"),
+		body: object{"name": "demo-router", "external_gateway_info": object{"network_id": w.externalID}},
+	})
 	if err != nil {
 		return err
 	}
@@ -228,8 +240,10 @@ func (w *walk) tenantNetwork(ctx context.Context) error {
 }
 
 func (w *walk) access(ctx context.Context) error {
-	_, _, err := ensure(ctx, thing{service: w.demo.compute, collection: "os-keypairs", key: "keypair", list: "keypairs", match: byName("demo"),
-		body: object{"name": "demo", "type": "ssh", "public_key": w.PublicKey}})
+	_, _, err := ensure(ctx, thing{
+		service: w.demo.compute, collection: "os-keypairs", key: "keypair", list: "keypairs", match: byName("demo"),
+		body: object{"name": "demo", "type": "ssh", "public_key": w.PublicKey},
+	})
 	if err != nil {
 		return err
 	}
@@ -330,8 +344,10 @@ func (w *walk) floatingIP(ctx context.Context) error {
 		ip, _ := ips[0].(object)
 		w.result.FixedIP = text(ip, "ip_address")
 	}
-	fip, _, err := ensure(ctx, thing{service: w.demo.network, collection: "floatingips", key: "floatingip", search: url.Values{"port_id": {text(port, "id")}},
-		body: object{"floating_network_id": w.externalID, "port_id": text(port, "id")}})
+	fip, _, err := ensure(ctx, thing{
+		service: w.demo.network, collection: "floatingips", key: "floatingip", search: url.Values{"port_id": {text(port, "id")}},
+		body: object{"floating_network_id": w.externalID, "port_id": text(port, "id")},
+	})
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,13 @@ type question struct {
 type check interface{ ok(q *question) bool }
 
 type (
-	always   bool
-	all      []check
-	anyOf    []check
-	not      struct{ check }
-	ruleRef  string
-	roleIs   string
-	fieldIs  struct {
+	always  bool
+	all     []check
+	anyOf   []check
+	not     struct{ check }
+	ruleRef string
+	roleIs  string
+	fieldIs struct {
 		name, value string
 		pattern     *regexp.Regexp
 	}

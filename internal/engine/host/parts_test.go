@@ -170,8 +170,10 @@ func TestMissingProgramSaysWhatToInstall(t *testing.T) {
 
 // A daemon whose start fails leaves no record, and its words reach the operator.
 func TestFailedStart(t *testing.T) {
-	e := Engine{Name: "e", Program: "/bin/sh", Args: []string{"-c", "echo no disk >&2; exit 1"}, PIDFile: "/nonexistent",
-		ready: func(context.Context) error { return errors.New("no") }}
+	e := Engine{
+		Name: "e", Program: "/bin/sh", Args: []string{"-c", "echo no disk >&2; exit 1"}, PIDFile: "/nonexistent",
+		ready: func(context.Context) error { return errors.New("no") },
+	}
 	h := testHost(t, e, systemd{})
 	err := h.Up(t.Context(), nil)
 	if err == nil {

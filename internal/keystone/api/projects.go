@@ -15,7 +15,10 @@ const projectProperties = `"name": ` + resourceName + `, "description": ` + text
 	"options": ` + immutability
 
 var projectFilters = []filterable{
-	{"domain_id", "p.domain_id", false}, {"enabled", "p.enabled", true}, {"name", "p.name", false}, {"parent_id", "p.parent_id", false},
+	{"domain_id", "p.domain_id", false},
+	{"enabled", "p.enabled", true},
+	{"name", "p.name", false},
+	{"parent_id", "p.parent_id", false},
 	{"is_domain", "p.is_domain", true},
 }
 

@@ -158,12 +158,28 @@ func TestServersListAndShow(t *testing.T) {
 			as          *resttest.API
 			query, want string
 		}{
-			{member, "", "beta alpha "}, {member, "?name=alp", "alpha "}, {member, "?name=^.e", "beta "}, {member, "?status=shutoff", "beta "}, {member, "?status=nonsense", ""},
-			{member, "?sort_key=display_name&sort_dir=asc", "alpha beta "}, {v(26), "?tags=red", "beta alpha "}, {v(26), "?tags=red,x_y", "alpha "}, {v(26), "?tags=xxy", ""},
-			{v(26), "?not-tags-any=x_y", "beta "}, {v(26), "?tags-any=x_y,none", "alpha "}, {v(73), "?locked=true", "beta "}, {member, "?host=nowhere", "beta alpha "},
-			{admin, "?all_tenants=1&host=nowhere", ""}, {admin, "?all_tenants=1", "gamma beta alpha "}, {admin, "", ""}, {member, "?metadata={'k':+'v'}", "alpha "},
-			{admin, "?all_tenants=1&project_id=project-2", "gamma "}, {member, "?changes-since=2026-11-22T11:00:02Z", "beta "}, {member, "?ip=10.0", ""},
-			{member, "?flavor=1&image=70a599e0-31e7-49b7-b260-868f441e862b", "beta alpha "}, {member, "?limit=0", ""},
+			{member, "", "beta alpha "},
+			{member, "?name=alp", "alpha "},
+			{member, "?name=^.e", "beta "},
+			{member, "?status=shutoff", "beta "},
+			{member, "?status=nonsense", ""},
+			{member, "?sort_key=display_name&sort_dir=asc", "alpha beta "},
+			{v(26), "?tags=red", "beta alpha "},
+			{v(26), "?tags=red,x_y", "alpha "},
+			{v(26), "?tags=xxy", ""},
+			{v(26), "?not-tags-any=x_y", "beta "},
+			{v(26), "?tags-any=x_y,none", "alpha "},
+			{v(73), "?locked=true", "beta "},
+			{member, "?host=nowhere", "beta alpha "},
+			{admin, "?all_tenants=1&host=nowhere", ""},
+			{admin, "?all_tenants=1", "gamma beta alpha "},
+			{admin, "", ""},
+			{member, "?metadata={'k':+'v'}", "alpha "},
+			{admin, "?all_tenants=1&project_id=project-2", "gamma "},
+			{member, "?changes-since=2026-11-22T11:00:02Z", "beta "},
+			{member, "?ip=10.0", ""},
+			{member, "?flavor=1&image=70a599e0-31e7-49b7-b260-868f441e862b", "beta alpha "},
+			{member, "?limit=0", ""},
 		} {
 			if got := names(x.as, x.query); got != x.want {
 				t.Errorf("%s: %q, want %q", x.query, got, x.want)

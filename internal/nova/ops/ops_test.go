@@ -47,9 +47,14 @@ func TestLifeOfAServer(t *testing.T) {
 			vm     string
 			power  driver.PowerState
 		}{
-			{nova.ActStop, "", nova.Stopped, driver.Shutdown}, {nova.ActStart, "", nova.Active, driver.Running}, {nova.ActPause, "", nova.Paused, driver.Paused},
-			{nova.ActUnpause, "", nova.Active, driver.Running}, {nova.ActSuspend, "", nova.Suspended, driver.Suspended}, {nova.ActResume, "", nova.Active, driver.Running},
-			{nova.ActReboot, driver.RebootSoft, nova.Active, driver.Running}, {nova.ActReboot, driver.RebootHard, nova.Active, driver.Running},
+			{nova.ActStop, "", nova.Stopped, driver.Shutdown},
+			{nova.ActStart, "", nova.Active, driver.Running},
+			{nova.ActPause, "", nova.Paused, driver.Paused},
+			{nova.ActUnpause, "", nova.Active, driver.Running},
+			{nova.ActSuspend, "", nova.Suspended, driver.Suspended},
+			{nova.ActResume, "", nova.Active, driver.Running},
+			{nova.ActReboot, driver.RebootSoft, nova.Active, driver.Running},
+			{nova.ActReboot, driver.RebootHard, nova.Active, driver.Running},
 		} {
 			must(t, w.nova.Power(ctx, w.caller, srv.ID, step.action, step.kind))
 			w.has(t, srv.ID, step.vm, step.power)

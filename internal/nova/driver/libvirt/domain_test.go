@@ -82,7 +82,8 @@ func TestDomainXML(t *testing.T) {
 			kvm, "system", func(s *driver.GuestSpec) {
 				s.Image.Properties[driver.PropFirmware], s.Image.Properties[driver.PropSecureBoot] = "uefi", "required"
 			},
-			[]string{`enabled="yes" name="secure-boot"`, `name="enrolled-keys"`, `<smm state="on">`, `secure="yes"`}, nil,
+			[]string{`enabled="yes" name="secure-boot"`, `name="enrolled-keys"`, `<smm state="on">`, `secure="yes"`},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
