@@ -23,7 +23,12 @@ func (a *api) serverRoutes() []rest.Route {
 			rest.Route{Method: "GET", Path: "/servers", Policy: serversPolicy + "index", Min: w.from, Max: w.to, Query: w.query, Handle: a.listServers},
 			rest.Route{Method: "GET", Path: "/servers/detail", Policy: serversPolicy + "detail", Min: w.from, Max: w.to, Query: w.query, Handle: a.listServers})
 	}
+	routes = append(routes, windows(rest.Route{Method: "POST", Path: "/servers", Policy: serversPolicy + "create", Status: 202, Handle: a.createServer},
+		schemas(createVersions, createSchema)...)...)
+	routes = append(routes, windows(rest.Route{Method: "PUT", Path: "/servers/{server_id}", Policy: serversPolicy + "update", Target: a.server, Handle: a.updateServer},
+		schemas(updateVersions, updateSchema)...)...)
 	return append(routes,
+		rest.Route{Method: "DELETE", Path: "/servers/{server_id}", Policy: serversPolicy + "delete", Target: a.server, Status: 204, Handle: a.deleteServer},
 		rest.Route{Method: "GET", Path: "/servers/{server_id}", Policy: serversPolicy + "show", Target: a.server, Handle: a.showServer},
 	)
 }

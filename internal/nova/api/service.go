@@ -34,6 +34,7 @@ func New(svc *nova.Service) []*rest.Service {
 		},
 		Routes: slices.Concat(
 			a.versionRoutes(), a.flavorRoutes(), a.extraSpecRoutes(), a.flavorAccessRoutes(), a.keyPairRoutes(), a.serverRoutes(),
+			a.actionRoutes(), a.partRoutes(), a.instanceActionRoutes(), a.interfaceRoutes(), a.consoleRoutes(),
 		),
 	}
 	return []*rest.Service{main, a.root(), a.v2()}

@@ -19,14 +19,14 @@ import (
 func each(t *testing.T, hosts int, fn func(t *testing.T, w *world)) {
 	storetest.Each(t, func(t *testing.T, d *store.DB) {
 		w := newWorld(t, d, hosts)
-		w.run()
+		w.Run()
 		fn(t, w)
-	}, migrations...)
+	}, novatest.Migrations...)
 }
 
 func (w *world) has(t *testing.T, id, vm string, power driver.PowerState) *nova.Server {
 	t.Helper()
-	srv := w.await(id)
+	srv := w.Settled(id)
 	if srv == nil || srv.VMState != vm || srv.PowerState != int(power) {
 		t.Fatalf("server: %+v, want %s with power %d", srv, vm, power)
 	}
@@ -56,31 +56,31 @@ func TestLifeOfAServer(t *testing.T) {
 			{nova.ActReboot, driver.RebootSoft, nova.Active, driver.Running},
 			{nova.ActReboot, driver.RebootHard, nova.Active, driver.Running},
 		} {
-			must(t, w.nova.Power(ctx, w.caller, srv.ID, step.action, step.kind))
+			must(t, w.Nova.Power(ctx, w.caller, srv.ID, step.action, step.kind))
 			w.has(t, srv.ID, step.vm, step.power)
-			if got, err := w.hosts[srv.Host].PowerState(ctx, srv.ID); err != nil || step.power == driver.Running && got != driver.Running {
+			if got, err := w.Hosts[srv.Host].PowerState(ctx, srv.ID); err != nil || step.power == driver.Running && got != driver.Running {
 				t.Errorf("%s: the host says %v, %v", step.action, got, err)
 			}
 		}
-		err := w.nova.Power(ctx, w.caller, srv.ID, nova.ActStart, "")
+		err := w.Nova.Power(ctx, w.caller, srv.ID, nova.ActStart, "")
 		if err == nil || !strings.Contains(err.Error(), "Cannot 'start' instance "+srv.ID+" while it is in vm_state active") {
 			t.Errorf("start of an active server: %v", err)
 		}
-		w.clean(t)
-		must(t, w.nova.Delete(ctx, w.caller, srv.ID))
-		if gone := w.await(srv.ID); gone != nil {
+		w.Clean(t)
+		must(t, w.Nova.Delete(ctx, w.caller, srv.ID))
+		if gone := w.Settled(srv.ID); gone != nil {
 			t.Errorf("still there: %+v", gone)
 		}
-		w.clean(t)
-		dead, err := db.GetDeletedServer(ctx, w.db.Read(ctx), srv.ID)
+		w.Clean(t)
+		dead, err := db.GetDeletedServer(ctx, w.DB.Read(ctx), srv.ID)
 		if err != nil || dead.VMState != nova.Deleted || dead.DeletedAt == nil {
 			t.Errorf("history: %+v %v", dead, err)
 		}
-		actions, err := db.ListActions(ctx, w.db.Read(ctx), db.ActionFilter{ServerID: srv.ID})
+		actions, err := db.ListActions(ctx, w.DB.Read(ctx), db.ActionFilter{ServerID: srv.ID})
 		if err != nil || len(actions) != 10 || actions[0].Action != "delete" {
 			t.Errorf("%d actions, %v", len(actions), err)
 		}
-		events, err := db.ListActionEvents(ctx, w.db.Read(ctx), actions[9].Seq)
+		events, err := db.ListActionEvents(ctx, w.DB.Read(ctx), actions[9].Seq)
 		if err != nil || len(events) != 1 || events[0].Event != "compute__do_build_and_run_instance" || *events[0].Result != "Success" {
 			t.Errorf("events of the creation: %+v %v", events, err)
 		}
@@ -90,31 +90,31 @@ func TestLifeOfAServer(t *testing.T) {
 func TestDeleteBeatsCreate(t *testing.T) {
 	each(t, 1, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		w.network.Fail("PortsReady", errors.New("never")) // the creation hangs at its last step
+		w.Network.Fail("PortsReady", errors.New("never")) // the creation hangs at its last step
 		srv, err := w.boot(ctx, "doomed")
 		must(t, err)
-		must(t, w.nova.Delete(ctx, w.caller, srv.ID))
-		until(t, "the server is gone", func() bool {
-			_, err := db.GetServer(ctx, w.db.Read(ctx), srv.ID)
+		must(t, w.Nova.Delete(ctx, w.caller, srv.ID))
+		novatest.Until(t, "the server is gone", func() bool {
+			_, err := db.GetServer(ctx, w.DB.Read(ctx), srv.ID)
 			return store.IsNotFound(err)
 		})
-		w.clean(t)
+		w.Clean(t)
 	})
 }
 
 func TestNoValidHost(t *testing.T) {
 	each(t, 1, func(t *testing.T, w *world) {
-		must(t, w.nova.CreateFlavor(t.Context(), w.caller, &nova.Flavor{ID: "9", Name: "huge", MemoryMB: 1 << 30, VCPUs: 1, RootGB: 1, IsPublic: true}))
+		must(t, w.Nova.CreateFlavor(t.Context(), w.caller, &nova.Flavor{ID: "9", Name: "huge", MemoryMB: 1 << 30, VCPUs: 1, RootGB: 1, IsPublic: true}))
 		w.setQuota(t, "ram", -1)
-		list, err := w.nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "big", FlavorID: "9", ImageID: novatest.ImageID, Min: 1, Max: 1, Networks: []neutron.NICRequest{{Mode: neutron.NICNone}}})
+		list, err := w.Nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "big", FlavorID: "9", ImageID: novatest.ImageID, Min: 1, Max: 1, Networks: []neutron.NICRequest{{Mode: neutron.NICNone}}})
 		must(t, err)
 		srv := w.has(t, list[0].ID, nova.InError, driver.NoState)
 		if srv.Fault == nil || !strings.HasPrefix(srv.Fault.Message, "No valid host was found.") || !strings.Contains(srv.Fault.Details, "1 hosts considered") {
 			t.Errorf("fault: %+v", srv.Fault)
 		}
-		w.clean(t)
-		must(t, w.nova.Delete(t.Context(), w.caller, srv.ID))
-		if w.await(srv.ID) != nil {
+		w.Clean(t)
+		must(t, w.Nova.Delete(t.Context(), w.caller, srv.ID))
+		if w.Settled(srv.ID) != nil {
 			t.Error("an erroneous server cannot be deleted")
 		}
 	})
@@ -123,13 +123,13 @@ func TestNoValidHost(t *testing.T) {
 func TestNextHostWhenOneFails(t *testing.T) {
 	each(t, 3, func(t *testing.T, w *world) {
 		for _, h := range []string{"host-1", "host-2"} {
-			w.hosts[h].broken.Store(driver.Refuse(driver.CodeNoSpace, "the disk is full"))
+			w.Hosts[h].Break(driver.Refuse(driver.CodeNoSpace, "the disk is full"))
 		}
 		srv := w.settled("wanderer")
 		if srv.VMState != nova.Active || srv.Host != "host-3" {
 			t.Errorf("%s on %q, fault %+v", srv.VMState, srv.Host, srv.Fault)
 		}
-		w.clean(t)
+		w.Clean(t)
 	})
 }
 
@@ -138,7 +138,7 @@ func TestManyAtOnce(t *testing.T) {
 		for _, r := range []string{"cores", "instances", "ram"} {
 			w.setQuota(t, r, -1)
 		}
-		list, err := w.nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "many", FlavorID: "1", ImageID: novatest.ImageID, Min: 1, Max: 100})
+		list, err := w.Nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "many", FlavorID: "1", ImageID: novatest.ImageID, Min: 1, Max: 100})
 		must(t, err)
 		if len(list) != 100 || list[41].Name != "many-42" || list[41].Hostname != "many-42" {
 			t.Fatalf("%d servers, %q", len(list), list[41].Name)
@@ -146,7 +146,7 @@ func TestManyAtOnce(t *testing.T) {
 		for _, srv := range list {
 			w.has(t, srv.ID, nova.Active, driver.Running)
 		}
-		w.clean(t)
+		w.Clean(t)
 	})
 }
 
@@ -154,24 +154,24 @@ func TestInterfaces(t *testing.T) {
 	each(t, 1, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		srv := w.settled("wired")
-		port, err := w.nova.AttachInterface(ctx, w.caller, srv.ID, neutron.NICRequest{NetworkID: novatest.NetworkID})
+		port, err := w.Nova.AttachInterface(ctx, w.caller, srv.ID, neutron.NICRequest{NetworkID: novatest.NetworkID})
 		must(t, err)
-		guests, err := w.hosts[srv.Host].List(ctx)
+		guests, err := w.Hosts[srv.Host].List(ctx)
 		if err != nil || len(guests) != 1 || len(guests[0].PortIDs) != 2 {
 			t.Fatalf("guests: %+v %v", guests, err)
 		}
-		must(t, w.nova.DetachInterface(ctx, w.caller, srv.ID, port.ID))
-		w.await(srv.ID)
-		w.clean(t)
+		must(t, w.Nova.DetachInterface(ctx, w.caller, srv.ID, port.ID))
+		w.Settled(srv.ID)
+		w.Clean(t)
 	})
 }
 
 func TestCreateIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindCreate, proof(sqlite, nil,
+	sagatest.Prove(t, nova.KindCreate, proof(nil,
 		func(ctx context.Context, w *world) error { _, err := w.boot(ctx, "proof"); return err },
-		func(t *testing.T, w *world) { w.clean(t); w.one(t, nova.Active, driver.Running) },
+		func(t *testing.T, w *world) { w.Clean(t); w.one(t, nova.Active, driver.Running) },
 		func(t *testing.T, w *world) {
-			w.clean(t)
+			w.Clean(t)
 			if srv := w.one(t, nova.InError, driver.NoState); srv.Fault == nil {
 				t.Error("no fault")
 			}
@@ -181,7 +181,7 @@ func TestCreateIsProved(t *testing.T) {
 // one returns the only server, which must be in a state.
 func (w *world) one(t *testing.T, vm string, power driver.PowerState) *nova.Server {
 	t.Helper()
-	list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+	list, err := db.ListServers(context.Background(), w.DB.Read(context.Background()), db.ServerFilter{})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d servers, %v", len(list), err)
 	}
@@ -192,24 +192,24 @@ func (w *world) one(t *testing.T, vm string, power driver.PowerState) *nova.Serv
 }
 
 func TestDeleteIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindDelete, proof(sqlite, func(w *world) { w.settled("proof") },
+	sagatest.Prove(t, nova.KindDelete, proof(func(w *world) { w.settled("proof") },
 		func(ctx context.Context, w *world) error {
-			list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+			list, err := db.ListServers(ctx, w.DB.Read(ctx), db.ServerFilter{})
 			if err != nil {
 				return err
 			}
-			return w.nova.Delete(ctx, w.caller, list[0].ID)
+			return w.Nova.Delete(ctx, w.caller, list[0].ID)
 		},
 		func(t *testing.T, w *world) {
-			w.clean(t)
-			list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+			w.Clean(t)
+			list, err := db.ListServers(context.Background(), w.DB.Read(context.Background()), db.ServerFilter{})
 			if err != nil || len(list) != 0 {
 				t.Errorf("%d servers, %v", len(list), err)
 			}
 		},
 		// What a bug keeps from being deleted says so, and can be deleted again.
 		func(t *testing.T, w *world) {
-			list, err := db.ListServers(context.Background(), w.db.Read(context.Background()), db.ServerFilter{})
+			list, err := db.ListServers(context.Background(), w.DB.Read(context.Background()), db.ServerFilter{})
 			if err != nil || len(list) != 1 || list[0].VMState != nova.InError || list[0].OperationID != nil {
 				t.Fatalf("%+v, %v", list, err)
 			}
@@ -227,53 +227,53 @@ func TestPowerIsProved(t *testing.T) {
 			if x.action == nova.ActReboot {
 				kind = driver.RebootHard
 			}
-			sagatest.Prove(t, nova.KindPower, proof(sqlite, func(w *world) { w.settled("proof") },
+			sagatest.Prove(t, nova.KindPower, proof(func(w *world) { w.settled("proof") },
 				func(ctx context.Context, w *world) error {
-					list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+					list, err := db.ListServers(ctx, w.DB.Read(ctx), db.ServerFilter{})
 					if err != nil {
 						return err
 					}
-					return w.nova.Power(ctx, w.caller, list[0].ID, x.action, kind)
+					return w.Nova.Power(ctx, w.caller, list[0].ID, x.action, kind)
 				},
-				func(t *testing.T, w *world) { w.clean(t); w.one(t, x.vm, x.power) },
+				func(t *testing.T, w *world) { w.Clean(t); w.one(t, x.vm, x.power) },
 				// Power is not given back: what the host did is what its events say, so only the task must have gone.
-				func(t *testing.T, w *world) { w.clean(t) }))
+				func(t *testing.T, w *world) { w.Clean(t) }))
 		})
 	}
 }
 
 func TestAttachIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindAttach, proof(sqlite, func(w *world) { w.settled("proof") },
+	sagatest.Prove(t, nova.KindAttach, proof(func(w *world) { w.settled("proof") },
 		func(ctx context.Context, w *world) error {
 			srv, err := w.only(ctx)
 			if err != nil {
 				return err
 			}
-			return w.nova.StartAttach(ctx, w.caller, srv.ID, neutron.NICPlan{Index: 1, NetworkID: novatest.NetworkID})
+			return w.Nova.StartAttach(ctx, w.caller, srv.ID, neutron.NICPlan{Index: 1, NetworkID: novatest.NetworkID})
 		},
 		func(t *testing.T, w *world) { w.ports(t, 2) },
 		func(t *testing.T, w *world) { w.ports(t, 1) }))
 }
 
 func TestDetachIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindDetach, proof(sqlite, func(w *world) { w.settled("proof") },
+	sagatest.Prove(t, nova.KindDetach, proof(func(w *world) { w.settled("proof") },
 		func(ctx context.Context, w *world) error {
 			srv, err := w.only(ctx)
 			if err != nil {
 				return err
 			}
-			ports, err := w.nova.Interfaces(ctx, srv.ID)
+			ports, err := w.Nova.Interfaces(ctx, srv.ID)
 			if err != nil {
 				return err
 			}
-			return w.nova.DetachInterface(ctx, w.caller, srv.ID, ports[0].ID)
+			return w.Nova.DetachInterface(ctx, w.caller, srv.ID, ports[0].ID)
 		},
 		func(t *testing.T, w *world) { w.ports(t, 0) },
 		func(t *testing.T, w *world) { w.one(t, nova.Active, driver.Running) }))
 }
 
 func (w *world) only(ctx context.Context) (*nova.Server, error) {
-	list, err := db.ListServers(ctx, w.db.Read(ctx), db.ServerFilter{})
+	list, err := db.ListServers(ctx, w.DB.Read(ctx), db.ServerFilter{})
 	if err != nil || len(list) != 1 {
 		return nil, errors.Join(err, errors.New("not one server"))
 	}
@@ -285,9 +285,9 @@ func (w *world) ports(t *testing.T, n int) {
 	t.Helper()
 	srv, err := w.only(context.Background())
 	must(t, err)
-	guests, err := w.hosts[srv.Host].List(context.Background())
+	guests, err := w.Hosts[srv.Host].List(context.Background())
 	must(t, err)
-	if w.network.Ports() != n || len(guests) != 1 || len(guests[0].PortIDs) != n || srv.TaskState != "" || srv.OperationID != nil {
-		t.Errorf("%d ports in the network, guests %+v, want %d", w.network.Ports(), guests, n)
+	if w.Network.Ports() != n || len(guests) != 1 || len(guests[0].PortIDs) != n || srv.TaskState != "" || srv.OperationID != nil {
+		t.Errorf("%d ports in the network, guests %+v, want %d", w.Network.Ports(), guests, n)
 	}
 }

@@ -1,0 +1,131 @@
+package nova
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gostack/internal/bus"
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/nova/rpc"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// ConsoleNoVNC is the one type of graphical console there is.
+const ConsoleNoVNC = "novnc"
+
+// ConsoleOutput returns the last lines of a server's serial console; lines below 0 means all that is kept.
+func (s *Service) ConsoleOutput(ctx context.Context, srv *Server, lines int) (string, error) {
+	if srv.Host == "" {
+		return "", notReady(srv)
+	}
+	var reply rpc.ConsoleLogReply
+	if err := s.Hosts.Call(ctx, srv.Host, rpc.ConsoleLog, rpc.ConsoleLogArgs{ServerID: srv.ID, Lines: lines}, &reply); err != nil {
+		return "", s.hostRefused(srv, "get_console_output", err)
+	}
+	// JSON takes no control characters of a terminal's raw bytes that are not text.
+	text := string(reply.Output)
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "�")
+	}
+	return text, nil
+}
+
+func notReady(srv *Server) error {
+	return rest.Conflict("Instance %s is not ready", srv.ID)
+}
+
+// hostRefused is what a user hears when a host does not answer a question about a server.
+func (s *Service) hostRefused(srv *Server, action string, err error) error {
+	switch {
+	case errors.Is(err, driver.ErrNotFound), errors.Is(err, driver.ErrBadState):
+		return InvalidState(srv, action, "vm_state", srv.VMState)
+	case errors.Is(err, driver.ErrUnsupported):
+		return rest.BadRequest("Unavailable console type %s.", ConsoleNoVNC).Because(err)
+	case errors.Is(err, bus.ErrUnroutable), errors.Is(err, context.DeadlineExceeded):
+		return rest.Fail(http.StatusConflict, "Instance %s is not ready: its host does not answer", srv.ID).Because(err)
+	}
+	return err
+}
+
+// OpenConsole gives a ticket for a server's screen and returns the address of the page that shows it. Whoever has the address sees
+// the screen until the ticket expires.
+func (s *Service) OpenConsole(ctx context.Context, srv *Server) (string, error) {
+	if srv.Host == "" {
+		return "", notReady(srv)
+	}
+	if srv.VMState != Active && srv.VMState != Paused && srv.VMState != Rescued {
+		return "", InvalidState(srv, "get_vnc_console", "vm_state", srv.VMState)
+	}
+	var at driver.ConsoleAddress
+	if err := s.Hosts.Call(ctx, srv.Host, rpc.Console, rpc.ConsoleArgs{ServerID: srv.ID, Kind: driver.ConsoleVNC}, &at); err != nil {
+		return "", s.hostRefused(srv, "get_vnc_console", err)
+	}
+	ttl := s.Config.ConsoleTTL
+	if ttl == 0 {
+		ttl = 10 * time.Minute
+	}
+	token := s.newID()
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		now := s.Now()
+		if err := db.DeleteExpiredConsoleTokens(ctx, tx, now); err != nil {
+			return err
+		}
+		return db.Insert(ctx, tx, &db.ConsoleToken{
+			TokenHash: tokenHash(token), ServerID: srv.ID, Type: ConsoleNoVNC, Host: srv.Host, Address: at.Host, Port: at.Port, ExpiresAt: now.Add(ttl),
+		})
+	})
+	return strings.TrimRight(s.Config.ConsoleURL, "/") + "/vnc_lite.html?path=" + url.QueryEscape("?token="+token), err
+}
+
+func tokenHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// ConsoleToken returns the ticket of a token that is good.
+func (s *Service) ConsoleToken(ctx context.Context, token string) (*db.ConsoleToken, error) {
+	t, err := db.GetConsoleToken(ctx, s.DB.Read(ctx), tokenHash(token), s.Now())
+	if store.IsNotFound(err) {
+		return nil, rest.NotFound("Token not found")
+	}
+	return t, err
+}
+
+// ErrConsoleToken says that a token is unknown or has expired, or that its server has no screen any more.
+var ErrConsoleToken = errors.New("the token is unknown or has expired")
+
+// ValidateConsole tells the console proxy where the screen of a token's server is now. The host is asked anew: another server may
+// have the port that this one had.
+func (s *Service) ValidateConsole(ctx context.Context, token string) (host string, port int, serverID string, err error) {
+	t, err := db.GetConsoleToken(ctx, s.DB.Read(ctx), tokenHash(token), s.Now())
+	if store.IsNotFound(err) {
+		return "", 0, "", ErrConsoleToken
+	}
+	if err != nil {
+		return "", 0, "", err
+	}
+	srv, err := db.GetServer(ctx, s.DB.Read(ctx), t.ServerID)
+	if store.IsNotFound(err) {
+		return "", 0, "", ErrConsoleToken
+	}
+	if err != nil {
+		return "", 0, "", err
+	}
+	var at driver.ConsoleAddress
+	if err := s.Hosts.Call(ctx, srv.Host, rpc.Console, rpc.ConsoleArgs{ServerID: srv.ID, Kind: driver.ConsoleVNC}, &at); err != nil {
+		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrBadState) {
+			return "", 0, "", ErrConsoleToken
+		}
+		return "", 0, "", err
+	}
+	return at.Host, at.Port, srv.ID, nil
+}
