@@ -1,75 +1,35 @@
 package api_test
 
 import (
-	"encoding/csv"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gostack/internal/keystone/api"
+	"gostack/internal/policy"
 	"gostack/internal/rest"
+	"gostack/test/upstream"
 )
 
-// shared finds a file of the data folder that lies beside the project, or skips the test.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-	}
-	file := filepath.Join(dir, "..", "shared", name)
-	if _, err := os.Stat(file); err != nil {
-		t.Skipf("NOT TESTED against upstream's table: %v", err)
-	}
-	return file
-}
-
-// table reads the identity rows of upstream's policies.
-func table(t *testing.T) [][]string {
-	t.Helper()
-	f, err := os.Open(shared(t, "api/policies.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
-	rows, err := r.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(rows, func(row []string) bool { return row[0] != "identity" })
-}
-
+// Every route lets in exactly those whom upstream's policies do.
 func TestPoliciesAreUpstreams(t *testing.T) {
-	upstream := map[string][]string{}
-	for _, row := range table(t) {
-		upstream[row[1]] = row
+	upstream.ComparePolicies(t, api.Services(nil)[0], "identity", upstream.PolicyExceptions{})
+	rules, err := upstream.Rules(upstream.Need(t), "identity")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, p := range api.Policies {
-		if !strings.HasPrefix(p.Name, "identity:") {
-			continue
-		}
-		row := upstream[p.Name]
-		if row == nil {
-			t.Errorf("%s is not upstream's", p.Name)
-			continue
-		}
-		var scopes []string
-		for _, s := range p.Scopes {
-			scopes = append(scopes, string(s))
-		}
-		if p.Check != row[2] || strings.Join(scopes, ",") != row[3] {
-			t.Errorf("%s: %q for %v, upstream has %q for %s", p.Name, p.Check, scopes, row[2], row[3])
+	byName := map[string]policy.Rule{}
+	for _, r := range rules {
+		byName[r.Name] = r
+	}
+	for _, r := range api.Policies {
+		if diff := cmp.Diff(byName[r.Name], r); diff != "" {
+			t.Errorf("%s (-upstream +here):\n%s", r.Name, diff)
 		}
 	}
 }
@@ -79,10 +39,14 @@ var parameter = regexp.MustCompile(`\{[^}]*\}`)
 // Every operation that upstream's table gives a policy, and that is served here, asks that policy.
 func TestRoutesAskUpstreamsPolicies(t *testing.T) {
 	rules := map[string][]string{}
-	for _, row := range table(t) {
-		for op := range strings.SplitSeq(row[4], ";") {
+	rows, err := upstream.Table(filepath.Join(upstream.Need(t), "policies.tsv"), "identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		for op := range strings.SplitSeq(row["operations"], ";") {
 			key := parameter.ReplaceAllString(strings.TrimSpace(op), "{}")
-			rules[key] = append(rules[key], row[1])
+			rules[key] = append(rules[key], row["policy"])
 		}
 	}
 	// These handlers choose between policies by what they find, and the last is gone (410) for everybody.
