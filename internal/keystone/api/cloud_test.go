@@ -1,8 +1,11 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"gostack/internal/secret"
 	"gostack/internal/store"
 	"gostack/internal/store/storetest"
+	"gostack/test/upstream"
 )
 
 const adminPassword = "s3cret-of-admin"
@@ -49,7 +53,56 @@ func newCloud(t *testing.T, db *store.DB) *cloud {
 		t.Fatal(err)
 	}
 	c.API = resttest.Serve(t, rest.Config{Services: api.Services(c.service), Authenticator: c.service})
+	c.API.Judge = judge(t)
 	return c
+}
+
+// document is upstream's OpenAPI document, read once; nil where it is not here.
+var document *upstream.OpenAPI
+
+var readDocument sync.Once
+
+// judge compares every answer of every story with the document, whose status for all that has a body is 200.
+func judge(t *testing.T) func(method, path string, status int, body []byte) error {
+	if upstream.Root() == "" {
+		return nil
+	}
+	readDocument.Do(func() { document = upstream.LoadOpenAPI(t, "identity") })
+	return func(method, path string, _ int, body []byte) error {
+		path, _, _ = strings.Cut(strings.TrimPrefix(path, "/identity"), "?")
+		switch path {
+		case "/v3/auth/projects", "/v3/auth/domains", "/v3/auth/catalog":
+			return nil // the document has lists of links there; upstream's samples and code have an object
+		}
+		var doc any
+		if err := json.Unmarshal(body, &doc); err != nil {
+			return err
+		}
+		body, err := json.Marshal(withoutNulls(doc))
+		if err != nil {
+			return err
+		}
+		return document.Check(method, path, 200, body)
+	}
+}
+
+// withoutNulls drops members that are null: the document calls them strings, upstream's samples have null.
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if e == nil {
+				delete(v, k)
+			} else {
+				v[k] = withoutNulls(e)
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutNulls(v[i])
+		}
+	}
+	return v
 }
 
 // replica is another process on the same database and keys.

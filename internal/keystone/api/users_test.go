@@ -206,3 +206,16 @@ func TestGroupsAndMembers(t *testing.T) {
 		c.admin().Delete("/v3/groups/" + g).Want(404)
 	})
 }
+
+func TestAnswersAreJudged(t *testing.T) {
+	check := judge(t)
+	if check == nil {
+		t.Skip("LEFT OUT: upstream's OpenAPI document is not here")
+	}
+	if err := check("GET", "/identity/v3/users/1?x=y", 200, []byte(`{"user": {"name": "a", "enabled": true, "password_expires_at": null}}`)); err != nil {
+		t.Error(err)
+	}
+	if check("GET", "/identity/v3/users/1", 200, []byte(`{"user": {"name": "a", "enabled": "yes"}}`)) == nil {
+		t.Error("a wrong answer passed")
+	}
+}
