@@ -99,6 +99,9 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 		return nil, fmt.Errorf("%w: port %s: type %q", driver.ErrInvalid, s.ID, s.Type)
 	}
 	lsp.Addresses = []string{own}
+	if strings.ContainsAny(s.Host, ", \t\n") { // OVN would take it for several hosts
+		return nil, fmt.Errorf("%w: port %s: host %q", driver.ErrInvalid, s.ID, s.Host)
+	}
 	if s.Host != "" {
 		name, err := v.chassisName(ctx, s.Host)
 		if err != nil {

@@ -223,6 +223,7 @@ func TestBadSpecsAreRefusedAndChangeNothing(t *testing.T) {
 		"physnet":       b.EnsureNetwork(ctx, driver.NetworkSpec{ID: id, Type: driver.Flat}),
 		"subnet":        b.EnsureSubnet(ctx, driver.SubnetSpec{ID: id, NetworkID: c.a.ID}),
 		"mac":           b.EnsurePort(ctx, driver.PortSpec{ID: id, NetworkID: c.a.ID, MAC: "zz"}),
+		"two hosts":     b.EnsurePort(ctx, driver.PortSpec{ID: id, NetworkID: c.a.ID, MAC: c.server.MAC, Host: "h1,h2"}),
 		"router's port": b.EnsureRouter(ctx, driver.RouterSpec{ID: id, Interfaces: []driver.RouterInterface{{PortID: id, MAC: c.aIf.MAC}}}),
 	} {
 		if !errors.Is(err, driver.ErrInvalid) {
@@ -237,5 +238,19 @@ func TestBadSpecsAreRefusedAndChangeNothing(t *testing.T) {
 		if err != nil {
 			t.Errorf("deleting what is not there: %v", err)
 		}
+	}
+}
+
+func TestRouterAdvertisements(t *testing.T) {
+	got := advertisements(driver.RouterInterface{RAMode: driver.DHCPv6Stateless, MTU: 1442, RADNS: addr("fd00::53"), RADomain: "example.org."})
+	want := map[string]string{"address_mode": "dhcpv6_stateless", "send_periodic": "true", "mtu": "1442", "rdnss": "fd00::53", "dnssl": "example.org"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if got := advertisements(driver.RouterInterface{RAMode: driver.SLAAC, RADomain: "a\", x=1"}); got["dnssl"] != "" {
+		t.Errorf("got %v", got)
+	}
+	if got := advertisements(driver.RouterInterface{MTU: 1442}); got != nil {
+		t.Errorf("an IPv4 interface advertises %v", got)
 	}
 }

@@ -124,10 +124,17 @@ func advertisements(i driver.RouterInterface) map[string]string {
 	if i.RADNS.IsValid() {
 		ra["rdnss"] = i.RADNS.String()
 	}
-	if i.RADomain != "" {
-		ra["dnssl"] = strings.TrimSuffix(i.RADomain, ".")
+	if domain := strings.TrimSuffix(i.RADomain, "."); domainName(domain) {
+		ra["dnssl"] = domain
 	}
 	return ra
+}
+
+// domainName tells whether s is made of letters, digits, dots and dashes only; OVN writes it unquoted.
+func domainName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
 }
 
 // gateway is the external port with its standby hosts, default routes, source NAT and floating IPs.
