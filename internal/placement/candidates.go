@@ -46,8 +46,11 @@ type CandidateRequest struct {
 	FlatOnly bool
 }
 
-// maxCandidates bounds the work and memory that one request can cause when groups multiply.
-const maxCandidates = 100_000
+// maxCandidates and maxSteps bound the memory and the work that one request can cause when groups multiply.
+const (
+	maxCandidates = 100_000
+	maxSteps      = 2_000_000
+)
 
 // A ResourceAmount is a part of an allocation request.
 type ResourceAmount struct {
@@ -119,10 +122,13 @@ type search struct {
 
 	// anchors are the roots that fit root_required; nil means all.
 	anchors map[string]bool
+
+	// budget is how many more combinations may be looked at.
+	budget int
 }
 
 func newSearch(s *Snapshot, req CandidateRequest) *search {
-	search := &search{Snapshot: s, req: req, byRoot: map[string][]*Provider{}, inAgg: map[string][]*Provider{}}
+	search := &search{Snapshot: s, req: req, byRoot: map[string][]*Provider{}, inAgg: map[string][]*Provider{}, budget: maxSteps}
 	for i := range s.Providers {
 		p := &s.Providers[i]
 		search.nested = search.nested || p.Parent != ""

@@ -28,8 +28,8 @@ func (s *search) merge(parts [][]part) []AllocationRequest {
 		for i := range parts {
 			choices[i] = byAnchor[i][anchor]
 		}
-		eachChoice(choices, func(picked []part) bool {
-			if !s.isolated(picked) || !s.inSameSubtrees(picked) {
+		eachChoice(choices, &s.budget, s.isolated, func(picked []part) bool {
+			if !s.inSameSubtrees(picked) {
 				return true
 			}
 			request := join(picked)

@@ -24,7 +24,7 @@ func (s *search) serveByTrees(g *RequestGroup) []part {
 		for i := range classes {
 			choices[i] = perClass[i][anchor]
 		}
-		eachChoice(choices, func(providers []*Provider) bool {
+		eachChoice(choices, &s.budget, nil, func(providers []*Provider) bool {
 			if !fitsTraits(providers, g) {
 				return true
 			}
@@ -103,30 +103,26 @@ func fitsTraits(providers []*Provider, g *RequestGroup) bool {
 	return true
 }
 
-// eachChoice calls visit with every way to pick one element of each list, until visit returns false.
-func eachChoice[T any](lists [][]T, visit func([]T) bool) {
-	for _, list := range lists {
-		if len(list) == 0 {
-			return
+// eachChoice calls visit with every way to pick one element of each list, until visit returns false. Beginnings that allow
+// refuses are not completed. It gives up after budget steps, which it takes from there.
+func eachChoice[T any](lists [][]T, budget *int, allow func([]T) bool, visit func([]T) bool) {
+	picked := make([]T, 0, len(lists))
+	var descend func() bool
+	descend = func() bool {
+		if len(picked) == len(lists) {
+			return visit(picked)
 		}
+		for _, element := range lists[len(picked)] {
+			if *budget--; *budget < 0 {
+				return false
+			}
+			picked = append(picked, element)
+			if (allow == nil || allow(picked)) && !descend() {
+				return false
+			}
+			picked = picked[:len(picked)-1]
+		}
+		return true
 	}
-	at := make([]int, len(lists))
-	picked := make([]T, len(lists))
-	for {
-		for i, list := range lists {
-			picked[i] = list[at[i]]
-		}
-		if !visit(picked) {
-			return
-		}
-		last := len(lists) - 1
-		for last >= 0 && at[last] == len(lists[last])-1 {
-			at[last] = 0
-			last--
-		}
-		if last < 0 {
-			return
-		}
-		at[last]++
-	}
+	descend()
 }

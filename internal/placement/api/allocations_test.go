@@ -9,7 +9,7 @@ import (
 	"gostack/internal/rest/resttest"
 )
 
-const allocations = "/placement/allocations"
+const allocationsPath = "/placement/allocations"
 
 func TestAllocationLife(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
@@ -17,11 +17,11 @@ func TestAllocationLife(t *testing.T) {
 		c.provider(rp2, "", "DISK_GB", 100)
 		body := allocation(nil, map[string]map[string]int{rp1: {"VCPU": 2, "MEMORY_MB": 512}, rp2: {"DISK_GB": 10}})
 		body["mappings"] = map[string]any{"": []string{rp1}}
-		c.latest().Put(allocations+"/"+con1, body).Want(204)
-		answer := c.latest().Get(allocations+"/"+con1).Want(200).Has("consumer_generation", 1).Has("consumer_type", "INSTANCE").Has("project_id", "project-1")
+		c.latest().Put(allocationsPath+"/"+con1, body).Want(204)
+		answer := c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("consumer_generation", 1).Has("consumer_type", "INSTANCE").Has("project_id", "project-1")
 		answer.Has("allocations."+rp1+".resources.VCPU", 2).Has("allocations."+rp1+".generation", 2).Has("allocations."+rp2+".resources.DISK_GB", 10)
-		c.at(27).Get(allocations+"/"+con1).Want(200).Has("consumer_generation", nil).Has("consumer_type", nil).Has("user_id", "user-1")
-		c.at(11).Get(allocations+"/"+con1).Want(200).Has("project_id", nil)
+		c.at(27).Get(allocationsPath+"/"+con1).Want(200).Has("consumer_generation", nil).Has("consumer_type", nil).Has("user_id", "user-1")
+		c.at(11).Get(allocationsPath+"/"+con1).Want(200).Has("project_id", nil)
 		c.latest().Get(providers+"/"+rp1+"/allocations").Want(200).Has("allocations."+con1+".resources.MEMORY_MB", 512).
 			Has("allocations."+con1+".consumer_generation", 1).Has("resource_provider_generation", 2)
 		c.latest().Get(providers+"/"+rp1+"/usages").Want(200).Has("usages.VCPU", 2)
@@ -35,11 +35,11 @@ func TestAllocationLife(t *testing.T) {
 		c.allocate(con1, 1, rp1, "VCPU", 4).Want(204)
 		c.latest().Get(providers+"/"+rp2+"/usages").Want(200).Has("usages.DISK_GB", 0)
 		c.latest().Get(providers+"/"+rp1+"/usages").Want(200).Has("usages.VCPU", 4).Has("usages.MEMORY_MB", 0)
-		c.latest().Put(allocations+"/"+con1, allocation(2, nil)).Want(204) // nothing: removed
-		c.latest().Get(allocations+"/"+con1).Want(200).Has("consumer_generation", nil)
-		c.latest().Delete(allocations + "/" + con1).Want(404)
+		c.latest().Put(allocationsPath+"/"+con1, allocation(2, nil)).Want(204) // nothing: removed
+		c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("consumer_generation", nil)
+		c.latest().Delete(allocationsPath + "/" + con1).Want(404)
 		c.allocate(con1, nil, rp1, "VCPU", 8).Want(204)
-		c.latest().Delete(allocations + "/" + con1).Want(204)
+		c.latest().Delete(allocationsPath + "/" + con1).Want(204)
 		c.latest().Get(providers+"/"+rp1+"/usages").Want(200).Has("usages.VCPU", 0)
 	})
 }
@@ -80,10 +80,10 @@ func TestAllocationRefusals(t *testing.T) {
 					less[key] = value
 				}
 			}
-			c.latest().Put(allocations+"/"+con1, less).Want(400).Says(missing)
+			c.latest().Put(allocationsPath+"/"+con1, less).Want(400).Says(missing)
 		}
 		body["consumer_type"] = "lower case"
-		c.latest().Put(allocations+"/"+con1, body).Want(400)
+		c.latest().Put(allocationsPath+"/"+con1, body).Want(400)
 		if drifts, err := c.service.Audit(t.Context(), false); err != nil || len(drifts) > 0 {
 			t.Errorf("audit: %v %v", drifts, err)
 		}
@@ -95,19 +95,19 @@ func TestOldAllocations(t *testing.T) {
 	each(t, func(_ *testing.T, c *cloud) {
 		c.provider(rp1, "", "VCPU", 8)
 		list := `{"allocations": [{"resource_provider": {"uuid": "` + rp1 + `"}, "resources": {"VCPU": 1}}]`
-		c.at(0).Put(allocations+"/"+con1, list+`}`).Want(204)
-		c.latest().Get(allocations+"/"+con1).Want(200).Has("project_id", "00000000-0000-0000-0000-000000000000").Has("consumer_type", "unknown")
-		c.at(8).Put(allocations+"/"+con1, list+`}`).Want(400)
-		c.at(8).Put(allocations+"/"+con1, list+`, "project_id": "p", "user_id": "u"}`).Want(204)
+		c.at(0).Put(allocationsPath+"/"+con1, list+`}`).Want(204)
+		c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("project_id", "00000000-0000-0000-0000-000000000000").Has("consumer_type", "unknown")
+		c.at(8).Put(allocationsPath+"/"+con1, list+`}`).Want(400)
+		c.at(8).Put(allocationsPath+"/"+con1, list+`, "project_id": "p", "user_id": "u"}`).Want(204)
 		keyed := `{"allocations": {"` + rp1 + `": {"generation": 99, "resources": {"VCPU": 2}}}, "project_id": "p", "user_id": "u"`
-		c.at(11).Put(allocations+"/"+con1, keyed+`}`).Want(400)
-		c.at(12).Put(allocations+"/"+con1, keyed+`}`).Want(204)
-		c.at(28).Put(allocations+"/"+con1, keyed+`, "consumer_generation": 3}`).Want(204)
-		c.at(33).Put(allocations+"/"+con1, keyed+`, "consumer_generation": 4, "mappings": {"": ["`+rp1+`"]}}`).Want(400)
-		c.at(34).Put(allocations+"/"+con1, keyed+`, "consumer_generation": 4, "mappings": {"": ["`+rp1+`"]}}`).Want(204)
-		c.at(38).Put(allocations+"/"+con1, keyed+`, "consumer_generation": 5, "consumer_type": "INSTANCE"}`).Want(204)
-		c.at(27).Put(allocations+"/"+con1, keyed+`}`).Want(204)
-		c.latest().Get(allocations+"/"+con1).Want(200).Has("project_id", "p").Has("consumer_type", "INSTANCE").Has("consumer_generation", 7)
+		c.at(11).Put(allocationsPath+"/"+con1, keyed+`}`).Want(400)
+		c.at(12).Put(allocationsPath+"/"+con1, keyed+`}`).Want(204)
+		c.at(28).Put(allocationsPath+"/"+con1, keyed+`, "consumer_generation": 3}`).Want(204)
+		c.at(33).Put(allocationsPath+"/"+con1, keyed+`, "consumer_generation": 4, "mappings": {"": ["`+rp1+`"]}}`).Want(400)
+		c.at(34).Put(allocationsPath+"/"+con1, keyed+`, "consumer_generation": 4, "mappings": {"": ["`+rp1+`"]}}`).Want(204)
+		c.at(38).Put(allocationsPath+"/"+con1, keyed+`, "consumer_generation": 5, "consumer_type": "INSTANCE"}`).Want(204)
+		c.at(27).Put(allocationsPath+"/"+con1, keyed+`}`).Want(204)
+		c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("project_id", "p").Has("consumer_type", "INSTANCE").Has("consumer_generation", 7)
 	})
 }
 
@@ -121,19 +121,19 @@ func TestManyConsumers(t *testing.T) {
 			con1: allocation(1, map[string]map[string]int{rp2: {"VCPU": 4}}),
 			con2: allocation(nil, map[string]map[string]int{rp1: {"VCPU": 4}}),
 		}
-		c.at(12).Post(allocations, move).Want(404)
-		c.latest().Post(allocations, move).Want(204)
-		c.latest().Get(allocations+"/"+con2).Want(200).Has("allocations."+rp1+".resources.VCPU", 4)
+		c.at(12).Post(allocationsPath, move).Want(404)
+		c.latest().Post(allocationsPath, move).Want(204)
+		c.latest().Get(allocationsPath+"/"+con2).Want(200).Has("allocations."+rp1+".resources.VCPU", 4)
 		c.latest().Get(providers+"/"+rp1+"/usages").Want(200).Has("usages.VCPU", 4)
 		// One that does not fit spoils all.
-		c.latest().Post(allocations, map[string]any{
+		c.latest().Post(allocationsPath, map[string]any{
 			con1: allocation(2, nil), con2: allocation(1, map[string]map[string]int{rp1: {"VCPU": 4}, rp2: {"VCPU": 5}}),
 		}).Want(409)
-		c.latest().Get(allocations+"/"+con1).Want(200).Has("allocations."+rp2+".resources.VCPU", 4)
-		c.latest().Post(allocations, map[string]any{con1: allocation(2, nil), con2: allocation(1, nil)}).Want(204)
+		c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("allocations."+rp2+".resources.VCPU", 4)
+		c.latest().Post(allocationsPath, map[string]any{con1: allocation(2, nil), con2: allocation(1, nil)}).Want(204)
 		c.latest().Get(providers+"/"+rp1+"/usages").Want(200).Has("usages.VCPU", 0)
-		c.latest().Post(allocations, `{}`).Want(400)
-		c.latest().Post(allocations, map[string]any{"x": allocation(nil, nil)}).Want(400)
+		c.latest().Post(allocationsPath, `{}`).Want(400)
+		c.latest().Post(allocationsPath, map[string]any{"x": allocation(nil, nil)}).Want(400)
 		if drifts, err := c.service.Audit(t.Context(), false); err != nil || len(drifts) > 0 {
 			t.Errorf("audit: %v %v", drifts, err)
 		}
@@ -148,9 +148,9 @@ func TestUsages(t *testing.T) {
 		} {
 			body := allocation(nil, map[string]map[string]int{rp1: {"VCPU": i + 1, "DISK_GB": 1}})
 			body["project_id"], body["user_id"], body["consumer_type"] = test.project, test.user, test.kind
-			c.latest().Put(fmt.Sprintf("%s/cccccccc-0000-0000-0000-0000000000%02d", allocations, 10+i), body).Want(204)
+			c.latest().Put(fmt.Sprintf("%s/cccccccc-0000-0000-0000-0000000000%02d", allocationsPath, 10+i), body).Want(204)
 		}
-		c.at(37).Put(allocations+"/"+con1, `{"allocations": {"`+rp1+`": {"resources": {"VCPU": 10}}}, "project_id": "project-1", "user_id": "user-1", "consumer_generation": null}`).Want(204)
+		c.at(37).Put(allocationsPath+"/"+con1, `{"allocations": {"`+rp1+`": {"resources": {"VCPU": 10}}}, "project_id": "project-1", "user_id": "user-1", "consumer_generation": null}`).Want(204)
 		const path = "/placement/usages?project_id=project-1"
 		c.at(9).Get(path).Want(200).Has("usages.VCPU", 16).Has("usages.DISK_GB", 3)
 		c.at(9).Get(path+"&user_id=user-2").Want(200).Has("usages.VCPU", 2)
@@ -176,7 +176,7 @@ func TestReshape(t *testing.T) {
 		c.provider(rp1, "", "VCPU", 8, "VGPU", 4)
 		c.provider(rp2, rp1)
 		body := allocation(nil, map[string]map[string]int{rp1: {"VCPU": 2, "VGPU": 2}})
-		c.latest().Put(allocations+"/"+con1, body).Want(204)
+		c.latest().Put(allocationsPath+"/"+con1, body).Want(204)
 		service := c.As("service").At("placement 1.39")
 		inventories := func(generation1 int) map[string]any {
 			return map[string]any{
@@ -196,7 +196,7 @@ func TestReshape(t *testing.T) {
 		service.Post("/placement/reshaper", map[string]any{"inventories": inventories(2), "allocations": moved}).Want(204)
 		c.latest().Get(providers+"/"+rp1+"/inventories").Want(200).Has("inventories.VGPU", nil).Has("inventories.VCPU.total", 8)
 		c.latest().Get(providers+"/"+rp2+"/usages").Want(200).Has("usages.VGPU", 2)
-		c.latest().Get(allocations+"/"+con1).Want(200).Has("allocations."+rp2+".resources.VGPU", 2).Has("consumer_generation", 2)
+		c.latest().Get(allocationsPath+"/"+con1).Want(200).Has("allocations."+rp2+".resources.VGPU", 2).Has("consumer_generation", 2)
 		if drifts, err := c.service.Audit(t.Context(), false); err != nil || len(drifts) > 0 {
 			t.Errorf("audit: %v %v", drifts, err)
 		}

@@ -140,7 +140,7 @@ func TestCandidatesCanBeClaimed(t *testing.T) {
 				body[key] = value
 			}
 		}
-		c.latest().Put(allocations+"/"+con1, body).Want(204)
+		c.latest().Put(allocationsPath+"/"+con1, body).Want(204)
 		c.latest().Get(providers+"/"+rp2+"/usages").Want(200).Has("usages.VGPU", 1)
 	})
 }
