@@ -24,6 +24,7 @@ type Engine struct {
 
 	prepare func(context.Context) error // before a start: databases and directories
 	ready   func(context.Context) error // nil error when it answers
+	reopen  []string                    // command after which it writes to a new log file; nil: it logs too little to mind
 	settle  func(context.Context) error // after every start or adoption: settings that must hold
 	// guestsNeedIt: stopping it would hurt running guests, so it stays while there are any.
 	guestsNeedIt bool
@@ -50,6 +51,7 @@ func (h *Host) declare() []Engine {
 				"--remote=punix:"+ovsSocket, "--remote=db:Open_vSwitch,Open_vSwitch,manager_options"),
 			prepare: h.prepareDatabase("ovs.db", "/usr/share/openvswitch/vswitch.ovsschema", "/run/openvswitch"),
 			ready:   answers(ovsSocket),
+			reopen:  []string{"ovs-appctl", "-t", "ovsdb-server", "vlog/reopen"},
 			settle:  h.settleSwitchDatabase,
 		},
 		{
@@ -58,6 +60,7 @@ func (h *Host) declare() []Engine {
 			Program: "/usr/sbin/ovs-vswitchd", PIDFile: "/run/openvswitch/ovs-vswitchd.pid",
 			Args:   daemonArgs("/run/openvswitch/ovs-vswitchd.pid", h.logFile("ovs-vswitchd"), "unix:"+ovsSocket),
 			ready:  says("", "ovs-appctl", "-t", "ovs-vswitchd", "version"),
+			reopen: []string{"ovs-appctl", "-t", "ovs-vswitchd", "vlog/reopen"},
 			settle: h.settleExternalBridge,
 		},
 	}
@@ -70,7 +73,8 @@ func (h *Host) declare() []Engine {
 				Program: "/usr/bin/ovn-northd", PIDFile: "/run/ovn/ovn-northd.pid",
 				Args: daemonArgs("/run/ovn/ovn-northd.pid", h.logFile("ovn-northd"),
 					"--ovnnb-db=unix:"+nbSocket, "--ovnsb-db=unix:"+sbSocket),
-				ready: says("active", "ovn-appctl", "-t", "ovn-northd", "status"),
+				ready:  says("active", "ovn-appctl", "-t", "ovn-northd", "status"),
+				reopen: []string{"ovn-appctl", "-t", "ovn-northd", "vlog/reopen"},
 			})
 	}
 	return append(engines,
@@ -81,6 +85,7 @@ func (h *Host) declare() []Engine {
 			Args:    daemonArgs("/run/ovn/ovn-controller.pid", h.logFile("ovn-controller"), "unix:"+ovsSocket),
 			prepare: h.prepareDirectories("/run/ovn"),
 			ready:   says("connected", "ovn-appctl", "-t", "ovn-controller", "connection-status"),
+			reopen:  []string{"ovn-appctl", "-t", "ovn-controller", "vlog/reopen"},
 		},
 		Engine{
 			Name: "virtlogd", Why: "writes guests' console logs and keeps them from filling the disk",
@@ -103,14 +108,16 @@ func (h *Host) ovnDatabase(short, schema, holds string) Engine {
 	name := "ovn-" + short
 	socket := map[string]string{"nb": nbSocket, "sb": sbSocket}[short]
 	pidFile := "/run/ovn/ovn" + short + "_db.pid"
+	control := "/run/ovn/ovn" + short + "_db.ctl"
 	return Engine{
 		Name: name, Why: "keeps OVN's " + strings.ToLower(schema) + " database: " + holds,
 		Package: "ovn-central", Units: []string{"ovn-ovsdb-server-" + short + ".service", "ovn-central.service"},
 		Program: "/usr/sbin/ovsdb-server", PIDFile: pidFile,
 		Args: daemonArgs(pidFile, h.logFile(name), h.dir(name+".db"), "--remote=punix:"+socket,
-			"--unixctl=/run/ovn/ovn"+short+"_db.ctl"),
+			"--unixctl="+control),
 		prepare: h.prepareDatabase(name+".db", "/usr/share/ovn/ovn-"+short+".ovsschema", "/run/ovn"),
 		ready:   answers(socket),
+		reopen:  []string{"ovn-appctl", "-t", control, "vlog/reopen"},
 	}
 }
 

@@ -229,6 +229,16 @@ func TestSupervise(t *testing.T) {
 		eventually(t, "br-ex has its address again", func() bool { return hasAddress("br-ex", "172.24.4.1/24") })
 		run(t, "ovn-nbctl", "--wait=hv", "--timeout=60", "sync")
 
+		// Logs that are put aside are written anew.
+		if err := h.rotateLogs(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+		for _, e := range h.Engines() {
+			if e.reopen != nil {
+				run(t, "ls", h.logFile(e.Name), h.logFile(e.Name)+".1")
+			}
+		}
+
 		if err := h.Down(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}

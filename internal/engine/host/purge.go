@@ -84,7 +84,7 @@ func (h *Host) purgeSwitch(ctx context.Context, m made) error {
 func (h *Host) ownFiles() []string {
 	var files []string
 	for _, e := range h.engines {
-		files = append(files, h.logFile(e.Name))
+		files = append(files, h.logFile(e.Name), h.logFile(e.Name)+".1")
 	}
 	return files
 }

@@ -17,6 +17,8 @@ const (
 	// The wait before the second, third ... try doubles from the first to the last of these.
 	firstPause = time.Second
 	lastPause  = time.Minute
+	// How often the length of the engines' logs is looked at.
+	logsEvery = time.Hour
 )
 
 // Supervise starts engines of ours again when they die, until ctx ends. It sleeps in the kernel (pidfds and one
@@ -39,6 +41,8 @@ func (h *Host) Supervise(ctx context.Context) error {
 	}()
 	s := &supervisor{Host: h, deaths: map[string]int{}}
 	guarded := map[string]process{}
+	logs := time.NewTicker(logsEvery)
+	defer logs.Stop()
 	for {
 		for _, e := range h.engines {
 			r, ours := h.recorded(e.Name)
@@ -51,6 +55,10 @@ func (h *Host) Supervise(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-logs.C:
+			if err := h.rotateLogs(ctx, maxLog); err != nil {
+				h.log.Warn("an engine's log could not be put aside", "error", err)
+			}
 		case _, ok := <-changes:
 			if !ok {
 				return errors.New("the engines' records can no longer be watched")
