@@ -36,35 +36,43 @@ func badRequest(resource, format string, args ...any) *rest.Error {
 	return bad("BadRequest", "Bad %s request: %s.", resource, strings.TrimSuffix(fmt.Sprintf(format, args...), "."))
 }
 
-func networkNotFound(id string) error {
+// NetworkNotFound and the others are the answers to ids that are not there.
+func NetworkNotFound(id string) error {
 	return missing("NetworkNotFound", "Network %s could not be found.", id)
 }
 
-func subnetNotFound(id string) error {
+// SubnetNotFound is a 404.
+func SubnetNotFound(id string) error {
 	return missing("SubnetNotFound", "Subnet %s could not be found.", id)
 }
 
-func portNotFound(id string) error {
+// PortNotFound is a 404.
+func PortNotFound(id string) error {
 	return missing("PortNotFound", "Port %s could not be found.", id)
 }
 
-func routerNotFound(id string) error {
+// RouterNotFound is a 404.
+func RouterNotFound(id string) error {
 	return missing("RouterNotFound", "Router %s could not be found", id)
 }
 
-func floatingIPNotFound(id string) error {
+// FloatingIPNotFound is a 404.
+func FloatingIPNotFound(id string) error {
 	return missing("FloatingIPNotFound", "Floating IP %s could not be found", id)
 }
 
-func securityGroupNotFound(id string) error {
+// SecurityGroupNotFound is a 404.
+func SecurityGroupNotFound(id string) error {
 	return missing("SecurityGroupNotFound", "Security group %s does not exist", id)
 }
 
-func ruleNotFound(id string) error {
+// RuleNotFound is a 404.
+func RuleNotFound(id string) error {
 	return missing("SecurityGroupRuleNotFound", "Security group rule %s does not exist", id)
 }
 
-func rbacNotFound(id string) error {
+// RBACNotFound is a 404.
+func RBACNotFound(id string) error {
 	return missing("RbacPolicyNotFound", "RBAC policy of type None with ID %s not found", id)
 }
 
@@ -109,4 +117,9 @@ func or(err, absent error) error {
 		return absent
 	}
 	return err
+}
+
+// TagNotFound is a 404.
+func TagNotFound(tag string) error {
+	return missing("TagNotFound", "Tag %s could not be found.", tag)
 }

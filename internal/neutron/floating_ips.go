@@ -88,7 +88,7 @@ func (u *unit) associate(ctx context.Context, c *policy.Caller, f *db.FloatingIP
 	}
 	if p.ProjectID != f.ProjectID && !c.IsAdmin() {
 		if p.ProjectID != c.ProjectID {
-			return portNotFound(port)
+			return PortNotFound(port)
 		}
 		return badRequest("floatingip", "Port %s is associated with a different tenant than Floating IP %s and therefore cannot be bound", p.ID, f.ID)
 	}
@@ -174,7 +174,7 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c *policy.Caller, id str
 			return err
 		}
 		if len(rows) == 0 {
-			return floatingIPNotFound(id)
+			return FloatingIPNotFound(id)
 		}
 		f = rows[0]
 		setText(v, "description", &f.Description)
@@ -208,7 +208,7 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, id string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		f, err := db.Get[db.FloatingIP](ctx, u.tx, id)
 		if err != nil {
-			return or(err, floatingIPNotFound(id))
+			return or(err, FloatingIPNotFound(id))
 		}
 		u.changed(kindRouter, f.RouterID)
 		if err := db.Delete(ctx, u.tx, f); err != nil {

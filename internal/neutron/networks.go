@@ -205,7 +205,7 @@ func oneNetwork(ctx context.Context, h bun.IDB, id, project string) (*db.Network
 		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, networkNotFound(id)
+		return nil, NetworkNotFound(id)
 	}
 	return rows[0], nil
 }

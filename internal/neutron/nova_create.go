@@ -173,7 +173,7 @@ func (s *Service) setHost(ctx context.Context, portIDs []string, host string) er
 			return err
 		}
 		if len(rows) < len(portIDs) && host != "" {
-			return portNotFound(fmt.Sprint(portIDs))
+			return PortNotFound(fmt.Sprint(portIDs))
 		}
 		for _, p := range rows {
 			if p.Host == host {

@@ -189,7 +189,7 @@ func onePort(ctx context.Context, h bun.IDB, id string) (*db.Port, error) {
 		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, portNotFound(id)
+		return nil, PortNotFound(id)
 	}
 	return rows[0], nil
 }
@@ -207,7 +207,7 @@ func (s *Service) DeletePort(ctx context.Context, id string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		p, err := db.Get[db.Port](ctx, u.tx, id)
 		if err != nil {
-			return or(err, portNotFound(id))
+			return or(err, PortNotFound(id))
 		}
 		if err := u.unmanaged(ctx, p); err != nil {
 			return err

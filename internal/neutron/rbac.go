@@ -55,13 +55,13 @@ func (u *unit) rbacObject(ctx context.Context, r *db.RBACPolicy) (string, error)
 	if r.ObjectType == "security_group" {
 		g, err := db.Get[db.SecurityGroup](ctx, u.tx, r.ObjectID)
 		if err != nil {
-			return "", or(err, securityGroupNotFound(r.ObjectID))
+			return "", or(err, SecurityGroupNotFound(r.ObjectID))
 		}
 		return g.ProjectID, nil
 	}
 	n, err := db.Get[db.Network](ctx, u.tx, r.ObjectID)
 	if err != nil {
-		return "", or(err, networkNotFound(r.ObjectID))
+		return "", or(err, NetworkNotFound(r.ObjectID))
 	}
 	if r.Action == db.AccessAsExternal && !n.External {
 		n.External = true
@@ -77,7 +77,7 @@ func (s *Service) UpdateRBACPolicy(ctx context.Context, id string, v attr.Values
 	err := s.write(ctx, func(ctx context.Context, u *unit) error {
 		var err error
 		if r, err = db.Get[db.RBACPolicy](ctx, u.tx, id); err != nil {
-			return or(err, rbacNotFound(id))
+			return or(err, RBACNotFound(id))
 		}
 		if t := v.String("target_tenant"); t != "" && t != r.TargetProject {
 			if err := u.rbacUnused(ctx, r); err != nil {
@@ -98,7 +98,7 @@ func (s *Service) DeleteRBACPolicy(ctx context.Context, id string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		r, err := db.Get[db.RBACPolicy](ctx, u.tx, id)
 		if err != nil {
-			return or(err, rbacNotFound(id))
+			return or(err, RBACNotFound(id))
 		}
 		if err := u.rbacUnused(ctx, r); err != nil {
 			return err

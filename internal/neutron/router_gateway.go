@@ -104,7 +104,7 @@ func (u *unit) canUseExternal(ctx context.Context, network, project string) erro
 	ok, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
 		Where("t.object_id = ? AND t.action = ? AND t.target_project IN ('*', ?)", network, db.AccessAsExternal, project).Exists(ctx)
 	if err == nil && !ok {
-		err = networkNotFound(network)
+		err = NetworkNotFound(network)
 	}
 	return err
 }

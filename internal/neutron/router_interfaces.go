@@ -66,7 +66,7 @@ func (u *unit) attachPort(ctx context.Context, c *policy.Caller, r *db.Router, i
 		return nil, err
 	}
 	if !c.IsAdmin() && p.ProjectID != c.ProjectID && p.NetworkProject != c.ProjectID {
-		return nil, portNotFound(id)
+		return nil, PortNotFound(id)
 	}
 	if p.DeviceID != "" {
 		return nil, conflict("PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.",
@@ -101,7 +101,7 @@ func (u *unit) attachSubnet(ctx context.Context, c *policy.Caller, r *db.Router,
 		return nil, err
 	}
 	if len(rows) == 0 || !(c.IsAdmin() || rows[0].ProjectID == c.ProjectID || rows[0].NetworkProject == c.ProjectID || rows[0].Shared) {
-		return nil, subnetNotFound(id)
+		return nil, SubnetNotFound(id)
 	}
 	sn := rows[0]
 	if sn.GatewayIP == "" {

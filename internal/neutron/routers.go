@@ -52,7 +52,7 @@ func (s *Service) CreateRouter(ctx context.Context, v attr.Values) (*db.Router, 
 func (u *unit) router(ctx context.Context, id string) (*db.Router, error) {
 	rows, err := db.Routers(ctx, u.tx, db.ByID(id, ""))
 	if err == nil && len(rows) == 0 {
-		err = routerNotFound(id)
+		err = RouterNotFound(id)
 	}
 	if err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func (s *Service) DeleteSecurityGroupRule(ctx context.Context, id string) error 
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		r, err := db.Get[db.SecurityGroupRule](ctx, u.tx, id)
 		if err != nil {
-			return or(err, ruleNotFound(id))
+			return or(err, RuleNotFound(id))
 		}
 		if err := db.Delete(ctx, u.tx, r); err != nil {
 			return err

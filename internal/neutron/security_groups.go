@@ -124,7 +124,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, v attr.Values) (*db.S
 func (u *unit) group(ctx context.Context, id string) (*db.SecurityGroup, error) {
 	rows, err := db.SecurityGroups(ctx, u.tx, db.ByID(id, ""))
 	if err == nil && len(rows) == 0 {
-		err = securityGroupNotFound(id)
+		err = SecurityGroupNotFound(id)
 	}
 	if err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func (u *unit) groupsExist(ctx context.Context, c *policy.Caller, project string
 	}
 	for _, id := range ids {
 		if !slices.Contains(found, id) {
-			return securityGroupNotFound(id)
+			return SecurityGroupNotFound(id)
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func (s *Service) UpdateSubnet(ctx context.Context, id string, v attr.Values) (*
 			return err
 		}
 		if len(rows) == 0 {
-			return subnetNotFound(id)
+			return SubnetNotFound(id)
 		}
 		sn = rows[0]
 		if err := u.applySubnet(ctx, sn, v); err != nil {
@@ -191,7 +191,7 @@ func (s *Service) DeleteSubnet(ctx context.Context, id string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		sn, err := db.Get[db.Subnet](ctx, u.tx, id)
 		if err != nil {
-			return or(err, subnetNotFound(id))
+			return or(err, SubnetNotFound(id))
 		}
 		var users []struct{ PortID, DeviceOwner string }
 		err = u.tx.NewRaw(`SELECT a.port_id, p.device_owner FROM neutron_allocations a JOIN neutron_ports p ON p.id = a.port_id

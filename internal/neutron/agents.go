@@ -1,0 +1,89 @@
+package neutron
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Agent is an agent as networking-ovn shows it: each chassis is one of ovn-controller and one for metadata.
+type Agent struct {
+	ID             string         `json:"id"`
+	AgentType      string         `json:"agent_type"`
+	Binary         string         `json:"binary"`
+	Host           string         `json:"host"`
+	Topic          string         `json:"topic"`
+	Alive          bool           `json:"alive"`
+	AdminStateUp   bool           `json:"admin_state_up"`
+	Zone           string         `json:"availability_zone"`
+	Description    string         `json:"description"`
+	CreatedAt      string         `json:"created_at"`
+	StartedAt      string         `json:"started_at"`
+	HeartbeatAt    string         `json:"heartbeat_timestamp"`
+	Configurations map[string]any `json:"configurations"`
+	Resources      map[string]any `json:"resources_synced"`
+	chassis        string
+}
+
+var agentSpace = uuid.MustParse("6e1f1a52-0b0f-4c9c-a9a1-6f3d8e0a4b11")
+
+// Agents lists the agents of all chassis.
+func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
+	all, err := s.Backend.Chassis(ctx)
+	if err != nil {
+		return nil, fault(503, "ServiceUnavailable", "The network engine does not answer.").Because(err)
+	}
+	agents := []Agent{}
+	for _, c := range all {
+		beat := ""
+		if !c.LastSeen.IsZero() {
+			beat = c.LastSeen.UTC().Format(time.DateTime)
+		}
+		a := Agent{
+			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: true,
+			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
+			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name,
+		}
+		if c.Gateway {
+			a.AgentType, a.Zone = "OVN Controller Gateway agent", s.AvailabilityZone
+		}
+		agents = append(agents, a)
+		a.ID, a.AgentType, a.Binary, a.Zone = uuid.NewSHA1(agentSpace, []byte(c.Name)).String(), "OVN Metadata agent", "neutron-ovn-metadata-agent", ""
+		a.Configurations = map[string]any{}
+		agents = append(agents, a)
+	}
+	return agents, nil
+}
+
+func mappings(bridges map[string]string) string {
+	var parts []string
+	for physnet, bridge := range bridges {
+		parts = append(parts, physnet+":"+bridge)
+	}
+	return strings.Join(parts, ",")
+}
+
+// Agent returns one.
+func (s *Service) Agent(ctx context.Context, id string) (*Agent, error) {
+	all, err := s.Agents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].ID == id {
+			return &all[i], nil
+		}
+	}
+	return nil, missing("AgentNotFound", "Agent %s could not be found.", id)
+}
+
+// DeleteAgent forgets the chassis of an agent.
+func (s *Service) DeleteAgent(ctx context.Context, id string) error {
+	a, err := s.Agent(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.Backend.RemoveChassis(ctx, a.chassis)
+}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"gostack/internal/rest"
+)
+
+// extension is an entry of the extension list: what clients look for before they use something.
+type extension struct{ Alias, Name, Description string }
+
+// extensions are those that are served here, in full.
+var extensions = []extension{
+	{"agent", "agent", "The agent management extension."},
+	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs"},
+	{"availability_zone", "Availability Zone", "The availability zone extension."},
+	{"binding", "Port Binding", "Expose port bindings of a virtual port to external application"},
+	{"dns-domain-ports", "dns_domain for ports", "Allows the DNS domain to be specified for a network port."},
+	{"dns-integration", "DNS Integration", "Provides integration with DNS."},
+	{"empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value"},
+	{"ext-gw-mode", "Neutron L3 Configurable external gateway mode", "Extension of the router abstraction for specifying whether SNAT should occur on the external gateway"},
+	{"external-net", "Neutron external network", "Adds external network attribute to network resource."},
+	{"extra_dhcp_opt", "Neutron Extra DHCP options", "Extra options configuration for DHCP. For example PXE boot options to DHCP clients can be specified (e.g. tftp-server, server-ip-address, bootfile-name)"},
+	{"extraroute", "Neutron Extra Route", "Extra routes configuration for L3 router"},
+	{"extraroute-atomic", "Atomically add/remove extra routes", "Edit extra routes of a router on server side by atomically adding/removing extra routes"},
+	{"filter-validation", "Filter parameters validation", "Provides validation on filter parameters."},
+	{"fip-port-details", "Floating IP Port Details Extension", "Add port_details attribute to Floating IP resource"},
+	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports"},
+	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource."},
+	{"net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource."},
+	{"network-ip-availability", "Network IP Availability", "Provides IP availability data for each network and subnet."},
+	{"network_availability_zone", "Network Availability Zone", "Availability zone support for network."},
+	{"pagination", "Pagination support", "Extension that indicates that pagination is enabled."},
+	{"port-security", "Port Security", "Provides port security"},
+	{"project-id", "project_id field enabled", "Extension that indicates that project_id field is enabled."},
+	{"provider", "Provider Network", "Expose mapping of virtual networks to physical networks"},
+	{"quota-check-limit", "Quota engine limit check", "Support for checking the resource usage before applying a new quota limit"},
+	{"quota-check-limit-default", "Quota engine limit check by default", "By default, the Neutron quota engine checks the resource usage before applying a new quota limit"},
+	{"quota_details", "Quota details management support", "Expose functions for quotas usage statistics per project"},
+	{"quotas", "Quota management support", "Expose functions for quotas management per project"},
+	{"rbac-policies", "RBAC Policies", "Allows creation and modification of policies that control project access to resources."},
+	{"rbac-security-groups", "Add security_group type to network RBAC", "Add security_group type to network RBAC"},
+	{"revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported."},
+	{"router", "Neutron L3 Router", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway."},
+	{"router_availability_zone", "Router Availability Zone", "Availability zone support for router."},
+	{"security-group", "security-group", "The security groups extension."},
+	{"security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "Add new field with normalized remote_ip_prefix cidr in SG rule"},
+	{"security-groups-rules-belongs-to-default-sg", "Security group rule belongs to the project's default security group", "Flag to determine if the security group rule belongs to the project's default security group"},
+	{"security-groups-shared-filtering", "Security group filtering on the shared field", "Support filtering security groups on the shared field"},
+	{"service-type", "Neutron Service Type Management", "API for retrieving service providers for Neutron advanced services"},
+	{"sorting", "Sorting support", "Extension that indicates that sorting is enabled."},
+	{"standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes"},
+	{"standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources."},
+	{"standard-attr-tag", "Tag support for resources with standard attribute: port, subnet, security_group, network, router, floatingip", "Enables to set tag on resources with standard attribute."},
+	{"standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes."},
+	{"stateful-security-group", "Stateful security group", "Indicates if the security group is stateful or not"},
+	{"subnet-dns-publish-fixed-ip", "Subnet DNS publish fixed IP", "Support choosing to publish DNS records for IPs from a subnet"},
+	{"subnet-external-network", "Subnet belongs to an external network", "Informs if the subnet belongs to an external network"},
+	{"subnet-service-types", "Subnet service types", "Provides ability to set the subnet service_types field"},
+	{"tag-creation", "Tag creation extension", "Allow to create multiple tags for a resource"},
+}
+
+func (e extension) view() map[string]any {
+	return map[string]any{"alias": e.Alias, "name": e.Name, "description": e.Description, "updated": "2013-01-01T12:00:00-00:00", "links": []any{}}
+}
+
+func (a *api) extensionRoutes() (routes []rest.Route) {
+	list := func(*rest.Request) (any, error) {
+		views := make([]any, len(extensions))
+		for i, e := range extensions {
+			views[i] = e.view()
+		}
+		return map[string]any{"extensions": views}, nil
+	}
+	for _, path := range []string{"/v2.0/extensions", "/v2.0/extensions.json"} {
+		routes = append(routes, rest.Route{Method: "GET", Path: path, Policy: rest.Authenticated, Handle: list})
+	}
+	return append(routes, rest.Route{
+		Method: "GET", Path: "/v2.0/extensions/{id}", Policy: rest.Authenticated,
+		Handle: func(r *rest.Request) (any, error) {
+			for _, e := range extensions {
+				if e.Alias == id(r) {
+					return map[string]any{"extension": e.view()}, nil
+				}
+			}
+			return nil, rest.NotFound("Extension with alias %s does not exist", id(r))
+		},
+	})
+}

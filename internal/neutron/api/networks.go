@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+
+	"gostack/internal/neutron"
+	"gostack/internal/neutron/attr"
+	"gostack/internal/neutron/db"
+	"gostack/internal/policy"
+)
+
+func absentNetwork(id string) error { return neutron.NetworkNotFound(id) }
+
+// networks is the core resource with the extensions external-net, provider, net-mtu, port-security, dns-integration and
+// network_availability_zone.
+func (a *api) networks() *resource {
+	segment := attr.OrNull(attr.Integer(0, 1<<24-1))
+	return &resource{
+		Table: attr.NewTable("network", "networks", standard(), named(), []attr.Attribute{
+			{Name: "admin_state_up", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.admin_state_up", Kind: attr.Bool},
+			{Name: "status", Column: "t.status"},
+			{Name: "subnets"},
+			{Name: "shared", Post: true, Put: true, Default: false, Check: attr.Boolean, Filter: true},
+			{Name: "router:external", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.external", Kind: attr.Bool},
+			{Name: "is_default", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.is_default", Kind: attr.Bool},
+			{Name: "mtu", Post: true, Put: true, Check: attr.OrNull(attr.Integer(0, 65535)), Column: "t.mtu", Kind: attr.Int},
+			{Name: "provider:network_type", Post: true, Put: true, Check: attr.OrNull(attr.OneOf("flat", "vlan", "geneve", "vxlan", "local")), Column: "t.network_type"},
+			{Name: "provider:physical_network", Post: true, Put: true, Check: attr.OrNull(attr.String(64)), Column: "t.physical_network"},
+			{Name: "provider:segmentation_id", Post: true, Put: true, Check: segment, Column: "t.segmentation_id", Kind: attr.Int},
+			{Name: "port_security_enabled", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.port_security_enabled", Kind: attr.Bool},
+			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
+			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
+			{Name: "availability_zones"},
+			{Name: "ipv4_address_scope"},
+			{Name: "ipv6_address_scope"},
+			{Name: "l2_adjacency"},
+		}),
+		Path: "networks",
+		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
+			rows, err := a.n.Networks(ctx, c, q)
+			if err != nil {
+				return nil, err
+			}
+			ids := make([]string, len(rows))
+			for i, n := range rows {
+				ids[i] = n.ID
+			}
+			subnets, err := a.n.SubnetIDs(ctx, ids)
+			return viewed(rows, err, func(n *db.Network) attr.Values { return a.networkView(n, subnets[n.ID]) })
+		},
+		Create: func(ctx context.Context, c *policy.Caller, v attr.Values) (attr.Values, error) {
+			n, err := a.n.CreateNetwork(ctx, v)
+			return one(n, err, func(n *db.Network) attr.Values { return a.networkView(n, nil) })
+		},
+		Update: func(ctx context.Context, c *policy.Caller, id string, v attr.Values) (attr.Values, error) {
+			n, err := a.n.UpdateNetwork(ctx, id, v)
+			if err != nil {
+				return nil, err
+			}
+			subnets, err := a.n.SubnetIDs(ctx, []string{id})
+			return one(n, err, func(n *db.Network) attr.Values { return a.networkView(n, subnets[id]) })
+		},
+		Delete:  func(ctx context.Context, _ *policy.Caller, id string) error { return a.n.DeleteNetwork(ctx, id) },
+		Absent:  absentNetwork,
+		Filters: map[string]func([]string) (db.Cond, error){"shared": sharedFilter("t.id")},
+	}
+}
+
+// sharedFilter asks whether a network is shared with everybody.
+func sharedFilter(network string) func([]string) (db.Cond, error) {
+	return func(values []string) (db.Cond, error) {
+		want, reason := attr.Boolean(values[0])
+		if reason != "" {
+			return db.Cond{}, attr.Bad("Invalid input for operation: %s.", reason)
+		}
+		c := db.SharedWith(network, db.AccessAsShared, "*")
+		if want == false {
+			c.SQL = "NOT " + c.SQL
+		}
+		return c, nil
+	}
+}
+
+func (a *api) networkView(n *db.Network, subnets []string) attr.Values {
+	v := base(&n.Standard)
+	zones := []string{}
+	if len(subnets) > 0 {
+		zones = []string{a.n.AvailabilityZone}
+	}
+	for name, x := range map[string]any{
+		"name": n.Name, "admin_state_up": n.AdminStateUp, "status": n.Status, "subnets": listOf(subnets), "shared": n.Shared,
+		"router:external": n.External, "mtu": n.MTU, "provider:network_type": n.NetworkType, "provider:physical_network": text(n.PhysicalNetwork),
+		"provider:segmentation_id": number(n.SegmentationID), "port_security_enabled": n.PortSecurityEnabled, "dns_domain": n.DNSDomain,
+		"availability_zone_hints": listOf(n.AvailabilityZoneHints), "availability_zones": zones, "ipv4_address_scope": nil,
+		"ipv6_address_scope": nil, "l2_adjacency": true,
+	} {
+		v[name] = x
+	}
+	if n.External {
+		v["is_default"] = n.IsDefault
+	}
+	return v
+}
