@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gostack/internal/neutron"
+	neutronapi "gostack/internal/neutron/api"
 	neutrondb "gostack/internal/neutron/db"
 	"gostack/internal/neutron/driver"
 	"gostack/internal/neutron/driver/ovn"
@@ -32,6 +33,7 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 		DNSServers: h.Config.Neutron.DNSServers, AvailabilityZone: h.Config.Nova.AvailabilityZone, DistributedFloatingIPs: true,
 	})
 	h.Neutron = service
+	h.Serve(neutronapi.Service(service))
 	h.Auditors = append(h.Auditors, Auditor{Area: "network", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
 		differences, err := service.Audit(ctx, repair)
 		findings := make([]Finding, len(differences))

@@ -1,0 +1,182 @@
+package api_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"gostack/internal/neutron"
+	"gostack/internal/neutron/api"
+	"gostack/internal/neutron/db"
+	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/neutrontest"
+	"gostack/internal/rest/resttest"
+	"gostack/internal/store"
+	"gostack/internal/store/storetest"
+)
+
+// cloud is a Neutron with its API and an engine in memory.
+type cloud struct {
+	*resttest.API
+	n      *neutron.Service
+	db     *store.DB
+	engine *neutrontest.Backend
+}
+
+const v2 = "/network/v2.0"
+
+// newCloud starts a cloud whose realiser runs until the test ends.
+func newCloud(t *testing.T, h *store.DB, change ...func(*neutron.Config)) *cloud {
+	t.Helper()
+	engine := neutrontest.New()
+	cfg := neutron.Config{
+		DB: h, Backend: engine, Physnets: []neutron.Physnet{{Name: "physnet1", Flat: true, VLANs: [][2]int64{{100, 102}}}},
+		DNSServers: []string{"9.9.9.9"},
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	n := neutron.New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.Run(ctx); err != nil {
+			t.Errorf("the realiser ended: %v", err)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	return &cloud{API: resttest.New(t, api.Service(n)), n: n, db: h, engine: engine}
+}
+
+// each runs a story on both databases.
+func each(t *testing.T, story func(t *testing.T, c *cloud)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, h *store.DB) { story(t, newCloud(t, h)) }, db.Migrations)
+}
+
+// as returns the API for a persona, reporting to t.
+func (c *cloud) as(t *testing.T, persona string) *resttest.API {
+	t.Helper()
+	return c.API.On(t).As(persona)
+}
+
+// eventually polls until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+// clean fails unless the engine has exactly what the database says.
+func (c *cloud) clean(t *testing.T) {
+	t.Helper()
+	eventually(t, "nothing is pending", func() bool {
+		rows, err := db.AllPending(t.Context(), c.db.Read(t.Context()))
+		return err == nil && len(rows) == 0
+	})
+	found, err := c.n.Audit(t.Context(), false)
+	if err != nil || len(found) > 0 {
+		t.Errorf("audit: %v %v", found, err)
+	}
+}
+
+// network makes a network with one subnet and returns their ids.
+func network(api *resttest.API, name, cidr string) (net, subnet string) {
+	net = api.Post(v2+"/networks", `{"network": {"name": "`+name+`"}}`).Want(201).Text("network.id")
+	subnet = api.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 4, "cidr": "`+cidr+`"}}`).Want(201).Text("subnet.id")
+	return net, subnet
+}
+
+// external makes an external network as the administrator.
+func external(api *resttest.API) (net, subnet string) {
+	net = api.Post(v2+"/networks", `{"network": {"name": "public", "router:external": true, "provider:network_type": "flat",
+		"provider:physical_network": "physnet1"}}`).Want(201).Text("network.id")
+	subnet = api.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 4, "cidr": "172.24.4.0/24", "enable_dhcp": false}}`).
+		Want(201).Text("subnet.id")
+	return net, subnet
+}
+
+func TestNetworkStory(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		m := c.as(t, "member")
+		a := m.Post(v2+"/networks", `{"network": {"name": "n", "description": "d", "tags": ["x"]}}`).Want(201).
+			Has("network.name", "n").Has("network.status", "ACTIVE").Has("network.mtu", 1442).Has("network.shared", false).
+			Has("network.project_id", "project-1").Has("network.tenant_id", "project-1").Has("network.router:external", false).
+			Has("network.port_security_enabled", true).Has("network.revision_number", 0).Has("network.subnets", "[]").Has("network.tags", "[x]")
+		if a.At("network.provider:network_type") != nil {
+			t.Errorf("a member sees provider attributes: %s", a.Body)
+		}
+		id := a.Text("network.id")
+		spec, ok := neutrontest.Spec[driver.NetworkSpec](c.engine, "network", id)
+		if !ok || spec.Type != driver.Geneve || spec.MTU != 1442 || spec.Segment == 0 {
+			t.Errorf("the engine has %+v", spec)
+		}
+		c.as(t, "admin").Get(v2+"/networks/"+id).Want(200).Has("network.provider:network_type", "geneve")
+		m.Put(v2+"/networks/"+id, `{"network": {"name": "m", "mtu": 1300}}`).Want(200).Has("network.name", "m").
+			Has("network.mtu", 1300).Has("network.revision_number", 1)
+		c.as(t, "other").Get(v2+"/networks/"+id).Want(404).Has("NeutronError.type", "NetworkNotFound")
+		c.as(t, "other").Delete(v2 + "/networks/" + id).Want(404)
+		m.Get(v2+"/networks?name=m&fields=id&fields=name").Want(200).Has("networks.0.name", "m")
+		c.as(t, "other").Get(v2+"/networks").Want(200).Has("networks", "[]")
+		m.Delete(v2 + "/networks/" + id).Want(204)
+		m.Get(v2 + "/networks/" + id).Want(404)
+		if c.engine.Has("network", id) {
+			t.Error("the engine still has the network")
+		}
+		c.clean(t)
+	})
+}
+
+func TestServerNetworkWalk(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		m, admin := c.as(t, "member"), c.as(t, "admin")
+		ext, _ := external(admin)
+		net, subnet := network(m, "private", "10.0.0.0/24")
+		m.Get(v2+"/subnets/"+subnet).Has("subnet.gateway_ip", "10.0.0.1").
+			Has("subnet.allocation_pools", "[map[end:10.0.0.254 start:10.0.0.2]]")
+		spec, _ := neutrontest.Spec[driver.SubnetSpec](c.engine, "subnet", subnet)
+		if !spec.MetadataIP.IsValid() || spec.MTU != 1442 || len(spec.DNS) != 1 {
+			t.Errorf("the engine's subnet is %+v", spec)
+		}
+		p := m.Post(v2+"/ports", `{"port": {"network_id": "`+net+`", "name": "p"}}`).Want(201).
+			Has("port.status", "DOWN").Has("port.device_owner", "")
+		port, ip := p.Text("port.id"), p.Text("port.fixed_ips.0.ip_address")
+		if p.Len("port.security_groups") != 1 {
+			t.Errorf("no default group: %s", p.Body)
+		}
+		r := m.Post(v2+"/routers", `{"router": {"name": "r", "external_gateway_info": {"network_id": "`+ext+`"}}}`).Want(201).
+			Has("router.external_gateway_info.enable_snat", true)
+		router := r.Text("router.id")
+		m.Put(v2+"/routers/"+router+"/add_router_interface", `{"subnet_id": "`+subnet+`"}`).Want(200).Has("subnet_id", subnet).Has("id", router)
+		f := m.Post(v2+"/floatingips", `{"floatingip": {"floating_network_id": "`+ext+`", "port_id": "`+port+`"}}`).Want(201).
+			Has("floatingip.status", "ACTIVE").Has("floatingip.fixed_ip_address", ip).Has("floatingip.router_id", router)
+		fip := f.Text("floatingip.id")
+		rs, _ := neutrontest.Spec[driver.RouterSpec](c.engine, "router", router)
+		if rs.Gateway == nil || !rs.Gateway.EnableSNAT || len(rs.Interfaces) != 1 || len(rs.FloatingIPs) != 1 || len(rs.Gateway.NextHops) != 1 {
+			t.Errorf("the engine's router is %+v", rs)
+		}
+		m.Put(v2+"/routers/"+router+"/remove_router_interface", `{"subnet_id": "`+subnet+`"}`).Want(409).Has("NeutronError.type", "RouterInterfaceInUseByFloatingIP")
+		m.Put(v2+"/routers/"+router, `{"router": {"external_gateway_info": null}}`).Want(409).Has("NeutronError.type", "RouterExternalGatewayInUseByFloatingIp")
+		m.Delete(v2+"/routers/"+router).Want(409).Has("NeutronError.type", "RouterInUse")
+		m.Delete(v2+"/subnets/"+subnet).Want(409).Has("NeutronError.type", "SubnetInUse")
+		m.Delete(v2+"/networks/"+net).Want(409).Has("NeutronError.type", "NetworkInUse")
+		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"port_id": null}}`).Want(200).Has("floatingip.status", "DOWN").Has("floatingip.port_id", "<nil>")
+		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"port_id": "`+port+`"}}`).Want(200).Has("floatingip.status", "ACTIVE")
+		m.Delete(v2 + "/ports/" + port).Want(204)
+		m.Get(v2+"/floatingips/"+fip).Want(200).Has("floatingip.port_id", "<nil>")
+		m.Delete(v2 + "/floatingips/" + fip).Want(204)
+		m.Put(v2+"/routers/"+router+"/remove_router_interface", `{"subnet_id": "`+subnet+`"}`).Want(200)
+		m.Delete(v2 + "/routers/" + router).Want(204)
+		m.Delete(v2 + "/networks/" + net).Want(204)
+		admin.Delete(v2 + "/networks/" + ext).Want(204)
+		c.clean(t)
+		if c.engine.Count("port") != 0 || c.engine.Count("router") != 0 {
+			t.Errorf("left in the engine: %v", c.engine.Kinds())
+		}
+	})
+}
