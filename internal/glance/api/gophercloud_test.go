@@ -53,7 +53,9 @@ func TestGophercloud(t *testing.T) {
 			t.Errorf("downloaded %d bytes, %v", len(got), err)
 		}
 		img, err = gimages.Update(ctx, client, img.ID, gimages.UpdateOpts{
-			gimages.ReplaceImageName{NewName: "renamed"}, gimages.ReplaceImageTags{NewTags: []string{"c"}}, gimages.ReplaceImageProtected{NewProtected: false},
+			gimages.ReplaceImageName{NewName: "renamed"},
+			gimages.ReplaceImageTags{NewTags: []string{"c"}},
+			gimages.ReplaceImageProtected{NewProtected: false},
 			gimages.UpdateImageProperty{Op: gimages.AddOp, Name: "hw_rng_model", Value: "virtio"},
 			gimages.UpdateImageProperty{Op: gimages.RemoveOp, Name: "os_distro"},
 		}).Extract()

@@ -93,7 +93,7 @@ func (f Filter) apply(q *bun.SelectQuery) *bun.SelectQuery {
 		q = q.Where("i.protected = ?", *f.Protected)
 	}
 	for column, values := range f.In {
-		q = q.Where("i.? IN (?)", bun.Ident(column), bun.In(values))
+		q = q.Where("i.? IN ?", bun.Ident(column), bun.Tuple(values))
 	}
 	for column, value := range f.Equal {
 		q = q.Where("i.? = ?", bun.Ident(column), value)
