@@ -4,6 +4,7 @@ import (
 	"gostack/internal/glance"
 	"gostack/internal/keystone"
 	"gostack/internal/neutron"
+	"gostack/internal/nova"
 	"gostack/internal/placement"
 )
 
@@ -16,6 +17,11 @@ var Components = []Component{
 	placementAPI,
 	neutronAPI,
 	neutronMetadataAgent,
+	novaConductor,
+	novaScheduler,
+	novaAPI,
+	novaMetadata,
+	novaNoVNCProxy,
 	novaCompute,
 }
 
@@ -41,4 +47,5 @@ type Neighbours struct {
 	Glance    *glance.Service
 	Placement *placement.Service
 	Neutron   *neutron.Service
+	Nova      *nova.Service
 }

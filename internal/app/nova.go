@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"gostack/internal/bus"
+	"gostack/internal/nova"
+	novaapi "gostack/internal/nova/api"
+	"gostack/internal/nova/console"
+	"gostack/internal/nova/ops"
+	"gostack/internal/nova/rpc"
+	"gostack/internal/nova/scheduler"
+	"gostack/internal/store"
+)
+
+// The control side of Nova. What the processes of upstream do apart is one service here; each component adds the part that its name says.
+var (
+	novaConductor = Component{
+		Name: "nova-conductor", What: "Carries out operations on servers, hears what hosts report",
+		Needs:   []string{"keystone-api", "glance-api", "placement-api", "neutron-api"},
+		Control: true, Migrations: []store.Migrations{nova.Migrations}, Build: buildNovaConductor,
+	}
+	novaScheduler = Component{
+		Name: "nova-scheduler", What: "Picks hosts for servers (inside nova-conductor's operations)",
+		Needs: []string{"nova-conductor"}, Control: true,
+		Build: func(_ context.Context, h *House) (Unit, error) { return h.novaService("nova-scheduler"), nil },
+	}
+	novaAPI = Component{
+		Name: "nova-api", What: "Compute API: servers, flavors, key pairs, hosts",
+		Needs: []string{"nova-conductor"}, Control: true,
+		Build: func(_ context.Context, h *House) (Unit, error) {
+			h.Serve(novaapi.New(h.Nova)...)
+			return Unit{}, nil
+		},
+	}
+	novaMetadata = Component{
+		Name: "nova-metadata", What: "Tells guests about themselves, through the hosts' neutron-metadata-agent",
+		Needs: []string{"nova-conductor"}, Control: true, Build: buildNovaMetadata,
+	}
+	novaNoVNCProxy = Component{
+		Name: "nova-novncproxy", What: "Shows servers' screens in a browser",
+		Needs: []string{"nova-conductor"}, Control: true, Build: buildNovaNoVNCProxy,
+	}
+)
+
+// novncPrefix is where the console page and its WebSocket are.
+const novncPrefix = "/novnc/"
+
+func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
+	cfg := h.Config.Nova
+	service := &nova.Service{
+		DB: h.DB, Clock: h.Clock, Log: h.Log,
+		Config: nova.Config{
+			DefaultZone: cfg.AvailabilityZone, ConsoleURL: strings.TrimRight(h.Config.PublicURL, "/") + strings.TrimRight(novncPrefix, "/"),
+			CPURatio: cfg.CPUAllocationRatio, RAMRatio: cfg.RAMAllocationRatio, DiskRatio: cfg.DiskAllocationRatio,
+			ReservedMemoryMB: cfg.ReservedHostMemoryMB,
+		},
+		Images: novaImages{h.Glance}, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
+		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus},
+	}
+	ops.New(service, h.Saga, scheduler.DefaultConfig())
+	h.Nova = service
+	h.Auditors = append(h.Auditors, Auditor{Area: "servers", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
+		found, err := service.Audit(ctx, repair)
+		findings := make([]Finding, len(found))
+		for i, f := range found {
+			findings[i] = Finding{ID: f.ID, Problem: f.Problem, Repaired: f.Repaired}
+		}
+		return findings, err
+	}})
+	unit := h.novaService("nova-conductor")
+	beat, rest := unit.Start, unit.Stop
+	var stop func()
+	unit.Start = func(ctx context.Context) error {
+		var err error
+		if stop, err = h.Bus.Serve(bus.To{Topic: rpc.ConductorTopic, Host: h.Config.Host}, service.ConductorHandlers()); err != nil {
+			return err
+		}
+		return beat(ctx)
+	}
+	unit.Stop = func(ctx context.Context) error {
+		stop()
+		return rest(ctx)
+	}
+	return unit, nil
+}
+
+// serviceBeat is how often a process of the control side says that it lives (upstream's report_interval).
+const serviceBeat = 10 * time.Second
+
+// novaService keeps the row of a process of the control side in the list of services.
+func (h *House) novaService(binary string) Unit {
+	ctx, cancel := context.WithCancel(context.Background())
+	var beats sync.WaitGroup
+	return Unit{
+		Start: func(start context.Context) error {
+			if err := h.Nova.EnsureService(start, binary, h.Config.Host); err != nil {
+				return err
+			}
+			beats.Go(func() {
+				tick := time.NewTicker(serviceBeat)
+				defer tick.Stop()
+				for {
+					select {
+					case <-ctx.Done():
+						return
+					case <-tick.C:
+					}
+					if err := h.Nova.Heartbeat(ctx, binary, h.Config.Host); err != nil && ctx.Err() == nil {
+						h.Log.Warn("heartbeat is not kept", "component", binary, "error", err)
+					}
+				}
+			})
+			return nil
+		},
+		Stop: func(context.Context) error {
+			cancel()
+			beats.Wait()
+			return nil
+		},
+	}
+}
+
+func buildNovaNoVNCProxy(_ context.Context, h *House) (Unit, error) {
+	proxy, err := console.New(novncPrefix, console.Options{
+		Validator: novaConsoles{h.Nova}, Origins: []string{h.Config.PublicURL}, Log: h.Log,
+	})
+	if err != nil {
+		return Unit{}, err
+	}
+	h.Root[novncPrefix] = proxy
+	return Unit{Stop: func(context.Context) error {
+		proxy.Close()
+		return nil
+	}}, nil
+}

@@ -1,0 +1,224 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gostack/internal/bus"
+	"gostack/internal/glance"
+	"gostack/internal/keystone"
+	"gostack/internal/neutron"
+	neutronagent "gostack/internal/neutron/agent"
+	"gostack/internal/neutron/attr"
+	neutrondb "gostack/internal/neutron/db"
+	"gostack/internal/nova"
+	"gostack/internal/nova/console"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+)
+
+// novaImages is Glance as Nova sees it.
+type novaImages struct{ glance *glance.Service }
+
+func (n novaImages) Image(ctx context.Context, c *policy.Caller, id string) (*nova.Image, error) {
+	i, err := n.glance.Image(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	return &nova.Image{
+		ID: i.ID, Name: orZero(i.Name), Status: i.Status, DiskFormat: orZero(i.DiskFormat), Size: orZero(i.Size), DiskSize: orZero(i.VirtualSize),
+		MinDiskGB: i.MinDisk, MinRAMMB: i.MinRAM, HashAlgo: orZero(i.HashAlgo), HashValue: orZero(i.HashValue), Properties: i.Properties,
+	}, nil
+}
+
+func orZero[T any](p *T) (zero T) {
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+// novaProjects is Keystone as Nova sees it.
+type novaProjects struct{ keystone *keystone.Service }
+
+func (n novaProjects) ProjectExists(ctx context.Context, id string) (bool, error) {
+	_, err := n.keystone.Project(ctx, id)
+	if rest.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// novaConsoles is Nova as the console proxy sees it.
+type novaConsoles struct{ nova *nova.Service }
+
+func (n novaConsoles) Validate(ctx context.Context, token string) (string, int, string, error) {
+	host, port, server, err := n.nova.ValidateConsole(ctx, token)
+	if errors.Is(err, nova.ErrConsoleToken) {
+		err = console.ErrToken
+	}
+	return host, port, server, err
+}
+
+// novaGroups are Neutron's security groups as the compute API shows and changes them.
+type novaGroups struct{ neutron *neutron.Service }
+
+func (n novaGroups) ServersByAddress(ctx context.Context, project, fragment string, v6 bool) ([]string, error) {
+	conds := []neutrondb.Cond{
+		neutrondb.Where("t.device_owner LIKE 'compute:%'"),
+		neutrondb.Where("EXISTS (SELECT 1 FROM neutron_allocations a WHERE a.port_id = t.id AND a.ip_address LIKE ? ESCAPE '!' AND (a.ip_address LIKE '%:%') = ?)",
+			"%"+escapeLike(fragment)+"%", v6),
+	}
+	if project != "" {
+		conds = append(conds, neutrondb.Where("t.project_id = ?", project))
+	}
+	ports, err := neutrondb.BarePorts(ctx, n.neutron.DB.Read(ctx), neutrondb.Query{Where: conds})
+	var ids []string
+	for _, p := range ports {
+		ids = append(ids, p.DeviceID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+func escapeLike(s string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s)
+}
+
+func (n novaGroups) Change(ctx context.Context, c *policy.Caller, serverID, group string, add bool) error {
+	groups, err := n.neutron.SecurityGroups(ctx, c, neutrondb.Query{Where: []neutrondb.Cond{neutrondb.Where("t.id = ? OR t.name = ?", group, group)}})
+	if err != nil {
+		return err
+	}
+	switch len(groups) {
+	case 0:
+		return rest.NotFound("Security group %s not found for project %s.", group, c.ProjectID)
+	case 1:
+	default:
+		return rest.Conflict("Multiple security groups found matching '%s'. Use an ID to be more specific.", group)
+	}
+	id := groups[0].ID
+	ports, err := n.neutron.PortsOf(ctx, []string{serverID})
+	if err != nil {
+		return err
+	}
+	if len(ports[serverID]) == 0 {
+		return rest.NotFound("instance_id %s could not be found as device id on any ports", serverID)
+	}
+	found := false
+	for _, p := range ports[serverID] {
+		var list []string
+		for _, g := range p.SecurityGroups {
+			list = append(list, g.ID)
+		}
+		at := slices.Index(list, id)
+		found = found || at >= 0
+		switch {
+		case add && at < 0:
+			list = append(list, id)
+		case !add && at >= 0:
+			list = slices.Delete(list, at, at+1)
+		default:
+			continue
+		}
+		if _, err := n.neutron.UpdatePort(ctx, c, p.ID, attr.Values{"security_groups": list}); err != nil {
+			return err
+		}
+	}
+	if !add && !found {
+		return rest.NotFound("Security group %s not associated with the instance %s", group, serverID)
+	}
+	return nil
+}
+
+func (n novaGroups) Of(ctx context.Context, _ *policy.Caller, serverID string) ([]nova.SecurityGroup, error) {
+	ports, err := n.neutron.PortsOf(ctx, []string{serverID})
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, p := range ports[serverID] {
+		for _, g := range p.SecurityGroups {
+			ids = append(ids, g.ID)
+		}
+	}
+	slices.Sort(ids)
+	groups, err := neutrondb.SecurityGroups(ctx, n.neutron.DB.Read(ctx), neutrondb.Query{Where: []neutrondb.Cond{neutrondb.In("t.id", slices.Compact(ids))}})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]nova.SecurityGroup, len(groups))
+	for i, g := range groups {
+		out[i] = nova.SecurityGroup{ID: g.ID, Name: g.Name, Description: g.Description, ProjectID: g.ProjectID, Rules: []any{}}
+		for _, r := range g.Rules {
+			if r.Direction == "ingress" { // all that nova-network's rules could say
+				out[i].Rules = append(out[i].Rules, novaRule(r, groups))
+			}
+		}
+	}
+	return out, nil
+}
+
+// novaRule is a rule in the words of the compute API.
+func novaRule(r *neutrondb.SecurityGroupRule, groups []*neutrondb.SecurityGroup) map[string]any {
+	rule := map[string]any{
+		"id": r.ID, "parent_group_id": r.SecurityGroupID, "ip_protocol": nil, "from_port": nil, "to_port": nil,
+		"group": map[string]any{}, "ip_range": map[string]any{},
+	}
+	if r.Protocol != "" {
+		rule["ip_protocol"] = r.Protocol
+	}
+	if r.PortRangeMin != nil {
+		rule["from_port"] = *r.PortRangeMin
+	}
+	if r.PortRangeMax != nil {
+		rule["to_port"] = *r.PortRangeMax
+	}
+	switch {
+	case r.RemoteGroupID != "":
+		group := map[string]any{"tenant_id": r.ProjectID, "name": r.RemoteGroupID}
+		for _, g := range groups {
+			if g.ID == r.RemoteGroupID {
+				group["name"], group["tenant_id"] = g.Name, g.ProjectID
+			}
+		}
+		rule["group"] = group
+	case r.RemoteIPPrefix != "":
+		rule["ip_range"] = map[string]any{"cidr": r.RemoteIPPrefix}
+	case r.Ethertype == "IPv6":
+		rule["ip_range"] = map[string]any{"cidr": "::/0"}
+	default:
+		rule["ip_range"] = map[string]any{"cidr": "0.0.0.0/0"}
+	}
+	return rule
+}
+
+// buildNovaMetadata answers the agents that forward guests' questions. The bus knows which host asks, and a host hears of its own
+// guests only.
+func buildNovaMetadata(_ context.Context, h *House) (Unit, error) {
+	var stop func()
+	answer := func(ctx context.Context, host string, args neutronagent.FetchArgs) (neutronagent.Reply, error) {
+		path, _, _ := strings.Cut(args.Request.Path, "?")
+		if args.Request.Method != http.MethodGet && args.Request.Method != http.MethodHead {
+			return neutronagent.Reply{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, HEAD"}}}, nil
+		}
+		reply, err := h.Nova.Metadata(ctx, host, args.NetworkID, args.RemoteIP, path)
+		if err != nil {
+			return neutronagent.Reply{}, err
+		}
+		return neutronagent.Reply{Status: reply.Status, Header: http.Header{"Content-Type": {reply.ContentType}}, Body: reply.Body}, nil
+	}
+	return Unit{
+		Start: func(context.Context) (err error) {
+			stop, err = h.Bus.Serve(bus.To{Topic: neutronagent.Topic, Host: h.Config.Host}, neutronagent.Handlers(answer))
+			return err
+		},
+		Stop: func(context.Context) error {
+			stop()
+			return nil
+		},
+	}, nil
+}
