@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gostack/internal/clock"
 	"gostack/internal/config"
 	"gostack/internal/keystone"
 	keystoneapi "gostack/internal/keystone/api"
 	"gostack/internal/keystone/fernet"
+	"gostack/internal/rest"
 	"gostack/internal/secret"
 	"gostack/internal/store"
 )
@@ -59,10 +61,28 @@ func newKeystone(h *House) (*keystone.Service, error) {
 	return keystone.New(keystone.Options{
 		DB:    h.DB,
 		Clock: h.Clock,
-		Keys:  fernet.OpenRepository(filepath.Join(h.Config.StateDir, "keystone", "fernet-keys"), h.Config.Keystone.MaxActiveKeys),
+		Keys:  keyRepository(h.Config),
 
 		TokenLifetime: h.Config.Keystone.TokenExpiration, HashCost: h.Config.Keystone.BcryptCost,
 	})
+}
+
+func keyRepository(c *config.Config) *fernet.Repository {
+	return fernet.OpenRepository(filepath.Join(c.StateDir, "keystone", "fernet-keys"), c.Keystone.MaxActiveKeys)
+}
+
+// authenticator is keystone's, here or, where only other control components run, one of our own on the same tables and keys.
+func (h *House) authenticator() (rest.Authenticator, error) {
+	if h.Authenticator != nil || h.DB == nil {
+		return h.Authenticator, nil
+	}
+	return newKeystone(h)
+}
+
+func bootstrapSpec(c *config.Config, password secret.String) keystone.BootstrapSpec {
+	return keystone.BootstrapSpec{
+		AdminPassword: password, Region: c.Region, BaseURL: strings.TrimSuffix(c.PublicURL, "/"), Services: catalogue,
+	}
 }
 
 // AdminPasswordFile holds the password that the user admin was created with, mode 0600. It is read by gostack up for the files that clients
@@ -73,7 +93,7 @@ func AdminPasswordFile(c *config.Config) string {
 
 // bootstrapKeystone makes the cloud's first user and what else a cloud must have, where it is missing. An existing admin keeps the password.
 func bootstrapKeystone(ctx context.Context, c *config.Config, service *keystone.Service) error {
-	spec := keystone.BootstrapSpec{Region: c.Region, BaseURL: strings.TrimSuffix(c.PublicURL, "/"), Services: catalogue}
+	spec := bootstrapSpec(c, secret.String{})
 	exists, err := service.HasAdmin(ctx)
 	if err != nil {
 		return err
@@ -100,16 +120,50 @@ func adminPassword(file string) (secret.String, error) {
 	var raw [18]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	fresh := base64.RawURLEncoding.EncodeToString(raw[:])
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return secret.String{}, fmt.Errorf("admin's password: %w", err)
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("admin's password: %w", err)
-	}
-	_, err = f.WriteString(fresh + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := writeSecret(file, fresh); err != nil {
 		return secret.String{}, fmt.Errorf("admin's password: %w", err)
 	}
 	return secret.New(fresh), nil
+}
+
+// writeSecret stores a line in a file of mode 0600, whole or not at all: others wait for the file to appear.
+func writeSecret(file, line string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.WriteString(line + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// RotateFernetKeys makes the staged key the primary and stages a new one. A running gostack sees it at its next token.
+func RotateFernetKeys(c *config.Config) error { return keyRepository(c).Rotate() }
+
+// ResetAdmin is the way back in for an operator who is locked out: it makes what Bootstrap makes, enables the user admin and sets the
+// password, beside a running gostack or without one.
+func ResetAdmin(ctx context.Context, c *config.Config, password secret.String) error {
+	if password.Empty() {
+		return errors.New("the password must not be empty")
+	}
+	db, err := store.Open(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.Migrate(ctx, keystone.Migrations); err != nil {
+		return err
+	}
+	service, err := newKeystone(&House{Config: c, DB: db, Clock: clock.System})
+	if err != nil {
+		return err
+	}
+	_, err = service.Bootstrap(ctx, bootstrapSpec(c, password))
+	return err
 }

@@ -21,8 +21,12 @@ func (h *House) listen(ctx context.Context) error {
 		root.Handle(path, page)
 	}
 	root.HandleFunc("GET /healthcheck", h.health)
+	authenticator, err := h.authenticator()
+	if err != nil {
+		return err
+	}
 	server, err := rest.New(rest.Config{
-		Services: h.Services, Authenticator: h.Authenticator, PolicyFile: h.Config.Policy, Root: root, Log: h.Log,
+		Services: h.Services, Authenticator: authenticator, PolicyFile: h.Config.Policy, Root: root, Log: h.Log,
 		PublicURL: h.Config.PublicURL, IdentityURL: h.Config.PublicURL + "/identity",
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	if err := s.refresh(ctx); err != nil {
+	if err := s.refreshNow(ctx); err != nil {
 		return nil, err
 	}
 	start := s.memory.generations()

@@ -14,11 +14,16 @@ const refreshEvery = time.Second
 
 // refresh compares the generations in memory with those in the database, once in a while, and loads the revocations if there are
 // new ones. Changes of this process are in memory already.
-func (s *Service) refresh(ctx context.Context) error {
+func (s *Service) refresh(ctx context.Context) error { return s.refreshIf(ctx, false) }
+
+// refreshNow is refresh without patience. A token is dated by the last revocation of its user, so issuing one must know of all.
+func (s *Service) refreshNow(ctx context.Context) error { return s.refreshIf(ctx, true) }
+
+func (s *Service) refreshIf(ctx context.Context, must bool) error {
 	now := s.clock.Now()
 	m := s.memory
 	m.mu.Lock()
-	due := !m.revoked.loaded || now.Sub(m.checked) >= refreshEvery || now.Before(m.checked)
+	due := must || !m.revoked.loaded || now.Sub(m.checked) >= refreshEvery || now.Before(m.checked)
 	if due && m.revoked.loaded {
 		m.checked = now // others go on with what there is
 	}

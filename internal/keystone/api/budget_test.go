@@ -77,7 +77,7 @@ func TestStatementBudgets(t *testing.T) {
 			{12, "POST", "/v3/projects", `{"project": {"name": "fresh", "domain_id": "` + d + `", "parent_id": "` + p + `"}}`},
 			{12, "PUT", "/v3/projects/" + p + "/users/" + u + "/roles/" + reader, ""},
 			{12, "POST", "/v3/endpoints", `{"endpoint": {"interface": "public", "url": "http://x", "service_id": "` + svc + `"}}`},
-			{5, "POST", "/v3/auth/tokens", fmt.Sprintf(`{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "admin",
+			{6, "POST", "/v3/auth/tokens", fmt.Sprintf(`{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "admin",
 				"domain": {"name": "Default"}, "password": %q}}}, "scope": %s}}`, adminPassword, adminProject)},
 		} {
 			c.statements("GET", "/v3/", token, "") // looks the token up again after a write

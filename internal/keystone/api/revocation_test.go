@@ -180,6 +180,13 @@ func TestReplicas(t *testing.T) {
 		c.admin().Patch("/v3/projects/"+p, `{"project": {"enabled": false}}`).Want(200)
 		c.clock.Advance(time.Second)
 		far.As(three).Get("/v3/auth/projects").Want(401)
+		// A password changed here, a login there, within one second: the new token is good everywhere.
+		c.As("none").Post("/v3/users/"+u+"/password", `{"user": {"original_password": "pw", "password": "new"}}`).Want(204)
+		there := &cloud{API: far, t: t}
+		four := there.token(name, "new", unscoped)
+		c.clock.Advance(time.Second)
+		c.As(four).Get("/v3/auth/projects").Want(200)
+		far.As(four).Get("/v3/auth/projects").Want(200)
 		// A process that starts anew knows all of it.
 		third := c.replica()
 		fresh := resttest.Serve(t, rest.Config{Services: api.Services(third), Authenticator: third})

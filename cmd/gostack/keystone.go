@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gostack/internal/app"
+	"gostack/internal/secret"
+)
+
+// keystoneCommand is what keystone-manage is upstream: what an operator does to Identity beside the API.
+func keystoneCommand(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keystone",
+		Short: "Rotate token keys, or let yourself in again",
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "fernet-rotate",
+		Short: "Use the next key for new tokens",
+		Long: `Make the staged key the one that new tokens are encrypted with, stage another, and remove the oldest key above keystone.max_active_keys.
+
+Tokens of a removed key are no good any more: rotate at most max_active_keys-2 times in the life of a token. Replicas on several machines share
+the directory of keys; copy it to each of them after a rotation. A running gostack sees the change by itself.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := s.load()
+			if err != nil {
+				return err
+			}
+			return app.RotateFernetKeys(c)
+		},
+	})
+	cmd.AddCommand(&cobra.Command{
+		Use:   "bootstrap",
+		Short: "Create or repair the user admin, and set its password",
+		Long: `Make the default domain, the user and project admin, the default roles, the region and the catalogue where they are missing, enable the
+user admin and set its password. The password is read from OS_BOOTSTRAP_PASSWORD, or from the first line of the input. It works beside a running
+gostack; all tokens of the user admin end.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load()
+			if err != nil {
+				return err
+			}
+			password := os.Getenv("OS_BOOTSTRAP_PASSWORD")
+			if password == "" {
+				fmt.Fprint(cmd.ErrOrStderr(), "Password of the user admin: ")
+				in := bufio.NewScanner(cmd.InOrStdin())
+				if !in.Scan() {
+					return errors.New("no password was given")
+				}
+				password = strings.TrimSpace(in.Text())
+			}
+			return app.ResetAdmin(cmd.Context(), c, secret.New(password))
+		},
+	})
+	return cmd
+}
