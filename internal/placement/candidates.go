@@ -49,7 +49,7 @@ type CandidateRequest struct {
 // maxCandidates and maxSteps bound the memory and the work that one request can cause when groups multiply.
 const (
 	maxCandidates = 100_000
-	maxSteps      = 2_000_000
+	maxSteps      = 500_000
 )
 
 // A ResourceAmount is a part of an allocation request.
