@@ -37,7 +37,8 @@ func (s *Service) Audit(ctx context.Context, repair bool) ([]AuditFinding, error
 		}
 		all = append(all, found...)
 	}
-	return all, nil
+	more, err := s.auditAllocations(ctx, repair)
+	return append(all, more...), err
 }
 
 func (s *Service) auditHost(ctx context.Context, host string, repair bool) ([]AuditFinding, error) {

@@ -74,6 +74,8 @@ type Placement interface {
 	RemoveHost(ctx context.Context, tx store.Tx, uuid string) error
 	SetTrait(ctx context.Context, tx store.Tx, uuid, trait string, on bool) error
 	SetMember(ctx context.Context, tx store.Tx, uuid, aggregate string, member bool) error
+	Consumers(ctx context.Context) (map[string]*placement.Consumer, error)
+	Consumer(ctx context.Context, uuid string) (*placement.Consumer, error)
 }
 
 // Projects is what Nova asks of Keystone.
