@@ -32,7 +32,7 @@ func testBackend(t testing.TB) (*Backend, context.Context) {
 
 // cloud is a small complete cloud: two tenant networks behind a router, a provider network, a server with a floating IP.
 type cloud struct {
-	ext, a, v6, vlan           driver.NetworkSpec
+	ext, a, vlan               driver.NetworkSpec
 	extSub, aSub, aSub6, vlSub driver.SubnetSpec
 	server, meta, aIf, gw      driver.PortSpec
 	web                        driver.SecurityGroupSpec

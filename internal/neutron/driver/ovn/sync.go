@@ -93,7 +93,10 @@ func (b *Backend) renderAll(ctx context.Context, want driver.Desired) (*desired,
 		p, err := b.renderSubnet(s)
 		errs = append(errs, keep(owner(kindSubnet, s.ID), p, err))
 	}
-	errs = append(errs, keep(owner(kindGroup, dropGroupID), renderDropGroup(), nil))
+	d.plans[owner(kindGroup, dropGroupID)] = nil // nobody's until the first group or port makes it, never an orphan
+	if len(want.SecurityGroups)+len(want.Ports) > 0 {
+		d.plans[owner(kindGroup, dropGroupID)] = renderDropGroup()
+	}
 	for _, g := range want.SecurityGroups {
 		d.groups[g.ID] = true
 		p, err := renderGroup(g)

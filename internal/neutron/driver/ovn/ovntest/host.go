@@ -45,23 +45,14 @@ func Start(t testing.TB) *Host {
 		t.Fatal(err)
 	}
 	h := &Host{Name: name}
-	for _, dir := range []string{"/run/openvswitch", "/run/ovn", "/var/log/ovn", "/var/log/openvswitch", "/var/lib/ovn"} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	directories(t)
 	Run(t, "ovsdb-tool", "create", "/etc/openvswitch/conf.db", "/usr/share/openvswitch/vswitch.ovsschema")
 	h.StartSwitchDB(t)
 	Run(t, "ovs-vsctl", "--no-wait", "init", "--", "set", "Open_vSwitch", ".", "external-ids:system-id="+name, "external-ids:hostname="+name,
 		"external-ids:ovn-remote="+Southbound, "external-ids:ovn-encap-type=geneve", "external-ids:ovn-encap-ip=127.0.0.1",
 		"external-ids:ovn-bridge-datapath-type=netdev", "external-ids:ovn-bridge-mappings="+Physnet+":br-ex")
 	Run(t, "ovs-vswitchd", "--pidfile", "--detach", "--no-chdir", "--log-file")
-	for _, db := range []string{"nb", "sb"} {
-		Run(t, "ovsdb-tool", "create", "/var/lib/ovn/ovn"+db+"_db.db", "/usr/share/ovn/ovn-"+db+".ovsschema")
-		h.StartDB(t, db)
-	}
-	Run(t, "ovn-nbctl", "init")
-	Run(t, "ovn-sbctl", "init")
+	h.startDatabases(t)
 	Run(t, "ovn-northd", "--ovnnb-db="+Northbound, "--ovnsb-db="+Southbound, "--pidfile", "--detach", "--no-chdir", "--log-file")
 	Run(t, "ovs-vsctl", "add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=netdev")
 	Run(t, "ip", "link", "set", "br-ex", "up")
@@ -80,6 +71,37 @@ func Start(t testing.TB) *Host {
 		}
 	})
 	return h
+}
+
+// StartDatabases starts only OVN's two databases: rows, and nobody who acts on them.
+func StartDatabases(t testing.TB) *Host {
+	t.Helper()
+	if _, err := exec.LookPath("ovsdb-server"); err != nil {
+		machine.Missing(t, "OVN is not installed: "+err.Error())
+	}
+	h := &Host{}
+	directories(t)
+	h.startDatabases(t)
+	return h
+}
+
+func directories(t testing.TB) {
+	t.Helper()
+	for _, dir := range []string{"/run/openvswitch", "/run/ovn", "/var/log/ovn", "/var/log/openvswitch", "/var/lib/ovn"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (h *Host) startDatabases(t testing.TB) {
+	t.Helper()
+	for _, db := range []string{"nb", "sb"} {
+		Run(t, "ovsdb-tool", "create", "/var/lib/ovn/ovn"+db+"_db.db", "/usr/share/ovn/ovn-"+db+".ovsschema")
+		h.StartDB(t, db)
+	}
+	Run(t, "ovn-nbctl", "init")
+	Run(t, "ovn-sbctl", "init")
 }
 
 func tail(b []byte) string {
