@@ -31,7 +31,7 @@ const (
 )
 
 var micro = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "micro")
+	dir, err := os.MkdirTemp("/var/lib/libvirt", "micro") // the machine's own, gone with it
 	if err != nil {
 		return "", err
 	}
