@@ -82,6 +82,7 @@ func Make(ctx context.Context, p Plan) (*Result, error) {
 		{"external network", w.externalNetwork},
 		{"tenant network and router", w.tenantNetwork},
 		{"key pair and firewall rules", w.access},
+		{"host ready for servers", w.host},
 		{"first server", w.server},
 		{"floating IP", w.floatingIP},
 	} {
