@@ -69,13 +69,17 @@ func (r *Request) checkContentType() error {
 	return Fail(status, "The media type %s is not supported, use application/json", ct)
 }
 
-// checkDepth refuses documents nested so deep that a decoder's stack would hurt.
+// checkDepth refuses documents nested so deep that a decoder's stack would hurt, and texts with the character NUL, which no database column
+// can hold.
 func checkDepth(raw []byte) error {
 	depth, inString, escaped := 0, false, false
-	for _, b := range raw {
+	for i, b := range raw {
 		switch {
 		case escaped:
 			escaped = false
+			if b == 'u' && bytes.HasPrefix(raw[i:], []byte("u0000")) {
+				return BadRequest("Malformed request body: a text holds the character NUL")
+			}
 		case inString:
 			escaped, inString = b == '\\', b != '"'
 		case b == '"':

@@ -112,12 +112,24 @@ func redact(raw string) string {
 		return "(does not parse)"
 	}
 	for k := range q {
-		low := strings.ToLower(k)
-		for _, word := range []string{"token", "password", "secret", "signature", "credential", "key"} {
-			if strings.Contains(low, word) && low != "sort_key" && low != "sort_keys" && low != "key_name" {
-				q[k] = []string{"***"}
-			}
+		if namesSecret(k) {
+			q[k] = []string{"***"}
 		}
 	}
 	return q.Encode()
+}
+
+// namesSecret tells whether what a query parameter or a member of a body of that name holds must not be written down.
+func namesSecret(name string) bool {
+	low := strings.ToLower(name)
+	switch low {
+	case "sort_key", "sort_keys", "key_name", "public_key":
+		return false
+	}
+	for _, word := range []string{"token", "password", "adminpass", "admin_pass", "secret", "signature", "credential", "key"} {
+		if strings.Contains(low, word) {
+			return true
+		}
+	}
+	return false
 }

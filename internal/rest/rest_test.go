@@ -122,10 +122,21 @@ func TestBodies(t *testing.T) {
 		`{"thing": {}} trailing`:             "Malformed request body",
 		``:                                   "None is not of type 'object'",
 		strings.Repeat(`{"thing":`, 100):     "nested too deep",
+		`{"thing": {"more": "\u0000"}}`:      "holds the character NUL",
+		`{"password": {"thing": "hush"}}`:    "'thing' is a required property",
 		`[` + strings.Repeat(" ", 200) + `]`: "[] is not of type 'object'",
 	} {
 		member.Post(path, body).Want(400).Says(says)
 	}
+	// What names a secret is not repeated: messages reach the log.
+	if a := member.Post(path, `{"thing": "a", "password": "hush"}`).Want(400); bytes.Contains(a.Body, []byte("hush")) {
+		t.Errorf("%s", a.Body)
+	}
+	member.Post(path, `{"thing": {"more": "\\u0000"}}`).Want(202)
+	member.Get(path + "/1?a=%00").Want(400)
+	member.Get(path + "/1?a=%ff").Want(400)
+	member.Get(path + "/%00").Want(404)
+	member.Get(path + "/%c3%28").Want(404)
 	member.Post(path, `{"thing": {"name": "`+strings.Repeat("x", 120000)+`"}}`).Want(413)
 	member.With("Content-Type", "text/plain").Post(path, `{}`).Want(415)
 }

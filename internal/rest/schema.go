@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"sort"
 	"strings"
 	"sync"
 
@@ -64,12 +65,18 @@ func (s *Schema) Validate(doc any) error {
 		return err
 	}
 	leaf := firstLeaf(v)
-	msg := explain(leaf, at(doc, leaf.InstanceLocation))
+	value := at(doc, leaf.InstanceLocation)
+	for _, name := range leaf.InstanceLocation {
+		if namesSecret(name) {
+			value = "***"
+		}
+	}
+	msg := explain(leaf, value)
 	if len(leaf.InstanceLocation) == 0 {
 		return BadRequest("%s", msg)
 	}
 	return BadRequest("Invalid input for field/attribute %s. Value: %s. %s",
-		leaf.InstanceLocation[len(leaf.InstanceLocation)-1], python(at(doc, leaf.InstanceLocation)), msg)
+		leaf.InstanceLocation[len(leaf.InstanceLocation)-1], python(value), msg)
 }
 
 // firstLeaf finds the violation to speak of: below combinators (anyOf, oneOf) the combinator itself, as Python does.
@@ -119,6 +126,7 @@ func explain(v *jsonschema.ValidationError, value any) string {
 		for i, p := range k.Properties {
 			names[i] = "'" + p + "'"
 		}
+		sort.Strings(names) // the library gives them in any order
 		if len(names) > 1 {
 			verb = "were"
 		}
@@ -202,7 +210,11 @@ func python(v any) string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(python(k) + ": " + python(v[k]))
+			value := v[k]
+			if namesSecret(k) {
+				value = "***" // messages reach the log
+			}
+			b.WriteString(python(k) + ": " + python(value))
 		}
 		b.WriteByte('}')
 		return b.String()

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gostack/internal/policy"
 	"gostack/internal/store"
@@ -179,6 +180,11 @@ func (s *Server) serve(r *Request, svc *compiledService, path string) (answer an
 	if r.query, err = url.ParseQuery(r.HTTP.URL.RawQuery); err != nil {
 		return nil, BadRequest("The query does not parse.").Because(err)
 	}
+	for _, values := range r.query {
+		if !storable(strings.Join(values, "\n")) {
+			return nil, BadRequest("The query holds bytes that are no text in UTF-8.")
+		}
+	}
 	route, err := s.choose(r, svc, routes)
 	if err != nil {
 		return nil, err
@@ -334,9 +340,15 @@ func segments(path string) ([]string, error) {
 		if segs[i], err = url.PathUnescape(segs[i]); err != nil {
 			return nil, err
 		}
+		if !storable(segs[i]) {
+			return nil, errors.New("the path holds bytes that are no text in UTF-8")
+		}
 	}
 	return segs, nil
 }
+
+// storable tells whether a database can hold and compare a text: PostgreSQL takes UTF-8 without NUL only.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func allowed(n *node) string {
 	methods := sortedKeys(n.methods)

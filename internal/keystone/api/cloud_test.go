@@ -26,7 +26,7 @@ const adminPassword = "s3cret-of-admin"
 // cloud is a bootstrapped Keystone behind the real router.
 type cloud struct {
 	*resttest.API
-	t       *testing.T
+	t       testing.TB
 	db      *store.DB
 	service *keystone.Service
 	clock   *clock.Manual
@@ -43,6 +43,14 @@ func each(t *testing.T, story func(t *testing.T, c *cloud)) {
 
 func newCloud(t *testing.T, db *store.DB) *cloud {
 	t.Helper()
+	c := fuzzCloud(t, db)
+	c.API.Judge = judge(t)
+	return c
+}
+
+// fuzzCloud is a cloud whose answers nobody judges.
+func fuzzCloud(t testing.TB, db *store.DB) *cloud {
+	t.Helper()
 	c := &cloud{
 		t: t, db: db, clock: clock.NewManual(time.Date(2026, 11, 22, 10, 0, 0, 400_000_000, time.UTC)),
 		keys: fernet.OpenRepository(filepath.Join(t.TempDir(), "keys"), 3),
@@ -53,7 +61,6 @@ func newCloud(t *testing.T, db *store.DB) *cloud {
 		t.Fatal(err)
 	}
 	c.API = resttest.Serve(t, rest.Config{Services: api.Services(c.service), Authenticator: c.service})
-	c.API.Judge = judge(t)
 	return c
 }
 

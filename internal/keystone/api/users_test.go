@@ -100,6 +100,12 @@ func TestUserLists(t *testing.T) {
 		admin.Get("/v3/users?password_expires_at=never").Want(400).Says("Timestamp not in expected format.")
 		admin.Get("/v3/users?password_expires_at=xx:2030-01-01T00:00:00Z").Want(400).Says("The given operator xx is not valid.")
 		admin.Get("/v3/users?limit=x").Want(400)
+		// What no database can hold.
+		admin.Get("/v3/users?name=%00").Want(400)
+		admin.Get("/v3/users?name=%ff").Want(400)
+		admin.Get("/v3/users/%ff").Want(404)
+		admin.Post("/v3/users", `{"user": {"name": "a\u0000"}}`).Want(400)
+		admin.Post("/v3/users", "{\"user\": {\"name\": \"a\xff\"}}").Want(201).Has("user.name", "a\ufffd")
 	})
 }
 
