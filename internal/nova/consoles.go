@@ -129,3 +129,18 @@ func (s *Service) ValidateConsole(ctx context.Context, token string) (host strin
 	}
 	return at.Host, at.Port, srv.ID, nil
 }
+
+// Diagnostics returns the counters of a running server.
+func (s *Service) Diagnostics(ctx context.Context, srv *Server) (*driver.Diagnostics, error) {
+	if srv.Host == "" {
+		return nil, notReady(srv)
+	}
+	if srv.VMState != Active {
+		return nil, InvalidState(srv, "get_diagnostics", "vm_state", srv.VMState)
+	}
+	d := new(driver.Diagnostics)
+	if err := s.Hosts.Call(ctx, srv.Host, rpc.Diagnostics, rpc.ServerRef{ServerID: srv.ID}, d); err != nil {
+		return nil, s.hostRefused(srv, "get_diagnostics", err)
+	}
+	return d, nil
+}

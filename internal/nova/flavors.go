@@ -151,7 +151,7 @@ func (s *Service) FlavorAccessList(ctx context.Context, c *policy.Caller, id str
 
 // GrantFlavor lets a project use a private flavor.
 func (s *Service) GrantFlavor(ctx context.Context, id, project string, refusePublic bool) ([]*FlavorAccess, error) {
-	if err := s.needProject(ctx, project); err != nil {
+	if err := s.NeedProject(ctx, project); err != nil {
 		return nil, err
 	}
 	var all []*FlavorAccess
@@ -184,7 +184,7 @@ func (s *Service) GrantFlavor(ctx context.Context, id, project string, refusePub
 
 // RevokeFlavor takes a private flavor from a project.
 func (s *Service) RevokeFlavor(ctx context.Context, id, project string) ([]*FlavorAccess, error) {
-	if err := s.needProject(ctx, project); err != nil {
+	if err := s.NeedProject(ctx, project); err != nil {
 		return nil, err
 	}
 	var all []*FlavorAccess
@@ -208,8 +208,8 @@ func (s *Service) RevokeFlavor(ctx context.Context, id, project string) ([]*Flav
 	return all, err
 }
 
-// needProject refuses projects that Keystone does not know.
-func (s *Service) needProject(ctx context.Context, id string) error {
+// NeedProject refuses projects that Keystone does not know.
+func (s *Service) NeedProject(ctx context.Context, id string) error {
 	if s.Projects == nil {
 		return nil
 	}

@@ -106,3 +106,27 @@ func GetComputeNodeOf(ctx context.Context, h bun.IDB, host string) (*ComputeNode
 func UpdateComputeNode(ctx context.Context, tx store.Tx, n *ComputeNode, columns ...string) error {
 	return one(tx.NewUpdate().Model(n).Column(columns...).Where("id = ?", n.ID).Exec(ctx))
 }
+
+// HostUse is what the servers on a host take.
+type HostUse struct {
+	Host     string `bun:"host"`
+	Servers  int64  `bun:"servers"`
+	VCPUs    int64  `bun:"vcpus"`
+	MemoryMB int64  `bun:"memory_mb"`
+	DiskGB   int64  `bun:"disk_gb"`
+	Busy     int64  `bun:"busy"`
+}
+
+// UseOfHosts sums what servers take, by host.
+func UseOfHosts(ctx context.Context, h bun.IDB) (map[string]HostUse, error) {
+	var rows []HostUse
+	err := h.NewSelect().TableExpr("nova_servers AS s").
+		ColumnExpr("s.host, COUNT(*) AS servers, SUM(s.vcpus) AS vcpus, SUM(s.memory_mb) AS memory_mb, SUM(s.root_gb + s.ephemeral_gb) AS disk_gb").
+		ColumnExpr("SUM(CASE WHEN s.task_state <> '' THEN 1 ELSE 0 END) AS busy").
+		Where("s.host <> ''").Group("s.host").Scan(ctx, &rows)
+	out := make(map[string]HostUse, len(rows))
+	for _, r := range rows {
+		out[r.Host] = r
+	}
+	return out, err
+}

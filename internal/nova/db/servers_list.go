@@ -26,6 +26,8 @@ type ServerFilter struct {
 	AllTags, AnyTags, NotAllTags, NotAnyTags []string
 	Metadata                                 map[string]string
 	ChangedSince, ChangedBefore              *time.Time
+	// UsedFrom and UsedUntil take the servers that ran at some time between.
+	UsedFrom, UsedUntil *time.Time
 	// Deleted takes the servers that are gone instead, Both takes them too.
 	Deleted, Both bool
 
@@ -105,6 +107,12 @@ func (f *ServerFilter) where(h bun.IDB, q *bun.SelectQuery) {
 	}
 	if f.ChangedSince != nil {
 		q.Where("s.updated_at >= ?", *f.ChangedSince)
+	}
+	if f.UsedFrom != nil {
+		q.Where("(s.terminated_at IS NULL OR s.terminated_at >= ?)", *f.UsedFrom)
+	}
+	if f.UsedUntil != nil {
+		q.Where("s.launched_at <= ?", *f.UsedUntil)
 	}
 	if f.ChangedBefore != nil {
 		q.Where("s.updated_at <= ?", *f.ChangedBefore)

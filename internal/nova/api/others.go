@@ -1,0 +1,130 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"gostack/internal/nova/driver"
+	"gostack/internal/rest"
+)
+
+// otherRoutes are small resources.
+func (a *api) otherRoutes() []rest.Route {
+	empty := func(key string) func(*rest.Request) (any, error) {
+		return func(*rest.Request) (any, error) { return object{key: []any{}}, nil }
+	}
+	return []rest.Route{
+		{Method: "GET", Path: "/servers/{server_id}/diagnostics", Policy: "os_compute_api:os-server-diagnostics", Target: a.server, Handle: a.diagnostics},
+		{Method: "GET", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:show", Target: a.server, Handle: func(*rest.Request) (any, error) {
+			return object{"password": ""}, nil
+		}},
+		{Method: "DELETE", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:clear", Target: a.server, Status: 204, Handle: func(*rest.Request) (any, error) {
+			return nil, nil
+		}},
+		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: func(*rest.Request) (any, error) {
+			return object{"nodes": []any{}, "pagesize_kb": nil}, nil
+		}},
+		// A server moves to no other host yet, so nothing has ever migrated.
+		{Method: "GET", Path: "/os-migrations", Policy: "os_compute_api:os-migrations:index", Handle: empty("migrations")},
+		{Method: "GET", Path: "/servers/{server_id}/migrations", Policy: "os_compute_api:servers:migrations:index", Target: a.server, Min: rest.V(2, 23), Handle: empty("migrations")},
+		{Method: "GET", Path: "/servers/{server_id}/migrations/{id}", Policy: "os_compute_api:servers:migrations:show", Target: a.server, Min: rest.V(2, 23), Handle: func(r *rest.Request) (any, error) {
+			return nil, rest.NotFound("Migration %s for server %s not found", r.Path("id"), loaded(r).ID)
+		}},
+		{
+			Method: "POST", Path: "/os-server-external-events", Policy: "os_compute_api:os-server-external-events:create", Handle: a.externalEvents,
+			Body: rest.JSON(`{"type": "object", "required": ["events"], "additionalProperties": false, "properties": {"events": {"type": "array", "minItems": 1, "items": {
+				"type": "object", "required": ["server_uuid", "name"], "additionalProperties": false, "properties": {"server_uuid": ` + uuidSchema + `, "name": {"type": "string", "enum": [
+				"network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted", "volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"]},
+				"status": {"type": "string", "enum": ["failed", "completed", "in-progress"]}, "tag": {"type": "string", "maxLength": 255}}}}}}`),
+		},
+	}
+}
+
+// externalEvents takes what another service says of servers. Our own services need no such words; a server's state is asked for, not told.
+func (a *api) externalEvents(r *rest.Request) (any, error) {
+	var body struct {
+		Events []struct {
+			Server string `json:"server_uuid"`
+			Name   string `json:"name"`
+			Status string `json:"status"`
+			Tag    string `json:"tag"`
+		}
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	views, missing := make([]object, 0, len(body.Events)), 0
+	for _, e := range body.Events {
+		v := object{"server_uuid": e.Server, "name": e.Name, "status": e.Status, "code": http.StatusOK}
+		if e.Status == "" {
+			v["status"] = "completed"
+		}
+		if e.Tag != "" {
+			v["tag"] = e.Tag
+		}
+		srv, err := a.nova.ServerFor(r.Context(), r.Caller, e.Server)
+		switch {
+		case rest.IsNotFound(err):
+			v["status"], v["code"] = "failed", http.StatusNotFound
+			missing++
+		case err != nil:
+			return nil, err
+		case srv.Host == "":
+			v["status"], v["code"] = "failed", http.StatusUnprocessableEntity
+			missing++
+		}
+		views = append(views, v)
+	}
+	switch {
+	case missing == len(views):
+		return nil, rest.NotFound("No instances found for any event")
+	case missing > 0:
+		return rest.Reply(http.StatusMultiStatus, object{"events": views}), nil
+	}
+	return object{"events": views}, nil
+}
+
+func (a *api) diagnostics(r *rest.Request) (any, error) {
+	d, err := a.nova.Diagnostics(r.Context(), loaded(r))
+	if err != nil {
+		return nil, err
+	}
+	if r.Version.AtLeast(2, 48) {
+		return standardDiagnostics(d), nil
+	}
+	out := object{"memory": d.MemoryMaxMB * 1024, "memory-actual": d.MemoryMaxMB * 1024, "memory-rss": d.MemoryUsedMB * 1024}
+	for _, c := range d.CPUs {
+		out[fmt.Sprintf("cpu%d_time", c.ID)] = c.TimeNS
+	}
+	for _, k := range d.Disks {
+		out[k.Device+"_read"], out[k.Device+"_read_req"], out[k.Device+"_write"] = k.ReadBytes, k.ReadRequests, k.WriteBytes
+		out[k.Device+"_write_req"], out[k.Device+"_errors"] = k.WriteRequests, k.Errors
+	}
+	for i, n := range d.NICs {
+		name := fmt.Sprintf("vnet%d", i)
+		out[name+"_rx"], out[name+"_rx_drop"], out[name+"_rx_errors"], out[name+"_rx_packets"] = n.RxOctets, n.RxDrop, n.RxErrors, n.RxPackets
+		out[name+"_tx"], out[name+"_tx_drop"], out[name+"_tx_errors"], out[name+"_tx_packets"] = n.TxOctets, n.TxDrop, n.TxErrors, n.TxPackets
+	}
+	return out, nil
+}
+
+// standardDiagnostics is the form that 2.48 gave every hypervisor.
+func standardDiagnostics(d *driver.Diagnostics) object {
+	cpus, nics, disks := []object{}, []object{}, []object{}
+	for _, c := range d.CPUs {
+		cpus = append(cpus, object{"id": c.ID, "time": c.TimeNS, "utilisation": nil})
+	}
+	for _, n := range d.NICs {
+		nics = append(nics, object{
+			"mac_address": n.MAC, "rx_octets": n.RxOctets, "rx_errors": n.RxErrors, "rx_drop": n.RxDrop, "rx_packets": n.RxPackets, "rx_rate": nil,
+			"tx_octets": n.TxOctets, "tx_errors": n.TxErrors, "tx_drop": n.TxDrop, "tx_packets": n.TxPackets, "tx_rate": nil,
+		})
+	}
+	for _, k := range d.Disks {
+		disks = append(disks, object{"read_bytes": k.ReadBytes, "read_requests": k.ReadRequests, "write_bytes": k.WriteBytes, "write_requests": k.WriteRequests, "errors_count": k.Errors})
+	}
+	return object{
+		"state": d.State, "driver": d.Driver, "hypervisor": d.Hypervisor, "hypervisor_os": d.HypervisorOS, "uptime": d.Uptime, "config_drive": d.ConfigDrive, "num_cpus": d.NumCPUs,
+		"num_nics": d.NumNICs, "num_disks": d.NumDisks, "memory_details": object{"maximum": d.MemoryMaxMB, "used": d.MemoryUsedMB}, "cpu_details": cpus, "nic_details": nics, "disk_details": disks,
+	}
+}
