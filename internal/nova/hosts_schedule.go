@@ -6,6 +6,7 @@ import (
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/scheduler"
+	"gostack/internal/store"
 )
 
 // SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. With servers set, the hosts know
@@ -105,6 +106,32 @@ func deref(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// GroupAllows tells whether a host fits the server's group as the members are in this transaction.
+func (s *Service) GroupAllows(ctx context.Context, tx store.Tx, srv *Server) (func(host string) bool, error) {
+	if srv.ServerGroupID == nil {
+		return func(string) bool { return true }, nil
+	}
+	g, err := db.GetServerGroup(ctx, tx, *srv.ServerGroupID)
+	if store.IsNotFound(err) {
+		return func(string) bool { return true }, nil // a group can be deleted; its servers stay
+	}
+	if err != nil {
+		return nil, err
+	}
+	members, err := db.GroupMembers(ctx, tx, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []string
+	for _, m := range members {
+		if m.ID != srv.ID && m.Host != "" {
+			hosts = append(hosts, m.Host)
+		}
+	}
+	group := &scheduler.Group{Policy: g.Policy, MaxPerHost: g.Rules["max_server_per_host"]}
+	return func(host string) bool { return group.Allows(host, hosts) }, nil
 }
 
 // hintLists reads hints whose values are texts or lists of texts.

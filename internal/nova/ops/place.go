@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gostack/internal/nova"
+	"gostack/internal/nova/db"
 	"gostack/internal/nova/scheduler"
 	"gostack/internal/placement"
 	"gostack/internal/saga"
@@ -124,17 +125,35 @@ func eliminations(e *scheduler.NoValidHostError) string {
 	return strings.Join(parts, "; ")
 }
 
-// claim takes the chosen host's resources, or the next alternate's when they have gone meanwhile.
+// errTaken says that between the decision and the claim somebody else took what it needs.
+var errTaken = errors.New("the host and its alternates have been taken meanwhile")
+
+// claim takes the chosen host's resources, or the next alternate's when they have gone meanwhile or the server's group does not allow
+// the host any more.
 func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateState]) error {
 	p := &r.State.Progress
+	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
+	if store.IsNotFound(err) {
+		return gone(nil)
+	}
+	if err != nil {
+		return err
+	}
+	allows, err := o.Nova.GroupAllows(ctx, tx, srv)
+	if err != nil {
+		return err
+	}
 	for {
-		err := o.Nova.Placement.Claim(ctx, tx, placement.Claim{
-			Consumer: r.State.ServerID, Project: r.Caller.ProjectID, User: r.Caller.UserID, Allocations: p.Choice.Allocations,
-		})
+		err := errTaken
+		if allows(p.Choice.Host) {
+			err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{
+				Consumer: r.State.ServerID, Project: r.Caller.ProjectID, User: r.Caller.UserID, Allocations: p.Choice.Allocations,
+			})
+		}
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, placement.ErrCapacity) || len(p.Alternates) == 0 {
+		if !errors.Is(err, errTaken) && !errors.Is(err, placement.ErrCapacity) || len(p.Alternates) == 0 {
 			return err
 		}
 		p.Choice, p.Alternates = &p.Alternates[0], p.Alternates[1:]

@@ -353,3 +353,24 @@ func TestSubsetSizeSpreadsTheBest(t *testing.T) {
 		t.Errorf("chosen %s", d.Selections[0].Host)
 	}
 }
+
+func TestGroupAllows(t *testing.T) {
+	for _, test := range []struct {
+		group Group
+		hosts []string
+		want  bool
+	}{
+		{Group{Policy: "affinity"}, nil, true},
+		{Group{Policy: "affinity"}, []string{"h", "h"}, true},
+		{Group{Policy: "affinity"}, []string{"other"}, false},
+		{Group{Policy: "anti-affinity"}, []string{"other"}, true},
+		{Group{Policy: "anti-affinity"}, []string{"other", "h"}, false},
+		{Group{Policy: "anti-affinity", MaxPerHost: 2}, []string{"h"}, true},
+		{Group{Policy: "anti-affinity", MaxPerHost: 2}, []string{"h", "h"}, false},
+		{Group{Policy: "soft-anti-affinity"}, []string{"h"}, true},
+	} {
+		if got := test.group.Allows("h", test.hosts); got != test.want {
+			t.Errorf("%+v with %v: %v", test.group, test.hosts, got)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package scheduler
 
+import "cmp"
+
 // Spec says what to place: one server, or several equal ones in one decision.
 type Spec struct {
 	Servers []string // UUIDs
@@ -58,6 +60,24 @@ type Group struct {
 	Members []string
 	// MaxPerHost of an anti-affinity group (microversion 2.64); 0 is 1.
 	MaxPerHost int
+}
+
+// Allows tells whether one more server of the group may go to a host, when the others are on hosts. A decision is made on
+// what was known then; this is for verifying it in the transaction that makes it true.
+func (g *Group) Allows(host string, hosts []string) bool {
+	same := 0
+	for _, other := range hosts {
+		if other == host {
+			same++
+		}
+	}
+	switch g.Policy {
+	case "affinity":
+		return same == len(hosts)
+	case "anti-affinity":
+		return same < cmp.Or(g.MaxPerHost, 1)
+	}
+	return true
 }
 
 // PCIRequest is a number of devices that have all the tags of one of the alternatives.
