@@ -129,6 +129,15 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		clean("after the repair")
 		guest.Reaches(t, "172.24.4.1")
 
+		// OVN's configuration is lost altogether; it is told everything again as soon as the database is back.
+		host.KillDB(t, "nb")
+		ovntest.Run(t, "rm", "/var/lib/ovn/ovnnb_db.db")
+		ovntest.Run(t, "ovsdb-tool", "create", "/var/lib/ovn/ovnnb_db.db", "/usr/share/ovn/ovn-nb.ovsschema")
+		host.StartDB(t, "nb")
+		ovntest.Run(t, "ovn-nbctl", "init")
+		clean("after the loss of OVN's database")
+		guest.Reaches(t, "172.24.4.1")
+
 		// Everything goes, in Nova's and a user's order.
 		check(s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error { return s.DeletePorts(ctx, tx, server.ID) }))
 		check(s.DeleteFloatingIP(ctx, fip.ID))

@@ -50,6 +50,7 @@ func (s *Service) keepInSync(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-wait.C:
+		case <-s.resync:
 		}
 		if err := s.Backend.Ready(ctx); err != nil {
 			wait.Reset(time.Second)
@@ -122,6 +123,11 @@ func (s *Service) follow(ctx context.Context) {
 					changes[e.ID] = statusActive
 				case driver.PortDown:
 					changes[e.ID] = statusDown
+				case driver.Restarted:
+					select {
+					case s.resync <- struct{}{}:
+					default:
+					}
 				}
 			}
 			note(e)

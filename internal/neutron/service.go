@@ -59,6 +59,7 @@ type Physnet struct {
 type Service struct {
 	Config
 	realiser *realiser
+	resync   chan struct{} // asks for a comparison with the engine now
 
 	mu       sync.Mutex
 	rand     *rand.Rand
@@ -95,7 +96,7 @@ func New(cfg Config) *Service {
 	if cfg.SyncEvery == 0 {
 		cfg.SyncEvery = 10 * time.Minute
 	}
-	s := &Service{Config: cfg, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), newID: uuid.NewString} //nolint:gosec // addresses, no secrets
+	s := &Service{Config: cfg, resync: make(chan struct{}, 1), rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), newID: uuid.NewString} //nolint:gosec // addresses, no secrets
 	s.realiser = newRealiser(s)
 	return s
 }

@@ -111,6 +111,7 @@ const (
 	PortDown    EventKind = "port_down"
 	ChassisUp   EventKind = "chassis_up"   // appeared, or its attributes changed
 	ChassisGone EventKind = "chassis_gone" // its row was removed
+	Restarted   EventKind = "restarted"    // the engine's configuration database was away; a Sync shows what it lost
 )
 
 // Event is one change seen in the engine. For ports, ID is the port id and Host where it is (may be empty when down).

@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"context"
+	"sync"
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/sb"
@@ -12,8 +13,11 @@ import (
 func (b *Backend) Events(ctx context.Context) (<-chan driver.Event, error) {
 	w := &watcher{b: b, out: make(chan driver.Event, 64), ports: map[string]driver.PortState{}, chassis: map[string]string{}}
 	sub := b.sb.Subscribe("Port_Binding", "Chassis")
+	var nbDone sync.WaitGroup
+	nbDone.Go(func() { w.followNorthbound(ctx) })
 	go func() {
 		defer close(w.out)
+		defer nbDone.Wait()
 		defer sub.Cancel()
 		for {
 			ch, err := sub.Next(ctx)
@@ -27,6 +31,20 @@ func (b *Backend) Events(ctx context.Context) (<-chan driver.Event, error) {
 		}
 	}()
 	return w.out, nil
+}
+
+// followNorthbound tells when the Northbound database has been away: killed with the machine, it may have lost the last commits.
+func (w *watcher) followNorthbound(ctx context.Context) {
+	sub := w.b.nb.Subscribe()
+	defer sub.Cancel()
+	for first := true; ; first = false {
+		if _, err := sub.Next(ctx); err != nil {
+			return
+		}
+		if !first && w.tell(ctx, driver.Event{Kind: driver.Restarted}) != nil {
+			return
+		}
+	}
 }
 
 // watcher turns changes of rows into events. It remembers what it told, so that only real changes are told.

@@ -68,8 +68,20 @@ func TestEnginesDieAndComeBack(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		wait(driver.ChassisUp, s.host.Name) // the present state is told again
-		wait(driver.PortUp, late.ID)
+		// The Northbound and the Southbound side come back in any order.
+		seen := map[driver.EventKind]bool{}
+		for !seen[driver.Restarted] || !seen[driver.ChassisUp] {
+			select {
+			case e := <-events:
+				seen[e.Kind] = true
+			case <-ctx.Done():
+				t.Fatalf("seen only %v", seen)
+			}
+		}
+		states, err := s.b.PortStates(ctx, []string{late.ID})
+		if err != nil || !states[late.ID].Up {
+			t.Fatalf("after the restart: %v %v", states, err)
+		}
 		guest.Unplug(t)
 		wait(driver.PortDown, late.ID)
 
