@@ -38,8 +38,8 @@ func (s *Service) CreateFloatingIP(ctx context.Context, c *policy.Caller, v attr
 		if !n.External {
 			return badRequest("floatingip", "Network %s is not a valid external network", n.ID)
 		}
-		if err := u.canUseExternal(ctx, n.ID, project); err != nil && n.ProjectID != project && !c.IsAdmin() {
-			return err
+		if !n.ExternalAccess && !n.Shared && n.ProjectID != project && !c.IsAdmin() {
+			return NetworkNotFound(n.ID)
 		}
 		if err := u.takeFloating(ctx, f, n, v); err != nil {
 			return err

@@ -144,8 +144,7 @@ func (u *unit) applyNetwork(ctx context.Context, n *db.Network, v attr.Values) e
 func (u *unit) networkUsersChanged(ctx context.Context, id string) error {
 	var rows []struct{ Kind, ID string }
 	err := u.tx.NewRaw(`SELECT 'subnet' AS kind, id FROM neutron_subnets WHERE network_id = ?
-UNION SELECT 'router', device_id FROM neutron_ports WHERE network_id = ? AND device_owner IN (?)`,
-		id, id, bun.List(routerOwners)).Scan(ctx, &rows)
+UNION SELECT 'router', router_id FROM neutron_ports WHERE network_id = ? AND router_id <> ''`, id, id).Scan(ctx, &rows)
 	for _, r := range rows {
 		u.changed(r.Kind, r.ID)
 	}

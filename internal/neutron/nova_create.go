@@ -49,7 +49,7 @@ func (s *Service) CreatePorts(ctx context.Context, tx store.Tx, c *policy.Caller
 // serverPorts tells which NICs a server has.
 func (u *unit) serverPorts(ctx context.Context, server string) (map[int]bool, error) {
 	rows, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) {
-		q.Column("id", "nova_index").Where("t.device_id = ? AND t.device_owner LIKE ?", server, ownerComputePrefix+"%")
+		q.Column("id", "nova_index").Where("t.nova_server = ?", server)
 	})
 	have := map[int]bool{}
 	for _, p := range rows {
@@ -61,7 +61,7 @@ func (u *unit) serverPorts(ctx context.Context, server string) (map[int]bool, er
 func (u *unit) makePort(ctx context.Context, c *policy.Caller, server ServerRef, nic NICPlan) error {
 	p := &db.Port{
 		NetworkID: nic.NetworkID, AdminStateUp: true, Status: statusDown, DeviceID: server.ID, DeviceOwner: ownerComputePrefix + server.AZ,
-		DNSName: dnsNameOf(server.Name), NovaOwned: true, NovaIndex: int64(nic.Index), NovaTag: nic.Tag,
+		DNSName: dnsNameOf(server.Name), NovaServer: server.ID, NovaOwned: true, NovaIndex: int64(nic.Index), NovaTag: nic.Tag,
 	}
 	p.ProjectID = server.Project
 	req := portRequest{row: p, caller: c}
@@ -88,10 +88,10 @@ func (u *unit) takePort(ctx context.Context, server ServerRef, nic NICPlan) erro
 	if err != nil {
 		return err
 	}
-	if p.DeviceID != "" {
+	if p.DeviceID != "" || p.NovaServer != "" {
 		return conflict("PortInUse", "Port %s is still in use.", p.ID)
 	}
-	p.DeviceID, p.DeviceOwner, p.NovaIndex, p.NovaTag = server.ID, ownerComputePrefix+server.AZ, int64(nic.Index), nic.Tag
+	p.DeviceID, p.NovaServer, p.DeviceOwner, p.NovaIndex, p.NovaTag = server.ID, server.ID, ownerComputePrefix+server.AZ, int64(nic.Index), nic.Tag
 	if p.DNSName == "" {
 		p.DNSName = dnsNameOf(server.Name)
 	}
@@ -103,7 +103,7 @@ func (u *unit) takePort(ctx context.Context, server ServerRef, nic NICPlan) erro
 func (s *Service) NextIndex(ctx context.Context, serverID string) (int, error) {
 	var last int
 	err := s.DB.Read(ctx).NewSelect().Model((*db.Port)(nil)).ColumnExpr("COALESCE(MAX(t.nova_index), -1)").
-		Where("t.device_id = ?", serverID).Scan(ctx, &last)
+		Where("t.nova_server = ?", serverID).Scan(ctx, &last)
 	return last + 1, err
 }
 
@@ -121,7 +121,7 @@ func (s *Service) DetachPort(ctx context.Context, _ store.Tx, serverID, portID s
 func (s *Service) release(ctx context.Context, serverID, portID string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		rows, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) {
-			q.Where("t.device_id = ? AND t.device_owner LIKE ?", serverID, ownerComputePrefix+"%")
+			q.Where("t.nova_server = ?", serverID)
 			if portID != "" {
 				q.Where("t.id = ?", portID)
 			}
@@ -135,7 +135,7 @@ func (s *Service) release(ctx context.Context, serverID, portID string) error {
 				own = append(own, p.ID)
 				continue
 			}
-			p.DeviceID, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", statusDown, -1, ""
+			p.DeviceID, p.NovaServer, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", "", statusDown, -1, ""
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
 				return err

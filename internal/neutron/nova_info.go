@@ -21,7 +21,7 @@ func portsOf(ctx context.Context, h bun.IDB, serverIDs []string) (map[string][]P
 		return out, nil
 	}
 	rows, err := db.BarePorts(ctx, h, db.Query{
-		Where: []db.Cond{db.In("t.device_id", serverIDs), db.Where("t.device_owner LIKE ?", ownerComputePrefix+"%")},
+		Where: []db.Cond{db.In("t.nova_server", serverIDs)},
 		Sort:  []db.Order{{Expr: "t.nova_index"}},
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func portsOf(ctx context.Context, h bun.IDB, serverIDs []string) (map[string][]P
 	}
 	details, err := db.PortDetails(ctx, h, rows)
 	for _, p := range rows {
-		out[p.DeviceID] = append(out[p.DeviceID], novaPort(p, details[p.ID]))
+		out[p.NovaServer] = append(out[p.NovaServer], novaPort(p, details[p.ID]))
 	}
 	return out, err
 }
@@ -37,7 +37,7 @@ func portsOf(ctx context.Context, h bun.IDB, serverIDs []string) (map[string][]P
 func novaPort(p *db.Port, details []db.PortDetail) Port {
 	port := Port{
 		ID: p.ID, NetworkID: p.NetworkID, NetworkName: p.NetworkName, ProjectID: p.ProjectID, MAC: p.MACAddress, Status: p.Status,
-		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Host: p.Host, Tag: p.NovaTag, Index: int(p.NovaIndex), NovaOwned: p.NovaOwned, AdminUp: p.AdminStateUp,
+		DeviceID: p.NovaServer, DeviceOwner: p.DeviceOwner, Host: p.Host, Tag: p.NovaTag, Index: int(p.NovaIndex), NovaOwned: p.NovaOwned, AdminUp: p.AdminStateUp,
 	}
 	for _, d := range details {
 		if d.Address == "" {
@@ -58,7 +58,7 @@ func novaPort(p *db.Port, details []db.PortDetail) Port {
 }
 
 // PortByAddress returns the port that has an address on a network; for a link-local IPv6 address the one whose MAC makes it.
-// Nova's metadata service finds the server by it. nil: there is none.
+// Nova's metadata service finds the server by it, so DeviceID is what Nova said and not what a user wrote. nil: there is none.
 func (s *Service) PortByAddress(ctx context.Context, networkID, ip string) (*Port, error) {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -92,7 +92,7 @@ func macOf(a netip.Addr) string {
 
 // NetworkInfo returns a server's NICs in their order.
 func (s *Service) NetworkInfo(ctx context.Context, serverID string) ([]VIF, error) {
-	return s.vifs(ctx, db.Where("t.device_id = ? AND t.device_owner LIKE ?", serverID, ownerComputePrefix+"%"))
+	return s.vifs(ctx, db.Where("t.nova_server = ?", serverID))
 }
 
 func (s *Service) vifs(ctx context.Context, cond db.Cond) ([]VIF, error) {

@@ -68,7 +68,7 @@ type Port struct {
 	FixedIPs       []FixedIP
 	SecurityGroups []SecurityGroupRef
 	Status         string // ACTIVE, DOWN, BUILD
-	DeviceID       string
+	DeviceID       string // the server that Nova made or took the port for
 	DeviceOwner    string
 	Host           string
 	Tag            string

@@ -28,11 +28,7 @@ const (
 	statusNA     = "N/A"
 )
 
-var (
-	routerOwners = []string{ownerRouterInterface, ownerRouterGateway}
-	// managedOwners are ports that only their owner's API deletes.
-	managedOwners = []string{ownerRouterInterface, ownerRouterGateway, ownerFloatingIP}
-)
+var routerOwners = []string{ownerRouterInterface, ownerRouterGateway}
 
 func isRouterOwner(owner string) bool { return slices.Contains(routerOwners, owner) }
 

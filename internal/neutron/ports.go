@@ -61,10 +61,7 @@ func (s *Service) CreatePort(ctx context.Context, c *policy.Caller, v attr.Value
 		if sec, ok := v["port_security_enabled"].(bool); ok {
 			req.security = &sec
 		}
-		if err := u.createPort(ctx, req, v.List("allowed_address_pairs")); err != nil {
-			return err
-		}
-		return u.routersOfPort(ctx, p)
+		return u.createPort(ctx, req, v.List("allowed_address_pairs"))
 	}
 	err := s.write(ctx, create)
 	// Two random MAC addresses can meet; outside of a larger transaction another try costs nothing.
@@ -194,14 +191,6 @@ func onePort(ctx context.Context, h bun.IDB, id string) (*db.Port, error) {
 	return rows[0], nil
 }
 
-// routersOfPort notes the router whose spec a port is part of.
-func (u *unit) routersOfPort(ctx context.Context, p *db.Port) error {
-	if isRouterOwner(p.DeviceOwner) {
-		u.changed(kindRouter, p.DeviceID)
-	}
-	return nil
-}
-
 // DeletePort removes a port that no other API of Neutron manages.
 func (s *Service) DeletePort(ctx context.Context, id string) error {
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
@@ -221,10 +210,10 @@ func (u *unit) unmanaged(ctx context.Context, p *db.Port) error {
 	var exists bool
 	var err error
 	switch {
-	case isRouterOwner(p.DeviceOwner):
-		exists, err = u.tx.NewSelect().Model((*db.Router)(nil)).Where("t.id = ?", p.DeviceID).Exists(ctx)
+	case p.RouterID != "":
+		exists, err = u.tx.NewSelect().Model((*db.Router)(nil)).Where("t.id = ?", p.RouterID).Exists(ctx)
 	case p.DeviceOwner == ownerFloatingIP:
-		exists, err = u.tx.NewSelect().Model((*db.FloatingIP)(nil)).Where("t.id = ?", p.DeviceID).Exists(ctx)
+		exists, err = u.tx.NewSelect().Model((*db.FloatingIP)(nil)).Where("t.floating_port_id = ?", p.ID).Exists(ctx)
 	}
 	if err == nil && exists {
 		err = conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)

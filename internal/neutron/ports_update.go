@@ -21,9 +21,7 @@ func (s *Service) UpdatePort(ctx context.Context, c *policy.Caller, id string, v
 			return err
 		}
 		u.changed(kindPort, id)
-		if err := u.routersOfPort(ctx, p); err != nil {
-			return err
-		}
+		u.changed(kindRouter, p.RouterID)
 		return u.update(ctx, p)
 	})
 }
@@ -31,18 +29,16 @@ func (s *Service) UpdatePort(ctx context.Context, c *policy.Caller, id string, v
 func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v attr.Values) error {
 	setText(v, "name", &p.Name)
 	setText(v, "description", &p.Description)
-	setText(v, "device_id", &p.DeviceID)
 	setText(v, "dns_name", &p.DNSName)
 	setText(v, "dns_domain", &p.DNSDomain)
 	setText(v, "binding:vnic_type", &p.VNICType)
 	setBool(v, "admin_state_up", &p.AdminStateUp)
-	if v.Has("device_owner") && v.String("device_owner") != p.DeviceOwner {
-		if slices.Contains(managedOwners, p.DeviceOwner) {
-			if err := u.unmanaged(ctx, p); err != nil {
-				return err
-			}
+	if v.Has("device_owner") && v.String("device_owner") != p.DeviceOwner || v.Has("device_id") && v.String("device_id") != p.DeviceID {
+		if err := u.unmanaged(ctx, p); err != nil {
+			return err
 		}
-		p.DeviceOwner = v.String("device_owner")
+		setText(v, "device_id", &p.DeviceID)
+		setText(v, "device_owner", &p.DeviceOwner)
 	}
 	if v.Has("binding:host_id") && v.String("binding:host_id") != p.Host {
 		p.Host = v.String("binding:host_id")

@@ -230,31 +230,43 @@ func (r *realiser) settle(ctx context.Context) {
 	}
 }
 
+// remove settles notes. A note that is not there any more as it was means that somebody else changed or realised the resource
+// meanwhile, so what the engine got from here may be the older state: it is told again. Only a note that is gone is written
+// anew; changing one that is there would unsettle its reader, and two of them could go on for ever.
 func (r *realiser) remove(ctx context.Context, rows []*db.Pending) error {
-	var again []*db.Pending
+	last := map[key]*db.Pending{} // one process realises a resource in order, so its last note counts
+	var order []key
+	for _, row := range rows {
+		k := key{row.ResourceType, row.ResourceID}
+		if last[k] == nil {
+			order = append(order, k)
+		}
+		last[k] = row
+	}
+	var again []key
 	err := r.s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		again = again[:0]
-		for _, row := range rows {
-			settled, err := db.Realised(ctx, tx, row)
+		for _, k := range order {
+			settled, err := db.Realised(ctx, tx, last[k])
 			if err != nil {
 				return err
 			}
-			if !settled {
-				again = append(again, row)
+			if settled {
+				continue
+			}
+			again = append(again, k)
+			_, err = db.GetPending(ctx, tx, k.kind, k.id)
+			if store.IsNotFound(err) {
+				err = db.Pend(ctx, tx, []*db.Pending{{ResourceType: k.kind, ResourceID: k.id, Mark: r.s.random(1<<62) + 1, NotedAt: r.s.Clock.Now()}})
+			}
+			if err != nil {
+				return err
 			}
 		}
-		// Somebody else changed or realised it meanwhile: what the engine got from here may be the older state.
-		for _, row := range again {
-			row.Mark = r.s.random(1<<62) + 1
-		}
-		return db.Pend(ctx, tx, again)
+		return nil
 	})
 	if err == nil && len(again) > 0 {
-		keys := make([]key, len(again))
-		for i, row := range again {
-			keys[i] = key{row.ResourceType, row.ResourceID}
-		}
-		r.wake(nil, keys)
+		r.wake(nil, again)
 	}
 	return err
 }

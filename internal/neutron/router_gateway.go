@@ -39,10 +39,8 @@ func (u *unit) setGateway(ctx context.Context, r *db.Router, info attr.Values) e
 	if !n.External {
 		return badRequest("router", "Network %s is not an external network", network)
 	}
-	if !n.Shared && n.ProjectID != r.ProjectID {
-		if err := u.canUseExternal(ctx, n.ID, r.ProjectID); err != nil {
-			return err
-		}
+	if !n.Shared && !n.ExternalAccess && n.ProjectID != r.ProjectID {
+		return NetworkNotFound(network)
 	}
 	subnets, err := u.subnetsOf(ctx, network)
 	if err != nil {
@@ -51,7 +49,7 @@ func (u *unit) setGateway(ctx context.Context, r *db.Router, info attr.Values) e
 	if len(subnets) == 0 {
 		return badRequest("router", "No subnets available on external network %s", network)
 	}
-	p := &db.Port{NetworkID: network, AdminStateUp: true, Status: statusDown, DeviceID: r.ID, DeviceOwner: ownerRouterGateway, NovaIndex: -1}
+	p := &db.Port{NetworkID: network, AdminStateUp: true, Status: statusDown, DeviceID: r.ID, RouterID: r.ID, DeviceOwner: ownerRouterGateway, NovaIndex: -1}
 	if err := u.createPort(ctx, portRequest{row: p, given: given, asks: asks, network: n, subnets: subnets, noQuota: true}, nil); err != nil {
 		return err
 	}
@@ -98,15 +96,6 @@ func (u *unit) gatewayFree(ctx context.Context, r *db.Router) error {
 		})
 	})
 	return nil
-}
-
-func (u *unit) canUseExternal(ctx context.Context, network, project string) error {
-	ok, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
-		Where("t.object_id = ? AND t.action = ? AND t.target_project IN ('*', ?)", network, db.AccessAsExternal, project).Exists(ctx)
-	if err == nil && !ok {
-		err = NetworkNotFound(network)
-	}
-	return err
 }
 
 // noOverlap fails when a router's new addresses are on a subnet that overlaps one it is on already.

@@ -84,7 +84,8 @@ func (u *unit) attachPort(ctx context.Context, c *policy.Caller, r *db.Router, i
 	if v4 > 1 {
 		return nil, badRequest("router", "Cannot have multiple IPv4 subnets on router port")
 	}
-	p.DeviceID, p.DeviceOwner, p.PortSecurityEnabled, p.SecurityGroups, p.AllowedAddressPairs = r.ID, ownerRouterInterface, false, nil, nil
+	p.DeviceID, p.RouterID, p.DeviceOwner = r.ID, r.ID, ownerRouterInterface
+	p.PortSecurityEnabled, p.SecurityGroups, p.AllowedAddressPairs = false, nil, nil
 	if _, err := u.tx.NewDelete().Model((*db.PortSecurityGroup)(nil)).Where("port_id = ?", p.ID).Exec(ctx); err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (u *unit) attachSubnet(ctx context.Context, c *policy.Caller, r *db.Router,
 			return p, err
 		}
 	}
-	p := &db.Port{NetworkID: sn.NetworkID, AdminStateUp: true, Status: statusDown, DeviceID: r.ID, DeviceOwner: ownerRouterInterface, NovaIndex: -1}
+	p := &db.Port{NetworkID: sn.NetworkID, AdminStateUp: true, Status: statusDown, DeviceID: r.ID, RouterID: r.ID, DeviceOwner: ownerRouterInterface, NovaIndex: -1}
 	p.ProjectID = r.ProjectID
 	ask := []fixedAsk{{subnet: id, ip: parseAddr(sn.GatewayIP)}}
 	return p, u.createPort(ctx, portRequest{row: p, given: true, asks: ask, caller: c}, nil)
@@ -240,7 +241,7 @@ func (u *unit) interfaceFree(ctx context.Context, r *db.Router, a routerAddress)
 // routersOn returns the routers with an interface on a subnet.
 func (u *unit) routersOn(ctx context.Context, subnet string) ([]*db.Router, error) {
 	return db.Find[db.Router](ctx, u.tx, func(q *bun.SelectQuery) {
-		q.Where(`t.id IN (SELECT p.device_id FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id
+		q.Where(`t.id IN (SELECT p.router_id FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id
 WHERE a.subnet_id = ? AND p.device_owner = ?)`, subnet, ownerRouterInterface).OrderExpr("t.id")
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/netip"
 
-	"github.com/uptrace/bun"
-
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
 	"gostack/internal/policy"
@@ -175,7 +173,7 @@ type routerAddress struct {
 func (u *unit) routerAddresses(ctx context.Context, router string) (rows []routerAddress, err error) {
 	err = u.tx.NewRaw(`SELECT p.id AS port_id, p.device_owner, p.network_id, a.subnet_id, a.ip_address, s.cidr
 FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id JOIN neutron_subnets s ON s.id = a.subnet_id
-WHERE p.device_id = ? AND p.device_owner IN (?) ORDER BY p.id, a.place`, router, bun.List(routerOwners)).Scan(ctx, &rows)
+WHERE p.router_id = ? ORDER BY p.id, a.place`, router).Scan(ctx, &rows)
 	return rows, err
 }
 
@@ -186,7 +184,7 @@ func (s *Service) DeleteRouter(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		used, err := u.tx.NewSelect().Model((*db.Port)(nil)).Where("t.device_id = ? AND t.device_owner = ?", id, ownerRouterInterface).Exists(ctx)
+		used, err := u.tx.NewSelect().Model((*db.Port)(nil)).Where("t.router_id = ? AND t.device_owner = ?", id, ownerRouterInterface).Exists(ctx)
 		if err != nil {
 			return err
 		}

@@ -156,12 +156,12 @@ func (s *Service) setStatus(ctx context.Context, status map[string]string) {
 		ids = append(ids, id)
 	}
 	rows, err := db.Find[db.Port](ctx, s.DB.Read(ctx), func(q *bun.SelectQuery) {
-		q.Column("id", "status", "device_owner").Where("t.id IN (?)", bun.List(ids))
+		q.Column("id", "status", "device_owner", "router_id").Where("t.id IN (?)", bun.List(ids))
 	})
 	byStatus := map[string][]string{}
 	for _, p := range rows {
 		want := status[p.ID]
-		if isRouterOwner(p.DeviceOwner) {
+		if p.RouterID != "" {
 			want = statusActive // realised by the engine itself, nothing is plugged
 		}
 		if p.DeviceOwner != ownerFloatingIP && p.Status != want {

@@ -225,8 +225,8 @@ func (b *specs) port(p *db.Port) driver.PortSpec {
 		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups,
 	}
 	switch {
-	case isRouterOwner(p.DeviceOwner):
-		spec.Type, spec.RouterID = driver.RouterPort, p.DeviceID
+	case p.RouterID != "":
+		spec.Type, spec.RouterID = driver.RouterPort, p.RouterID
 	case p.DeviceOwner == ownerDistributed:
 		spec.Type = driver.LocalPort
 	}

@@ -18,14 +18,14 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 	for i, r := range rows {
 		ids[i] = r.ID
 	}
-	ports, err := db.Ports(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.device_id", ids), db.In("t.device_owner", routerOwners)}})
+	ports, err := db.Ports(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.router_id", ids)}})
 	if err != nil {
 		return err
 	}
 	var networks, subnets []string
 	byRouter := map[string][]*db.Port{}
 	for _, p := range ports {
-		byRouter[p.DeviceID] = append(byRouter[p.DeviceID], p)
+		byRouter[p.RouterID] = append(byRouter[p.RouterID], p)
 		networks = append(networks, p.NetworkID)
 		for _, a := range p.FixedIPs {
 			subnets = append(subnets, a.SubnetID)

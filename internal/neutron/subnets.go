@@ -166,7 +166,7 @@ func (u *unit) gatewayUnused(ctx context.Context, sn *db.Subnet) error {
 	}
 	ports, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) {
 		q.Join("JOIN neutron_allocations a ON a.port_id = t.id").
-			Where("a.subnet_id = ? AND a.ip_address = ? AND t.device_owner IN (?)", sn.ID, sn.GatewayIP, bun.List(routerOwners))
+			Where("a.subnet_id = ? AND a.ip_address = ? AND t.router_id <> ''", sn.ID, sn.GatewayIP)
 	})
 	if err == nil && len(ports) > 0 {
 		err = conflict("GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", sn.GatewayIP, ports[0].ID)
@@ -193,15 +193,15 @@ func (s *Service) DeleteSubnet(ctx context.Context, id string) error {
 		if err != nil {
 			return or(err, SubnetNotFound(id))
 		}
-		var users []struct{ PortID, DeviceOwner string }
-		err = u.tx.NewRaw(`SELECT a.port_id, p.device_owner FROM neutron_allocations a JOIN neutron_ports p ON p.id = a.port_id
+		var users []struct{ PortID, DeviceOwner, RouterID string }
+		err = u.tx.NewRaw(`SELECT a.port_id, p.device_owner, p.router_id FROM neutron_allocations a JOIN neutron_ports p ON p.id = a.port_id
 WHERE a.subnet_id = ? ORDER BY a.port_id`, id).Scan(ctx, &users)
 		if err != nil {
 			return err
 		}
 		for _, x := range users {
 			switch {
-			case isRouterOwner(x.DeviceOwner) && autoAddressed(sn):
+			case x.RouterID != "" && autoAddressed(sn):
 				return subnetInUse(id, "Subnet is used by a router interface.")
 			case autoDeleted(x.DeviceOwner) || autoAddressed(sn):
 				u.changed(kindPort, x.PortID)

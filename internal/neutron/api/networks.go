@@ -31,9 +31,6 @@ func (a *api) networks() *resource {
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "availability_zones"},
-			{Name: "ipv4_address_scope"},
-			{Name: "ipv6_address_scope"},
-			{Name: "l2_adjacency"},
 		}),
 		Path: "networks",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -91,8 +88,7 @@ func (a *api) networkView(n *db.Network, subnets []string) attr.Values {
 		"name": n.Name, "admin_state_up": n.AdminStateUp, "status": n.Status, "subnets": listOf(subnets), "shared": n.Shared,
 		"router:external": n.External, "mtu": n.MTU, "provider:network_type": n.NetworkType, "provider:physical_network": text(n.PhysicalNetwork),
 		"provider:segmentation_id": number(n.SegmentationID), "port_security_enabled": n.PortSecurityEnabled, "dns_domain": n.DNSDomain,
-		"availability_zone_hints": listOf(n.AvailabilityZoneHints), "availability_zones": zones, "ipv4_address_scope": nil,
-		"ipv6_address_scope": nil, "l2_adjacency": true,
+		"availability_zone_hints": listOf(n.AvailabilityZoneHints), "availability_zones": zones,
 	} {
 		v[name] = x
 	}

@@ -48,7 +48,6 @@ func (a *api) routers() *resource {
 			{Name: "routes", Put: true, Check: hostRoute},
 			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "availability_zones"},
-			{Name: "flavor_id", Post: true, Check: attr.OrNull(noFlavor)},
 		}),
 		Path: "routers",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -69,13 +68,6 @@ func (a *api) routers() *resource {
 			return gatewayFilter(values)
 		}},
 	}
-}
-
-func noFlavor(v any) (any, string) {
-	if _, reason := attr.UUID(v); reason != "" {
-		return nil, reason
-	}
-	return nil, "there are no router flavors in this cloud"
 }
 
 // gatewayFilter reads external_gateway_info=network_id=N.
@@ -103,7 +95,7 @@ func (a *api) routerView(r *db.Router) attr.Values {
 	v := base(&r.Standard)
 	for name, x := range map[string]any{
 		"name": r.Name, "admin_state_up": r.AdminStateUp, "status": r.Status, "external_gateway_info": info, "routes": listOf(r.Routes),
-		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": []string{a.n.AvailabilityZone}, "flavor_id": nil,
+		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": []string{a.n.AvailabilityZone},
 	} {
 		v[name] = x
 	}

@@ -17,7 +17,8 @@ func SharedWith(column, action, project string) Cond {
 // Networks lists networks with Shared as the project of the query sees it.
 func Networks(ctx context.Context, h bun.IDB, p Query) ([]*Network, error) {
 	return list[Network](ctx, h, p, func(q *bun.SelectQuery) {
-		q.ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.id"), AccessAsShared, p.Project)
+		q.ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.id"), AccessAsShared, p.Project).
+			ColumnExpr(sharedSQL+" AS external_access", bun.Safe("t.id"), AccessAsExternal, p.Project)
 	})
 }
 

@@ -22,6 +22,8 @@ type Network struct {
 
 	// Shared is whether an RBAC policy shares it with the project that asked (see WithShared).
 	Shared bool `bun:"shared,scanonly"`
+	// ExternalAccess is whether one lets that project use it as an external network.
+	ExternalAccess bool `bun:"external_access,scanonly"`
 }
 
 // Segment is a row of neutron_segments.
@@ -127,6 +129,8 @@ type Port struct {
 	NovaOwned           bool           `bun:"nova_owned"`
 	NovaIndex           int64          `bun:"nova_index"` // -1: no server's
 	NovaTag             string         `bun:"nova_tag"`
+	NovaServer          string         `bun:"nova_server"` // the server Nova made or took it for
+	RouterID            string         `bun:"router_id"`   // the router it belongs to
 
 	// Of its network, when asked for (see WithNetwork).
 	NetworkProject string `bun:"network_project,scanonly"`
