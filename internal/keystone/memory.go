@@ -8,8 +8,8 @@ import (
 	"gostack/internal/keystone/token"
 )
 
-// rememberedTokens is how many checked tokens are kept at most, twice.
-const rememberedTokens = 50_000
+// rememberedTokens is how many checked tokens are kept at most, twice. One takes about a kilobyte.
+const rememberedTokens = 10_000
 
 // memory is what makes a repeated check cheap: tokens that were good, the revocations, the catalogue. Each entry is good for one
 // generation of the identity tables; the database holds the true generation, see Service.refresh.

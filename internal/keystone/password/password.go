@@ -36,7 +36,8 @@ type Hasher struct {
 	computed func() // called before each computation; for tests
 }
 
-// New makes a Hasher of the given bcrypt cost; 0 means DefaultCost. At most one computation for each processor runs at a time.
+// New makes a Hasher of the given bcrypt cost; 0 means DefaultCost. One processor, where there are several, is never used for hashes: a flood
+// of logins must not stop everything else.
 func New(cost int) (*Hasher, error) {
 	if cost == 0 {
 		cost = DefaultCost
@@ -46,7 +47,7 @@ func New(cost int) (*Hasher, error) {
 	}
 	h := &Hasher{
 		cost:     cost,
-		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0))),
+		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 		remember: newMemory(10_000),
 		computed: func() {},
 	}
