@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +20,8 @@ func TestStorm(t *testing.T) {
 		for i := range ids {
 			ids[i] = c.create("member", body(""))
 		}
+		var log bytes.Buffer // one line a request, with the operator's reason; slog's handler locks it
+		c.Server.Log = slog.New(slog.NewTextHandler(&log, nil))
 		var mu sync.Mutex
 		codes := map[int]int{}
 		do := func(method, path, contentType string, body io.Reader) {
@@ -69,6 +73,11 @@ func TestStorm(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "status=5") {
+				t.Error(line)
+			}
+		}
 		t.Logf("answers by status: %v", codes)
 		c.clean()
 		for _, id := range ids {

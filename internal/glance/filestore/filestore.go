@@ -72,15 +72,11 @@ func (s *Store) Create(key string, size int64) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path+partSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	f, err := createLocked(path + partSuffix)
 	if err != nil {
 		return nil, classify(err)
 	}
 	w := &Writer{store: s, f: f, path: path}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		w.Close()
-		return nil, fmt.Errorf("image data: cannot lock %s: %w", f.Name(), err)
-	}
 	if size > 0 {
 		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
@@ -89,6 +85,31 @@ func (s *Store) Create(key string, size int64) (*Writer, error) {
 		}
 	}
 	return w, nil
+}
+
+// createLocked makes a new file and locks it. In the moment between the two a reconciler may look at its lock, or take the
+// file for a dead writer's and remove it; then it is made again.
+func createLocked(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		var st unix.Stat_t
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX) // whoever looks lets go at once
+		if err == nil {
+			err = unix.Fstat(int(f.Fd()), &st)
+		}
+		switch {
+		case err != nil:
+			os.Remove(path)
+			f.Close()
+			return nil, fmt.Errorf("image data: cannot lock %s: %w", path, err)
+		case st.Nlink > 0:
+			return f, nil
+		}
+		f.Close()
+	}
 }
 
 // Write appends.

@@ -2,10 +2,12 @@ package filestore_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -135,6 +137,57 @@ func TestDeadWriter(t *testing.T) {
 	}
 	if entries, _ := s.List(); len(entries) != 0 {
 		t.Errorf("left: %+v", entries)
+	}
+}
+
+// Somebody who looks for dead parts all the time never takes one from a living writer.
+func TestReconcilersDoNotDisturbWriters(t *testing.T) {
+	s := open(t)
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				entries, err := s.List()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, e := range entries {
+					if e.Part && !s.Writing(e.Key) {
+						if err := s.RemovePart(e.Key); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+		})
+	}
+	for n := range 120 {
+		w, err := s.Create(fmt.Sprint("k", n), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if n%6 == 0 {
+			if err := w.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Close()
+	}
+	close(stop)
+	looking.Wait()
+	entries, err := s.List()
+	if err != nil || len(entries) != 20 {
+		t.Errorf("%d files, want 20, %v", len(entries), err)
 	}
 }
 
