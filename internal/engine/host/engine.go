@@ -176,8 +176,7 @@ func (h *Host) prepareDatabase(file, schema string, dirs ...string) func(context
 		}
 		path := h.dir(file)
 		if _, err := os.Stat(path); os.IsNotExist(err) {
-			_, err := command.Run(ctx, "ovsdb-tool", "create", path, schema)
-			return err
+			return h.createDatabase(ctx, path, schema)
 		}
 		old, err := command.Run(ctx, "ovsdb-tool", "needs-conversion", path, schema)
 		if err == nil && old == "yes" {
@@ -185,4 +184,23 @@ func (h *Host) prepareDatabase(file, schema string, dirs ...string) func(context
 		}
 		return err
 	}
+}
+
+// createDatabase makes the file elsewhere first: half a database, left by a gostack that was killed, would be there for ever.
+func (h *Host) createDatabase(ctx context.Context, path, schema string) error {
+	left, _ := filepath.Glob(h.dir("new-*"))
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp(h.dir(), "new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if _, err := command.Run(ctx, "ovsdb-tool", "create", filepath.Join(dir, "db"), schema); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(dir, "db"), path)
 }

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	startDeadline = 60 * time.Second // for a daemon to detach itself
-	readyDeadline = 60 * time.Second // for it to answer afterwards
-	stopGrace     = 15 * time.Second // between SIGTERM and SIGKILL
+	startDeadline   = 60 * time.Second // for a daemon to detach itself
+	pidFileDeadline = 5 * time.Second  // for its pid file, which is written before it detaches
+	readyDeadline   = 60 * time.Second // for it to answer afterwards
+	stopGrace       = 15 * time.Second // between SIGTERM and SIGKILL
 )
 
 // MissingError says that an engine's program is not installed.
@@ -116,6 +117,10 @@ func (h *Host) start(ctx context.Context, e Engine) error {
 		return err
 	}
 	p, err := h.launch(ctx, e)
+	if err != nil && had && before == (record{}) {
+		// A gostack that was killed has left it starting, and two cannot run: then that one is ours.
+		p, err = h.awaitPIDFile(ctx, e, err)
+	}
 	if err != nil {
 		if had {
 			return errors.Join(err, h.remember(e.Name, before))
@@ -151,13 +156,20 @@ func (h *Host) launch(ctx context.Context, e Engine) (process, error) {
 		words, _ := os.ReadFile(said.Name())
 		return process{}, fmt.Errorf("%w: %s (more in %s)", err, strings.TrimSpace(string(words)), h.logFile(e.Name))
 	}
+	return h.awaitPIDFile(ctx, e, errors.New("it does not run"))
+}
+
+// awaitPIDFile waits a moment for the daemon that a pid file names. The given error says why there may be none.
+func (h *Host) awaitPIDFile(ctx context.Context, e Engine, why error) (process, error) {
+	ctx, cancel := context.WithTimeout(ctx, pidFileDeadline)
+	defer cancel()
 	for {
 		if p, err := pidFileProcess(e); err == nil {
 			return p, nil
 		}
 		select {
 		case <-ctx.Done():
-			return process{}, fmt.Errorf("wrote no pid file %s: %w", e.PIDFile, ctx.Err())
+			return process{}, fmt.Errorf("no live process in %s: %w", e.PIDFile, why)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
