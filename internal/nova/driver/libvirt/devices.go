@@ -64,8 +64,12 @@ func (d *Driver) disk(id string, k disk, bus busKind) libvirtxml.DomainDisk {
 	if k.file == rootFile {
 		if info, err := d.readInfo(id); err == nil && info.Image != "" {
 			e.BackingStore = &libvirtxml.DomainDiskBackingStore{
-				Format:       &libvirtxml.DomainDiskFormat{Type: "raw"},
-				Source:       &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: d.basePath(info.Image)}},
+				Format: &libvirtxml.DomainDiskFormat{Type: "raw"},
+				Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{
+					File: d.basePath(info.Image),
+					// All servers of an image read it; QEMU's user must not come to own it.
+					SecLabel: []libvirtxml.DomainDeviceSecLabel{{Model: "dac", Relabel: "no"}},
+				}},
 				BackingStore: &libvirtxml.DomainDiskBackingStore{},
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +33,10 @@ func TestBootAndPowerActions(t *testing.T) {
 	}
 	l.state(s.ID, driver.Running)
 	l.must("start again", l.Start(ctx, s.ID))
+	base, err := os.Stat(filepath.Join(l.dir, "instances", "_base", diskID))
+	if err != nil || base.Sys().(*syscall.Stat_t).Uid != 0 || base.Mode().Perm() != 0o644 {
+		t.Errorf("the shared image belongs to user %d, mode %v, %v", base.Sys().(*syscall.Stat_t).Uid, base.Mode(), err)
+	}
 
 	l.must("pause", l.Pause(ctx, s.ID))
 	l.must("pause again", l.Pause(ctx, s.ID))
