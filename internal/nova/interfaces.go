@@ -35,7 +35,6 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 	before := map[string]bool{}
 	for _, p := range have {
 		before[p.ID] = true
-		plan[0].Index = max(plan[0].Index, p.Index+1)
 	}
 	operation, err := s.startAttach(ctx, c, id, plan)
 	if err != nil {

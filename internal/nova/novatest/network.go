@@ -90,10 +90,8 @@ func (n *Network) CreatePorts(_ context.Context, _ store.Tx, _ *policy.Caller, s
 	if err != nil {
 		return nil, err
 	}
-	var made []neutron.Port
 	for _, nic := range plan {
-		if i := slices.IndexFunc(n.ports[server.ID], func(p neutron.Port) bool { return p.Index == nic.Index }); i >= 0 {
-			made = append(made, n.ports[server.ID][i])
+		if slices.ContainsFunc(n.ports[server.ID], func(p neutron.Port) bool { return p.Index == nic.Index }) {
 			continue
 		}
 		n.last++
@@ -107,9 +105,8 @@ func (n *Network) CreatePorts(_ context.Context, _ store.Tx, _ *policy.Caller, s
 			p.ID = nic.PortID
 		}
 		n.ports[server.ID] = append(n.ports[server.ID], p)
-		made = append(made, p)
 	}
-	return made, nil
+	return slices.Clone(n.ports[server.ID]), nil
 }
 
 // BindPorts implements nova.Network.

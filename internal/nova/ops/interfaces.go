@@ -63,15 +63,29 @@ func (o *Ops) attachPort(ctx context.Context, tx store.Tx, r *attachRun) error {
 		return gone(err)
 	}
 	ref := neutron.ServerRef{ID: srv.ID, Name: srv.Hostname, Project: srv.ProjectID, AZ: srv.AvailabilityZone}
+	have, err := o.Nova.Network.PortsOf(ctx, []string{srv.ID})
+	if err != nil {
+		return err
+	}
+	if len(r.State.Plan) != 1 {
+		return saga.Permanent(errors.New("one interface is attached at a time"))
+	}
+	r.State.Plan[0].Index = 0
+	for _, p := range have[srv.ID] {
+		r.State.Plan[0].Index = max(r.State.Plan[0].Index, p.Index+1)
+	}
 	ports, err := o.Nova.Network.CreatePorts(ctx, tx, r.Caller, ref, r.State.Plan)
 	if err != nil {
 		return refused(err)
 	}
-	if len(ports) != 1 {
-		return saga.Permanent(errors.New("the network made no port"))
+	// The network answers with all ports of the server.
+	for _, p := range ports {
+		if p.Index == r.State.Plan[0].Index {
+			r.State.PortID = p.ID
+			return nil
+		}
 	}
-	r.State.PortID = ports[0].ID
-	return nil
+	return saga.Permanent(errors.New("the network made no port"))
 }
 
 func (o *Ops) plug(ctx context.Context, r *attachRun) error {
