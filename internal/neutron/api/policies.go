@@ -152,4 +152,6 @@ var rules = []policy.Rule{
 	{Name: "update_subnet:tags", Check: "role:member and project_id:%(project_id)s or (rule:neutron:admin_only) or (role:member and rule:neutron:network_owner)", Scopes: projectScope},
 	{Name: "delete_subnet", Check: "role:member and project_id:%(project_id)s or (rule:neutron:admin_only) or (role:member and rule:neutron:network_owner)", Scopes: projectScope},
 	{Name: "delete_subnet:tags", Check: "role:member and project_id:%(project_id)s or (rule:neutron:admin_only) or (role:member and rule:neutron:network_owner)", Scopes: projectScope},
+	{Name: "create_network:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "update_network:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
 }
