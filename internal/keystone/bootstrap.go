@@ -188,7 +188,7 @@ func (b *bootstrap) admin(ctx context.Context, fresh *User) error {
 	u.Enabled = true
 	if fresh.PasswordHash != "" {
 		u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = fresh.PasswordHash, fresh.PasswordCreatedAt, nil
-		if err := b.revokeUser(ctx, b.tx, u.ID); err != nil {
+		if err := b.revokeUsers(ctx, b.tx, u.ID); err != nil {
 			return err
 		}
 	}

@@ -83,10 +83,8 @@ func (s *Service) DeleteGroup(ctx context.Context, id string) error {
 			if err != nil {
 				return err
 			}
-			for _, m := range members {
-				if err := s.revokeUser(ctx, tx, m); err != nil {
-					return err
-				}
+			if err := s.revokeUsers(ctx, tx, members...); err != nil {
+				return err
 			}
 			if err := db.DeleteAssignmentsOfActor(ctx, tx, db.ActorGroup, id); err != nil {
 				return err
@@ -133,6 +131,6 @@ func (s *Service) RemoveMember(ctx context.Context, userID, groupID string) erro
 		if err := db.Delete(ctx, tx, &db.Membership{UserID: userID, GroupID: groupID}); err != nil {
 			return err
 		}
-		return s.revokeUser(ctx, tx, userID)
+		return s.revokeUsers(ctx, tx, userID)
 	})
 }

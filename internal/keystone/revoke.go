@@ -64,17 +64,19 @@ func (s *Service) revocationsLast() time.Duration {
 	return s.lifetime + AllowExpiredWindow + 30*time.Minute
 }
 
-// revoke stores a revocation in the caller's transaction; it holds from the commit on.
-func (s *Service) revoke(ctx context.Context, tx store.Tx, v *db.Revocation) error {
+// revoke stores revocations in the caller's transaction; they hold from the commit on.
+func (s *Service) revoke(ctx context.Context, tx store.Tx, list ...*db.Revocation) error {
 	now := s.clock.Now()
-	v.RevokedAt = now
-	if v.IssuedBefore.IsZero() {
-		v.IssuedBefore = now.Truncate(time.Second)
+	for _, v := range list {
+		v.RevokedAt = now
+		if v.IssuedBefore.IsZero() {
+			v.IssuedBefore = now.Truncate(time.Second)
+		}
 	}
 	if err := db.PurgeRevocations(ctx, tx, now.Add(-s.revocationsLast())); err != nil {
 		return err
 	}
-	if err := db.Insert(ctx, tx, v); err != nil {
+	if err := db.Insert(ctx, tx, &list); err != nil {
 		return err
 	}
 	g, err := db.BumpRevocations(ctx, tx)
@@ -93,26 +95,35 @@ func (s *Service) revoke(ctx context.Context, tx store.Tx, v *db.Revocation) err
 		} else {
 			m.checked = time.Time{} // another replica revoked too: read all at the next check
 		}
-		m.revoked.add(v)
+		for _, v := range list {
+			m.revoked.add(v)
+		}
 	})
 	return nil
 }
 
-// revokeUser revokes all tokens that a user has got so far.
+// revokeUsers revokes all tokens that some users have got so far.
 //
 // A Fernet token tells its birth only to the second. So that a user who has just changed the password can log in again within the
 // same second, tokens issued after a revocation are dated after it (see stamp), and a revocation reaches as far as the tokens issued
 // since the one before.
-func (s *Service) revokeUser(ctx context.Context, tx store.Tx, userID string) error {
-	last, err := db.LastRevocationOfUser(ctx, tx, userID)
+func (s *Service) revokeUsers(ctx context.Context, tx store.Tx, users ...string) error {
+	if len(users) == 0 {
+		return nil
+	}
+	last, err := db.LastRevocations(ctx, tx, users)
 	if err != nil {
 		return err
 	}
-	before := s.clock.Now().Truncate(time.Second)
-	if !last.Before(before) {
-		before = last.Add(time.Second)
+	list := make([]*db.Revocation, len(users))
+	for i, u := range users {
+		before := s.clock.Now().Truncate(time.Second)
+		if !last[u].Before(before) {
+			before = last[u].Add(time.Second)
+		}
+		list[i] = &db.Revocation{UserID: u, IssuedBefore: before}
 	}
-	return s.revoke(ctx, tx, &db.Revocation{UserID: userID, IssuedBefore: before})
+	return s.revoke(ctx, tx, list...)
 }
 
 // stamp returns the time to write into a new token of a user: now, or the second after the user's last revocation; and the generations that
@@ -140,12 +151,10 @@ func (s *Service) isRevoked(t *Token) bool {
 // one, so revoking a rescoped token leaves its siblings and its origin alone.
 func (s *Service) RevokeToken(ctx context.Context, t *Token, cascade bool) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := s.revoke(ctx, tx, &db.Revocation{AuditID: t.Payload.AuditID()}); err != nil {
-			return err
+		list := []*db.Revocation{{AuditID: t.Payload.AuditID()}}
+		if cascade {
+			list = append(list, &db.Revocation{AuditChainID: t.Payload.AuditID()})
 		}
-		if !cascade {
-			return nil
-		}
-		return s.revoke(ctx, tx, &db.Revocation{AuditChainID: t.Payload.AuditID()})
+		return s.revoke(ctx, tx, list...)
 	})
 }

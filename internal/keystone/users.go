@@ -128,7 +128,7 @@ func (s *Service) UpdateUser(ctx context.Context, id string, a Attrs, password s
 			return err
 		}
 		if hashed.PasswordHash != "" || was && !u.Enabled {
-			return s.revokeUser(ctx, tx, id)
+			return s.revokeUsers(ctx, tx, id)
 		}
 		return nil
 	})
@@ -185,7 +185,7 @@ func (s *Service) ChangePassword(ctx context.Context, id string, original, passw
 		if err := db.Update(ctx, tx, u); err != nil {
 			return err
 		}
-		return s.revokeUser(ctx, tx, id)
+		return s.revokeUsers(ctx, tx, id)
 	})
 }
 

@@ -5,6 +5,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -35,8 +36,11 @@ func Services(s *keystone.Service) []*rest.Service {
 	return []*rest.Service{v3, versions}
 }
 
-// envelope is Keystone's {"error": {"code": 404, "message": "…", "title": "Not Found"}}.
-func envelope(_ *rest.Request, e *rest.Error) any {
+// envelope is Keystone's {"error": {"code": 404, "message": "…", "title": "Not Found"}}. Who is not let in is told where to log in.
+func envelope(r *rest.Request, e *rest.Error) any {
+	if e.Status == http.StatusUnauthorized && r.Header().Get("WWW-Authenticate") == "" {
+		r.Header().Set("WWW-Authenticate", fmt.Sprintf("Keystone uri=%q", r.RootURL()+"/identity"))
+	}
 	title := e.Title
 	if title == "" {
 		title = http.StatusText(e.Status)

@@ -134,7 +134,7 @@ func (a *api) showProject(r *rest.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v["parents"] = any(parentIDs(above)); list {
+		if v["parents"] = parentIDs(above); list {
 			if v["parents"], err = a.mine(r, above); err != nil {
 				return nil, err
 			}
@@ -145,7 +145,7 @@ func (a *api) showProject(r *rest.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v["subtree"] = any(childIDs(p.ID, below)); list {
+		if v["subtree"] = childIDs(p.ID, below); list {
 			if v["subtree"], err = a.mine(r, below); err != nil {
 				return nil, err
 			}

@@ -52,6 +52,9 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 		_, plain := c.user("default")
 		_, other := c.project("default", "")
 		c.admin().Post("/v3/users", `{"user": {"name": "no-password"}}`).Want(201)
+		if h := c.login("admin", "wrong", "").Want(401).Header.Get("WWW-Authenticate"); h != `Keystone uri="http://example.com/identity"` {
+			t.Errorf("WWW-Authenticate: %s", h)
+		}
 		want := ""
 		for name, a := range map[string]string{
 			"wrong password":       string(c.login("admin", "wrong", "").Want(401).Body),
@@ -98,7 +101,7 @@ func TestMalformedLogins(t *testing.T) {
 			`{"auth": {"identity": {"methods": ["password"], "password": {"user": ` + user + `}}, "scope": {"project": {"name": "admin"}}}}`:                  "Expecting to find domain in project.",
 			`{"auth": {"identity": {"methods": ["password"], "password": {"user": ` + user + `}}, "scope": {"project": {"id": "a"}, "domain": {"id": "b"}}}}`: "Expecting to find project, domain",
 			`{"auth": {"identity": {"methods": ["password"], "password": {"user": ` + user + `}}, "scope": "elsewhere"}}`:                                     "Expecting to find project, domain",
-			`{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": 7}}}}}`:                                                            "7 is not of type 'string'",
+			`{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": 7}}}}}`:                                                            "is not of type 'string'",
 		} {
 			c.As("none").Post("/v3/auth/tokens", body).Want(400).Has("error.code", 400).Has("error.title", "Bad Request").Says(says)
 		}

@@ -300,10 +300,8 @@ func TestGenerationsAndRevocations(t *testing.T) {
 		if g, err := db.GetGenerations(t.Context(), h); err != nil || g.Identity != 2 {
 			t.Errorf("generations %+v, %v", g, err)
 		}
-		if last, err := db.LastRevocationOfUser(t.Context(), h, "u"); err != nil || !last.Equal(at.Add(time.Second)) {
-			t.Errorf("last %v, %v", last, err)
-		}
-		if last, err := db.LastRevocationOfUser(t.Context(), h, "v"); err != nil || !last.IsZero() {
+		last, err := db.LastRevocations(t.Context(), h, []string{"u", "v"})
+		if err != nil || len(last) != 1 || !last["u"].Equal(at.Add(time.Second)) {
 			t.Errorf("last %v, %v", last, err)
 		}
 		list, err := db.ListRevocations(t.Context(), h, at.Add(2*time.Second))

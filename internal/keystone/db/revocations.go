@@ -58,14 +58,17 @@ func ListRevocations(ctx context.Context, h bun.IDB, since time.Time) ([]*Revoca
 	return out, err
 }
 
-// LastRevocationOfUser returns up to when the tokens of a user are revoked; the zero time if they are not.
-func LastRevocationOfUser(ctx context.Context, h bun.IDB, userID string) (time.Time, error) {
-	v := new(Revocation)
-	err := h.NewSelect().Model(v).Where("v.user_id = ?", userID).Order("v.issued_before DESC").Limit(1).Scan(ctx)
-	if store.IsNotFound(err) {
-		return time.Time{}, nil
+// LastRevocations returns up to when the tokens of some users are revoked. Users who are not there have no revocation.
+func LastRevocations(ctx context.Context, h bun.IDB, users []string) (map[string]time.Time, error) {
+	var rows []*Revocation
+	err := h.NewSelect().Model(&rows).Column("user_id", "issued_before").Where("v.user_id IN (?)", bun.List(users)).Scan(ctx)
+	out := map[string]time.Time{}
+	for _, r := range rows {
+		if out[r.UserID].Before(r.IssuedBefore) {
+			out[r.UserID] = r.IssuedBefore
+		}
 	}
-	return v.IssuedBefore, err
+	return out, err
 }
 
 // PurgeRevocations removes those older than before, whose tokens have long expired.
