@@ -36,9 +36,12 @@ type Plan struct {
 
 // Result is what a newcomer needs to know.
 type Result struct {
-	ServerName, ServerID  string
-	FixedIP, FloatingIP   string
-	ImageName, FlavorName string
+	ServerName string `json:"server_name"`
+	ServerID   string `json:"server_id"`
+	FixedIP    string `json:"fixed_ip"`
+	FloatingIP string `json:"floating_ip"`
+	ImageName  string `json:"image_name"`
+	FlavorName string `json:"flavor_name"`
 }
 
 // The names of what is made.

@@ -25,7 +25,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	r := newREST(c)
 	bystander := r.boot("bystander")
 	r.await(bystander, "ACTIVE")
-	uptime := func() string { return strings.TrimSpace(c.Run(t, "pgrep", "-f", "guest="+"|-uuid "+bystander)) }
+	uptime := func() string { return strings.TrimSpace(c.Run(t, "pgrep", "-f", "--", "-uuid "+bystander)) }
 	before := uptime()
 
 	// A walk that is not disturbed tells which boundaries there are.

@@ -17,7 +17,11 @@ type summary struct {
 	OpenRC   string `json:"openrc"`
 	Key      string `json:"ssh_key"`
 	User     string `json:"ssh_user"`
-	First    struct{ ServerID, FixedIP, FloatingIP string }
+	First    struct {
+		ServerID   string `json:"server_id"`
+		FixedIP    string `json:"fixed_ip"`
+		FloatingIP string `json:"floating_ip"`
+	} `json:"first_server"`
 }
 
 const usersClouds = "# mine\nclouds:\n  work:\n    auth: {auth_url: https://work.example/v3}\n"
