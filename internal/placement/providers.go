@@ -68,10 +68,10 @@ func (s *Service) CreateProvider(ctx context.Context, uuid, name, parent string)
 		if err != nil {
 			return err
 		}
-		for _, other := range same {
-			if other.UUID == uuid {
-				return Refusef(Conflict, "Conflicting resource provider uuid: %s already exists.", uuid).With(CodeDuplicateName)
-			}
+		if slices.ContainsFunc(same, func(other db.Provider) bool { return other.UUID == uuid }) {
+			return Refusef(Conflict, "Conflicting resource provider uuid: %s already exists.", uuid).With(CodeDuplicateName)
+		}
+		if len(same) > 0 {
 			return Refusef(Conflict, "Conflicting resource provider name: %s already exists.", name).With(CodeDuplicateName)
 		}
 		return db.InsertProvider(ctx, tx, row)
