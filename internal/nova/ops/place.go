@@ -81,7 +81,9 @@ func (o *Ops) snapshot(ctx context.Context, matter []*nova.Server) (*scheduler.S
 	if err != nil {
 		return nil, err
 	}
-	return scheduler.NewSnapshot(o.Scheduler, hosts, aggregates, from), nil
+	config := o.Scheduler
+	config.DefaultZone = o.Nova.DefaultZone()
+	return scheduler.NewSnapshot(config, hosts, aggregates, from), nil
 }
 
 // pick is the first step of a creation: a host and what the server takes from it.

@@ -9,6 +9,9 @@ type Config struct {
 	// Multipliers by weigher; 0 is not asked. Negative ones stack servers instead of spreading them.
 	Multipliers map[string]float64
 
+	// DefaultZone is the availability zone of hosts that are in none; "" is "nova".
+	DefaultZone string
+
 	// SubsetSize is among how many of the best hosts to choose at random; 0 and 1 take the best.
 	SubsetSize int
 

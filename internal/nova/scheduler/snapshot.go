@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ type Aggregate struct {
 	Hosts    []string
 }
 
-// DefaultZone is the availability zone of hosts that are in none.
+// DefaultZone is the availability zone of hosts that are in none, unless the configuration names another.
 const DefaultZone = "nova"
 
 // Snapshot is everything that decisions depend on. Make it with NewSnapshot; it may be used for many decisions, one at a
@@ -114,7 +115,7 @@ func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from place
 	}
 	for _, h := range hosts {
 		state := &host{
-			Host: h, provider: s.placement.Provider(h.Provider), zone: DefaultZone, aggregates: of[h.Name],
+			Host: h, provider: s.placement.Provider(h.Provider), zone: cmp.Or(config.DefaultZone, DefaultZone), aggregates: of[h.Name],
 			servers: len(h.Servers), ioOps: h.IOOps,
 		}
 		for _, uuid := range h.Servers {
