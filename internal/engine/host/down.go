@@ -39,7 +39,7 @@ func (h *Host) down(ctx context.Context, progress Progress) error {
 			}
 			continue
 		case e.guestsNeedIt && guests > 0:
-			progress.say(e.Name, "left alone", fmt.Sprintf("%d guests still run and need it", guests), 0)
+			progress.say(e.Name, "left alone", fmt.Sprintf("guests still run and need it (%d)", guests), 0)
 			continue
 		}
 		began := time.Now()
@@ -80,7 +80,7 @@ func runningGuests() int {
 			continue
 		}
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil {
-			if p, err := find(pid); err == nil && p.runs("qemu-system-") {
+			if p, err := find(pid); err == nil && strings.HasPrefix(p.command(), "qemu-system-") {
 				count++
 			}
 		}

@@ -59,9 +59,14 @@ func (p process) since() time.Time {
 
 // runs tells whether the process runs the program, so that a stale pid file is not taken for a daemon.
 func (p process) runs(program string) bool {
-	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
 	name := filepath.Base(program)
-	return err == nil && strings.TrimSpace(string(comm)) == name[:min(len(name), 15)] // the kernel cuts names at 15
+	return p.command() == name[:min(len(name), 15)] // the kernel cuts names at 15
+}
+
+// command is the kernel's name of the process.
+func (p process) command() string {
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
+	return strings.TrimSpace(string(comm))
 }
 
 // wait returns when the process has ended (nil) or ctx has (its error). It sleeps on a pidfd (Linux 5.3), which works

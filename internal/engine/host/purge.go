@@ -21,7 +21,7 @@ func (h *Host) Purge(ctx context.Context, progress Progress) error {
 	}
 	defer unlock()
 	if n := runningGuests(); n > 0 {
-		return fmt.Errorf("%d guests still run on this machine: delete or stop them first", n)
+		return fmt.Errorf("guests still run on this machine (%d): delete or stop them first", n)
 	}
 	m := h.made()
 	all := []error{h.unmasquerade(ctx, m)}
