@@ -25,6 +25,7 @@ func eachLive(t *testing.T, fn func(t *testing.T, c *live)) {
 		c := &live{Cloud: novatest.NewCloud(t, d, 1)}
 		c.Run()
 		c.API = resttest.New(t, api.New(c.Nova)...)
+		c.API.Handler = judged(t, c.API.Handler)
 		fn(t, c)
 	}, novatest.Migrations...)
 }

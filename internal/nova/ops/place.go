@@ -37,8 +37,9 @@ func (o *Ops) choose(ctx context.Context, srv *nova.Server, tried []string, fres
 	spec.IgnoredHosts = tried
 	o.places.mu.Lock()
 	defer o.places.mu.Unlock()
-	snap := o.places.snap
+	snap, cached := o.places.snap, true
 	if fresh || matter != nil || spec.Group != nil || snap == nil || time.Since(o.places.at) > snapshotAge {
+		cached = false
 		if snap, err = o.snapshot(ctx, matter); err != nil {
 			return nil, err
 		}
@@ -48,8 +49,8 @@ func (o *Ops) choose(ctx context.Context, srv *nova.Server, tried []string, fres
 	}
 	d, err := scheduler.Select(snap, spec)
 	var none *scheduler.NoValidHostError
-	if errors.As(err, &none) && !fresh && snap == o.places.snap && time.Since(o.places.at) > 50*time.Millisecond {
-		// Something may have become free meanwhile.
+	if errors.As(err, &none) && cached {
+		// A refusal must hold now, not a moment ago: a host may have come, or something become free.
 		if snap, err = o.snapshot(ctx, matter); err != nil {
 			return nil, err
 		}
