@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"context"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +181,22 @@ func TestServerNetworkWalk(t *testing.T) {
 			t.Errorf("left in the engine: %v", c.engine.Kinds())
 		}
 	})
+}
+
+// budget sends a request as a member and fails if it took more statements than allowed.
+func (c *cloud) budget(t *testing.T, most int, method, path string, body any) *resttest.Answer {
+	t.Helper()
+	text, _ := body.(string)
+	ctx, count := store.Count(t.Context())
+	r := httptest.NewRequestWithContext(ctx, method, v2+path, strings.NewReader(text))
+	r.Header.Set("X-Auth-Token", "member")
+	rec := httptest.NewRecorder()
+	c.Handler.ServeHTTP(rec, r)
+	if rec.Code >= 300 {
+		t.Fatalf("%s %s: %d %s", method, path, rec.Code, rec.Body)
+	}
+	if n := count.Statements(); n > most {
+		t.Errorf("%s %s took %d statements, at most %d are allowed", method, path, n, most)
+	}
+	return &resttest.Answer{T: t, What: method + " " + path, Code: rec.Code, Header: rec.Header(), Body: rec.Body.Bytes()}
 }
