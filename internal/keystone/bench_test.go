@@ -1,6 +1,7 @@
 package keystone_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -13,13 +14,19 @@ import (
 	"gostack/internal/rest"
 	"gostack/internal/rest/resttest"
 	"gostack/internal/secret"
+	"gostack/internal/store"
 	"gostack/internal/store/storetest"
 )
 
 func benchService(b *testing.B) *keystone.Service {
 	b.Helper()
+	return benchServiceOn(b, storetest.SQLite(b, keystone.Migrations))
+}
+
+func benchServiceOn(b *testing.B, db *store.DB) *keystone.Service {
+	b.Helper()
 	s, err := keystone.New(keystone.Options{
-		DB: storetest.SQLite(b, keystone.Migrations), Keys: fernet.OpenRepository(filepath.Join(b.TempDir(), "keys"), 3),
+		DB: db, Keys: fernet.OpenRepository(filepath.Join(b.TempDir(), "keys"), 3),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -109,4 +116,31 @@ func BenchmarkValidateHTTP(b *testing.B) {
 		a.Get("/v3/auth/tokens").Want(200)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "validations/s")
+}
+
+// BenchmarkListUsers lists a page of 1,000 out of 100,000 users, and finds one of them by name.
+func BenchmarkListUsers(b *testing.B) {
+	db := storetest.SQLite(b, keystone.Migrations)
+	s := benchServiceOn(b, db)
+	err := db.Write(b.Context(), func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.NewRaw(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+			INSERT INTO keystone_users (id, domain_id, name, enabled, default_project_id, password_hash, created_at, options, extra)
+			SELECT 'user-' || i, 'default', 'name-' || i, TRUE, '', '', '2026-01-01 00:00:00+00:00', '{}', '{}' FROM n`).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	t, err := s.IssueToken(b.Context(), adminLogin)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := resttest.Serve(b, rest.Config{Services: api.Services(s), Authenticator: s}).As(t.ID)
+	for name, path := range map[string]string{"page": "/v3/users?limit=1000&marker=user-5", "name": "/v3/users?name=name-77777&domain_id=default", "one": "/v3/users/user-4711"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				a.Get(path).Want(200)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package keystone_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -218,4 +219,47 @@ func TestLoginsDuringPasswordChanges(t *testing.T) {
 			t.Error(err)
 		}
 	}, keystone.Migrations)
+}
+
+// A database that is away is no reason to tell clients that their token is no good.
+func TestAuthenticateWithoutDatabase(t *testing.T) {
+	story := func(t *testing.T, url string) {
+		db, err := store.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Migrate(t.Context(), keystone.Migrations); err != nil {
+			t.Fatal(err)
+		}
+		s := newService(t, db, filepath.Join(t.TempDir(), "keys"))
+		if _, err := s.Bootstrap(t.Context(), spec("pw", "http://a")); err != nil {
+			t.Fatal(err)
+		}
+		token, err := s.IssueToken(t.Context(), login("pw"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := newService(t, db, "")
+		if _, err := fresh.Authenticate(t.Context(), token.ID); rest.StatusOf(err) != 503 {
+			t.Errorf("without keys: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Authenticate(t.Context(), token.ID); err != nil {
+			t.Errorf("a token that was seen a moment ago: %v", err)
+		}
+		if _, err := s.Authenticate(t.Context(), "gAAAAABnonsense"); !errors.Is(err, keystone.ErrInvalidToken) {
+			t.Errorf("nonsense: %v", err)
+		}
+		s.Forget()
+		if _, err := s.Authenticate(t.Context(), token.ID); rest.StatusOf(err) != 503 {
+			t.Errorf("a token that must be looked up: %v", err)
+		}
+		if _, err := s.IssueToken(t.Context(), login("pw")); err == nil || rest.StatusOf(err) == 401 {
+			t.Errorf("a login: %v", err)
+		}
+	}
+	t.Run("sqlite", func(t *testing.T) { story(t, "sqlite:"+filepath.Join(t.TempDir(), "gostack.db")) })
+	t.Run("postgres", func(t *testing.T) { story(t, storetest.PostgreSQLURL(t)) })
 }

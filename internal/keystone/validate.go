@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"gostack/internal/keystone/db"
@@ -22,13 +23,17 @@ func invalid(format string, args ...any) error {
 }
 
 // Authenticate turns a token into its caller; it is what the HTTP kit asks for every request. A token that was checked before costs no
-// statement, and one that was revoked, or whose user, project or roles are gone, is refused at once.
+// statement, and one that was revoked, or whose user, project or roles are gone, is refused at once with ErrInvalidToken. Any other error is a 503.
 func (s *Service) Authenticate(ctx context.Context, text string) (*policy.Caller, error) {
 	t, err := s.check(ctx, text, 0)
-	if err != nil {
+	switch {
+	case err == nil:
+		return t.Caller(), nil
+	case errors.Is(err, ErrInvalidToken):
 		return nil, err
 	}
-	return t.Caller(), nil
+	// That the database is away says nothing about the token: a client that is told 401 would throw it away.
+	return nil, rest.Fail(http.StatusServiceUnavailable, "The Keystone service is temporarily unavailable.").Because(err)
 }
 
 // ValidateToken returns what a token is worth. A token that is no good is a 404. window lets a token pass that expired no longer ago.
