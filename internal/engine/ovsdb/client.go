@@ -73,7 +73,11 @@ type Client struct {
 type session struct {
 	api  client.Client
 	gone chan struct{} // closed when the connection is lost
+	once sync.Once
 }
+
+// lose ends the session. The library's own notice can get lost, so whoever meets a dead connection says so too.
+func (s *session) lose() { s.once.Do(func() { close(s.gone) }) }
 
 // Open starts connecting in the background and returns at once.
 func Open(cfg Config) *Client {
@@ -253,7 +257,7 @@ func (c *Client) connect() (*session, error) {
 		return nil, err
 	}
 	go func() {
-		defer close(s.gone)
+		defer s.lose()
 		select {
 		case <-api.DisconnectNotify():
 		case <-c.ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -191,5 +192,37 @@ func TestCloneSharesNothing(t *testing.T) {
 	a.CloneModelInto(&c)
 	if !a.EqualsModel(&c) {
 		t.Fatalf("%+v", c)
+	}
+}
+
+func TestReconnectsLeaveNoGoroutineBehind(t *testing.T) {
+	c, srv, ctx := open(t)
+	if err := c.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	sub := c.Subscribe()
+	defer sub.Cancel()
+	_, _ = sub.Next(ctx)
+	settled := func() int {
+		n := runtime.NumGoroutine()
+		for range 100 {
+			time.Sleep(5 * time.Millisecond)
+			if m := runtime.NumGoroutine(); m < n {
+				n = m
+			}
+		}
+		return n
+	}
+	before := settled()
+	for range 10 {
+		srv.Down()
+		srv.Up(t)
+		if _, err := sub.Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := settled(); after > before+3 {
+		buf := make([]byte, 1<<20)
+		t.Errorf("%d goroutines before, %d after ten reconnects\n%s", before, after, buf[:runtime.Stack(buf, true)])
 	}
 }

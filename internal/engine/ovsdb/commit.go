@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
@@ -115,6 +116,9 @@ func (c *Client) send(ctx context.Context, ops []Op) ([]ovsdb.OperationResult, e
 	results, err := s.api.Transact(ctx, ops...)
 	if err != nil {
 		if ctx.Err() == nil {
+			if errors.Is(err, client.ErrNotConnected) {
+				s.lose()
+			}
 			return nil, fmt.Errorf("%w: %w", ErrStale, err)
 		}
 		return nil, err

@@ -183,6 +183,7 @@ func (c *Client) All(ctx context.Context, tables []string, keep func(Row) bool) 
 func (s *session) table(name string) (*cache.RowCache, error) {
 	replica := s.api.Cache()
 	if replica == nil { // the connection was lost a moment ago
+		s.lose()
 		return nil, fmt.Errorf("%w: connection lost", ErrStale)
 	}
 	table := replica.Table(name)
