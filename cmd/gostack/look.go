@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -29,24 +27,7 @@ func admin(ctx context.Context, s *settings, method, path string, v any) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	socket := app.AdminSocket(cfg.RunDir)
-	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://gostack"+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return fmt.Errorf("gostack does not run here (%s does not answer); start it with gostack up or gostack run", socket)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return fmt.Errorf("%s", bytes.TrimSpace(b))
-	}
-	return json.NewDecoder(resp.Body).Decode(v)
+	return app.AskAdmin(ctx, cfg.RunDir, method, path, v)
 }
 
 // show prints v as JSON, or calls table.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gostack/internal/saga"
@@ -70,6 +72,28 @@ type AuditReport struct {
 
 // AdminSocket is where a running gostack answers its own command line: only root (or the user it runs as) can open it.
 func AdminSocket(runDir string) string { return filepath.Join(runDir, "admin.sock") }
+
+// AskAdmin makes a request to the gostack that runs on this machine and decodes its answer.
+func AskAdmin(ctx context.Context, runDir, method, path string, answer any) error {
+	socket := AdminSocket(runDir)
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://gostack"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return fmt.Errorf("gostack does not run here (%s does not answer); start it with gostack up or gostack run", socket)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		return errors.New(strings.TrimSpace(string(b)))
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
+}
 
 // ServeAdmin opens the admin socket until ctx ends.
 func (h *House) ServeAdmin(ctx context.Context) error {

@@ -6,7 +6,6 @@ package bringup
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"gostack/internal/app"
 	"gostack/internal/config"
 	"gostack/internal/daemon"
 	"gostack/internal/engine/host"
@@ -122,6 +122,12 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gostack did not come up: %w; its log is %s", err, d.Log)
 	}
+	done = p.Begin("every component at work")
+	err = awaitReady(ctx, o.Config)
+	done(err)
+	if err != nil {
+		return nil, err
+	}
 	sum := &Summary{Endpoint: o.Config.PublicURL, User: GuestUser, VirtType: host.VirtType()}
 	if o.EnginesAll {
 		return sum, nil
@@ -180,6 +186,33 @@ func awaitAPI(ctx context.Context, c *config.Config, d *daemon.Daemon) error {
 		case <-ctx.Done():
 			return fmt.Errorf("nothing answers on port %s: %w", port, err)
 		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}
+
+// awaitReady waits until every component says that it does its work: hosts have been reported, engines answer.
+func awaitReady(ctx context.Context, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	var last app.StatusReport
+	for {
+		waiting := ""
+		err := app.AskAdmin(ctx, c.RunDir, http.MethodGet, "/status", &last)
+		if err != nil {
+			waiting = err.Error()
+		}
+		for _, part := range last.Components {
+			if part.State != "ready" {
+				waiting += fmt.Sprintf("\n  %s is %s: %s", part.Name, part.State, part.Why)
+			}
+		}
+		if waiting == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not everything works after %s:%s", startTime, waiting)
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -323,21 +356,8 @@ func purgeServers(ctx context.Context, o Options) error {
 	if d.Running() == 0 {
 		return nil
 	}
-	socket := filepath.Join(o.Config.RunDir, "admin.sock")
-	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gostack/purge", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var answer struct{ Error string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	if err := app.AskAdmin(ctx, o.Config.RunDir, http.MethodPost, "/purge", &answer); err != nil {
 		return err
 	}
 	if answer.Error != "" {
