@@ -137,6 +137,17 @@ func UpdateServer(ctx context.Context, tx store.Tx, s *Server, columns ...string
 	return one(tx.NewUpdate().Model(s).Column(columns...).Where("id = ?", s.ID).Exec(ctx))
 }
 
+// SetServer sets columns of a server that lives without reading it, and its task if it still belongs to the operation.
+func SetServer(ctx context.Context, tx store.Tx, id, operation, task string, at time.Time, columns map[string]any) error {
+	q := tx.NewUpdate().Model((*Server)(nil)).Set("updated_at = ?", at).
+		Set("task_state = CASE WHEN operation_id = ? THEN ? ELSE task_state END", operation, task).Where("id = ?", id)
+	for name, v := range columns {
+		q.Set("? = ?", bun.Ident(name), v)
+	}
+	_, err := q.Exec(ctx)
+	return err
+}
+
 // MoveToDeleted stores a server's last state among the deleted ones and removes it from the living. It is found by id.
 func MoveToDeleted(ctx context.Context, tx store.Tx, s *Server) error {
 	if err := one(tx.NewDelete().Model((*Server)(nil)).Where("id = ?", s.ID).Exec(ctx)); err != nil {

@@ -55,32 +55,16 @@ func host(r *createRun) string {
 	return r.State.Progress.Choice.Host
 }
 
-// update changes columns of a server that still belongs to the operation.
-func (o *Ops) update(ctx context.Context, tx store.Tx, op saga.Operation, change func(srv *nova.Server) []string) error {
-	srv, err := db.GetServer(ctx, tx, op.Resource.ID)
-	if store.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	task := srv.TaskState
-	columns := change(srv)
-	if srv.OperationID == nil || *srv.OperationID != op.ID {
-		srv.TaskState = task // a later operation's
-	}
-	srv.UpdatedAt = o.Nova.Now()
-	return db.UpdateServer(ctx, tx, srv, append(columns, "updated_at")...)
+// update changes columns of an operation's server; its task only while the server still belongs to the operation.
+func (o *Ops) update(ctx context.Context, tx store.Tx, op saga.Operation, task string, set map[string]any) error {
+	return db.SetServer(ctx, tx, op.Resource.ID, op.ID, task, o.Nova.Now(), set)
 }
 
 func (o *Ops) unclaim(ctx context.Context, tx store.Tx, r *createRun) error {
 	if err := o.Nova.Placement.Release(ctx, tx, r.State.ServerID); err != nil {
 		return err
 	}
-	return o.update(ctx, tx, r.Operation, func(srv *nova.Server) []string {
-		srv.Host, srv.Node = "", ""
-		return []string{"host", "node"}
-	})
+	return o.update(ctx, tx, r.Operation, "scheduling", map[string]any{"host": "", "node": ""})
 }
 
 func (o *Ops) createPorts(ctx context.Context, tx store.Tx, r *createRun) error {
@@ -99,10 +83,7 @@ func (o *Ops) createPorts(ctx context.Context, tx store.Tx, r *createRun) error 
 	for _, p := range ports {
 		r.State.Progress.PortIDs = append(r.State.Progress.PortIDs, p.ID)
 	}
-	return o.update(ctx, tx, r.Operation, func(srv *nova.Server) []string {
-		srv.TaskState = "spawning"
-		return []string{"task_state"}
-	})
+	return o.update(ctx, tx, r.Operation, "spawning", nil)
 }
 
 func (o *Ops) deletePorts(ctx context.Context, tx store.Tx, r *createRun) error {

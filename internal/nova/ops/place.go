@@ -165,10 +165,7 @@ func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateSta
 	if err != nil {
 		return err
 	}
-	return o.update(ctx, tx, r.Operation, func(srv *nova.Server) []string {
-		srv.Host, srv.Node, srv.AvailabilityZone, srv.TaskState = p.Choice.Host, p.Choice.Node, zone, "networking"
-		return []string{"host", "node", "availability_zone", "task_state"}
-	})
+	return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
 }
 
 func gone(err error) error {
