@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,8 +82,18 @@ func (s *Service) Sync(ctx context.Context, repair bool) (driver.Report, error) 
 	return s.Backend.Sync(ctx, want, repair)
 }
 
-// Audit returns how the engine differs from the database, but for changes that are still on their way.
+// Audit returns how the engine differs from the database, but for changes that are on their way: those are noted, or gone at
+// a second look.
 func (s *Service) Audit(ctx context.Context, repair bool) ([]driver.Difference, error) {
+	found, err := s.audit(ctx, repair)
+	if err != nil || len(found) == 0 || repair {
+		return found, err
+	}
+	again, err := s.audit(ctx, false)
+	return slices.DeleteFunc(found, func(d driver.Difference) bool { return !slices.Contains(again, d) }), err
+}
+
+func (s *Service) audit(ctx context.Context, repair bool) ([]driver.Difference, error) {
 	report, err := s.Sync(ctx, repair)
 	if err != nil {
 		return nil, err
@@ -95,13 +106,7 @@ func (s *Service) Audit(ctx context.Context, repair bool) ([]driver.Difference, 
 	for _, p := range rows {
 		pending[key{p.ResourceType, p.ResourceID}] = true
 	}
-	var out []driver.Difference
-	for _, d := range report.Differences {
-		if !pending[key{d.Kind, d.ID}] {
-			out = append(out, d)
-		}
-	}
-	return out, nil
+	return slices.DeleteFunc(report.Differences, func(d driver.Difference) bool { return pending[key{d.Kind, d.ID}] }), nil
 }
 
 // follow keeps port statuses true by the engine's events.

@@ -159,12 +159,34 @@ func (b *Backend) DeleteSecurityGroup(_ context.Context, id string) error { //no
 }
 
 // Sync implements driver.Backend.
-func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (driver.Report, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fail != nil {
-		return driver.Report{}, b.fail
+func (b *Backend) Sync(ctx context.Context, want driver.Desired, repair bool) (driver.Report, error) {
+	rep, err := b.compare(want, repair)
+	if err != nil || !repair {
+		return rep, err
 	}
+	for _, d := range rep.Differences {
+		now := driver.Desired{}
+		if want.Recheck != nil {
+			if now, err = want.Recheck(ctx, d.Kind, d.ID); err != nil {
+				return rep, err
+			}
+		}
+		b.mu.Lock()
+		delete(b.specs[d.Kind], d.ID)
+		for kind, specs := range byKind(now) {
+			for id, spec := range specs {
+				if b.specs[kind] == nil {
+					b.specs[kind] = map[string]any{}
+				}
+				b.specs[kind][id] = spec
+			}
+		}
+		b.mu.Unlock()
+	}
+	return rep, nil
+}
+
+func byKind(want driver.Desired) map[string]map[string]any {
 	wanted := map[string]map[string]any{"network": {}, "subnet": {}, "port": {}, "router": {}, "security_group": {}}
 	for _, x := range want.Networks {
 		wanted["network"][x.ID] = x
@@ -181,7 +203,17 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 	for _, x := range want.SecurityGroups {
 		wanted["security_group"][x.ID] = x
 	}
+	return wanted
+}
+
+func (b *Backend) compare(want driver.Desired, repair bool) (driver.Report, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var rep driver.Report
+	if b.fail != nil {
+		return rep, b.fail
+	}
+	wanted := byKind(want)
 	for kind, specs := range wanted {
 		for id, spec := range specs {
 			rep.Checked++
@@ -200,9 +232,6 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 		}
 	}
 	slices.SortFunc(rep.Differences, func(x, y driver.Difference) int { return cmp.Compare(x.Kind+x.ID, y.Kind+y.ID) })
-	if repair {
-		b.specs = wanted
-	}
 	return rep, nil
 }
 
