@@ -133,7 +133,14 @@ func TestGuestsReachMetadata(t *testing.T) {
 			}
 		}
 		check(b.EnsurePort(ctx, port(uuid.NewString(), "fa:16:3e:07:00:02", "10.7.1.2", driver.LocalPort)))
-		check(b.EnsurePort(ctx, port(guestID, "fa:16:3e:07:00:10", "10.7.1.10", driver.NormalPort)))
+		group := driver.SecurityGroupSpec{ID: uuid.NewString(), Stateful: true, Rules: []driver.SecurityGroupRule{
+			{ID: uuid.NewString(), Direction: driver.Egress, IPVersion: 4}, {ID: uuid.NewString(), Direction: driver.Egress, IPVersion: 6},
+		}}
+		check(b.EnsureSecurityGroup(ctx, group))
+		secured := port(guestID, "fa:16:3e:07:00:10", "10.7.1.10", driver.NormalPort)
+		secured.PortSecurity, secured.SecurityGroups = true, []string{group.ID}
+		secured.AllowedPairs = []driver.AddressPair{{Prefix: netip.MustParsePrefix("fe80::f816:3eff:fe07:10/128")}} // IPv6 without an IPv6 subnet
+		check(b.EnsurePort(ctx, secured))
 
 		// Left behind by somebody: a namespace of a network that is not here.
 		junk := uuid.NewString()
@@ -176,6 +183,12 @@ func TestGuestsReachMetadata(t *testing.T) {
 		const v4, v6 = "http://169.254.169.254/openstack/latest/meta_data.json", "http://[fe80::a9fe:a9fe%25eth0]/openstack/latest/meta_data.json"
 		ask(v4)
 		ask(v6)
+		// Under another's address nobody is heard, so a guest can only ask for itself.
+		guest.Run(t, "ip", "addr", "add", "10.7.1.99/24", "dev", "eth0")
+		if out, err := guest.Try(t, "curl", "-sS", "-m", "2", "--interface", "10.7.1.99", v4); err == nil {
+			t.Errorf("an answer for a stolen address: %s", out)
+		}
+		ask(v4)
 		ovntest.Eventually(t, "the junk namespace is gone", func() bool { return len(namespaces()) == 1 })
 
 		// A new agent adopts what is there.
