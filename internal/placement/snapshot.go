@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -25,7 +26,13 @@ type Inventory struct {
 func (i Inventory) Limit() float64 { return float64(i.Total-i.Reserved) * i.AllocationRatio }
 
 // Capacity is Limit rounded down, as shown in provider summaries.
-func (i Inventory) Capacity() int64 { return int64(i.Limit()) }
+func (i Inventory) Capacity() int64 {
+	limit := i.Limit()
+	if limit >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(max(limit, math.MinInt64))
+}
 
 // Accepts tells whether amount is a size that may be asked for: not below min_unit, not above max_unit, in whole steps.
 func (i Inventory) Accepts(amount int64) bool {

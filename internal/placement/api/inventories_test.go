@@ -83,6 +83,8 @@ func TestInventoryRefusals(t *testing.T) {
 			t.Errorf("generation %d after refusals", got)
 		}
 		c.at(26).Put(providers+"/"+rp1+"/inventories", all).Want(200)
+		c.latest().Put(providers+"/"+rp1+"/inventories/VCPU", `{"resource_provider_generation": 1, "total": 2147483647, "allocation_ratio": 3.4e38}`).Want(200)
+		c.latest().Get(candidates+"resources=VCPU:1").Want(200).Has("provider_summaries."+rp1+".resources.VCPU.capacity", 9223372036854775807)
 	})
 }
 
