@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -68,12 +69,19 @@ func (u *unit) makePort(ctx context.Context, c *policy.Caller, server ServerRef,
 	if nic.FixedIP != "" {
 		req.given, req.asks = true, []fixedAsk{{ip: parseAddr(nic.FixedIP)}}
 	}
-	if len(nic.SecurityGroups) > 0 && nic.SecurityGroups[0] != "" {
-		req.groups = nic.SecurityGroups
-	}
 	n, err := u.network(ctx, nic.NetworkID, server.Project)
 	if err != nil {
 		return err
+	}
+	for _, g := range nic.SecurityGroups {
+		if g == "" { // the default group, which did not exist when the plan was made
+			if g, err = u.defaultGroup(ctx, server.Project); err != nil {
+				return err
+			}
+		}
+		if !slices.Contains(req.groups, g) {
+			req.groups = append(req.groups, g)
+		}
 	}
 	req.network = n
 	if !n.PortSecurityEnabled {
