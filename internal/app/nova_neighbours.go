@@ -202,10 +202,16 @@ func buildNovaMetadata(_ context.Context, h *House) (Unit, error) {
 	var stop func()
 	answer := func(ctx context.Context, host string, args neutronagent.FetchArgs) (neutronagent.Reply, error) {
 		path, _, _ := strings.Cut(args.Request.Path, "?")
-		if args.Request.Method != http.MethodGet && args.Request.Method != http.MethodHead {
-			return neutronagent.Reply{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, HEAD"}}}, nil
+		var reply nova.MetadataReply
+		var err error
+		switch args.Request.Method {
+		case http.MethodGet, http.MethodHead:
+			reply, err = h.Nova.Metadata(ctx, host, args.NetworkID, args.RemoteIP, path)
+		case http.MethodPost:
+			reply, err = h.Nova.PostMetadata(ctx, host, args.NetworkID, args.RemoteIP, path, args.Request.Body)
+		default:
+			return neutronagent.Reply{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, HEAD, POST"}}}, nil
 		}
-		reply, err := h.Nova.Metadata(ctx, host, args.NetworkID, args.RemoteIP, path)
 		if err != nil {
 			return neutronagent.Reply{}, err
 		}

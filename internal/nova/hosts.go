@@ -102,8 +102,14 @@ func (s *Service) ensureService(ctx context.Context, tx store.Tx, binary, host s
 // host is and which servers it should have.
 func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (rpc.HostUpReply, error) {
 	var reply rpc.HostUpReply
+	returned := false
 	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		now := s.Now()
+		sv, err := db.GetServiceOf(ctx, tx, BinaryCompute, host)
+		if err != nil && !store.IsNotFound(err) {
+			return err
+		}
+		returned = err == nil && !s.Up(sv)
 		if _, err := s.ensureService(ctx, tx, BinaryCompute, host); err != nil {
 			return err
 		}
@@ -132,7 +138,44 @@ func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (r
 	if err != nil || s.Placement == nil {
 		return reply, err
 	}
+	if returned {
+		if err := s.cleanHost(ctx, host); err != nil {
+			s.log().WarnContext(ctx, "what was deleted while the host was away is still on it", "host", host, "error", err)
+		}
+	}
 	return reply, s.Placement.EnsureHost(ctx, s.inventory(reply.NodeID, info))
+}
+
+// cleanHost removes from a host that was away what was deleted, or moved elsewhere, in the meantime: nobody could tell it. Guests that
+// the database never knew are left for an operator's audit.
+func (s *Service) cleanHost(ctx context.Context, host string) error {
+	var have rpc.AuditReply
+	if err := s.Hosts.Call(ctx, host, rpc.Audit, struct{}{}, &have); err != nil {
+		return err
+	}
+	ids := []string{}
+	for _, g := range have.Guests {
+		ids = append(ids, g.ID)
+	}
+	for _, d := range have.Disks {
+		ids = append(ids, d.ID)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	known, err := db.ListServers(ctx, s.DB.Read(ctx), ServerFilter{IDs: ids, Both: true})
+	if err != nil {
+		return err
+	}
+	for _, srv := range known {
+		if srv.DeletedAt == nil && (srv.Host == host || srv.OperationID != nil) {
+			continue
+		}
+		if err := s.Hosts.Call(ctx, host, rpc.Destroy, rpc.ServerRef{ServerID: srv.ID}, nil); err != nil {
+			return err
+		}
+		s.log().InfoContext(ctx, "removed what was left of a server", "server", srv.ID, "host", host)
+	}
+	return nil
 }
 
 func (s *Service) inventory(nodeID string, info rpc.HostInfo) placement.HostInventory {

@@ -10,6 +10,7 @@ import (
 	"gostack/internal/neutron"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/metadata"
+	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/secret"
 	"gostack/internal/store"
@@ -25,20 +26,12 @@ type MetadataReply struct {
 // Metadata answers a guest's question. Who asks is known by the network and address that the request came from; the host
 // that forwards it must be the one the guest's port is bound to, so a host can read only the metadata of its own guests.
 func (s *Service) Metadata(ctx context.Context, host, networkID, remoteIP, path string) (MetadataReply, error) {
-	notFound := MetadataReply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 Not Found\n")}
-	port, err := s.Network.PortByAddress(ctx, networkID, remoteIP)
-	if rest.IsNotFound(err) || err == nil && (port == nil || port.DeviceID == "" || port.Host != host) {
-		return notFound, nil
-	}
+	srv, err := s.guestAt(ctx, host, networkID, remoteIP)
 	if err != nil {
 		return MetadataReply{}, err
 	}
-	srv, err := db.GetServer(ctx, s.DB.Read(ctx), port.DeviceID)
-	if store.IsNotFound(err) {
-		return notFound, nil
-	}
-	if err != nil {
-		return MetadataReply{}, err
+	if srv == nil {
+		return plainReply(http.StatusNotFound), nil
 	}
 	m, err := s.MetadataOf(ctx, srv, nil)
 	if err != nil {
@@ -47,9 +40,70 @@ func (s *Service) Metadata(ctx context.Context, host, networkID, remoteIP, path 
 	m.RemoteIP = remoteIP
 	r, err := m.Lookup(path)
 	if errors.Is(err, metadata.ErrNotFound) {
-		return notFound, nil
+		return plainReply(http.StatusNotFound), nil
 	}
 	return MetadataReply{Status: http.StatusOK, ContentType: r.Type, Body: r.Body}, err
+}
+
+func plainReply(status int) MetadataReply {
+	return MetadataReply{Status: status, ContentType: "text/plain; charset=utf-8", Body: fmt.Appendf(nil, "%d %s\n", status, http.StatusText(status))}
+}
+
+// guestAt is the server behind an address on a network, if its port is bound to host; nil otherwise.
+func (s *Service) guestAt(ctx context.Context, host, networkID, remoteIP string) (*Server, error) {
+	port, err := s.Network.PortByAddress(ctx, networkID, remoteIP)
+	if rest.IsNotFound(err) || err == nil && (port == nil || port.DeviceID == "" || port.Host != host) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	srv, err := db.GetServer(ctx, s.DB.Read(ctx), port.DeviceID)
+	if store.IsNotFound(err) {
+		return nil, nil
+	}
+	return srv, err
+}
+
+// PostMetadata takes what a guest posts to its metadata service: its encrypted administrator's password, once.
+func (s *Service) PostMetadata(ctx context.Context, host, networkID, remoteIP, path string, body []byte) (MetadataReply, error) {
+	srv, err := s.guestAt(ctx, host, networkID, remoteIP)
+	switch {
+	case err != nil:
+		return MetadataReply{}, err
+	case srv == nil:
+		return plainReply(http.StatusNotFound), nil
+	case !metadata.IsPassword(path):
+		return plainReply(http.StatusMethodNotAllowed), nil
+	case len(body) > metadata.MaxPassword:
+		return plainReply(http.StatusBadRequest), nil
+	}
+	status := http.StatusOK
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		now, err := db.GetServer(ctx, tx, srv.ID)
+		if err != nil {
+			return err
+		}
+		if now.Requested.Password != "" {
+			status = http.StatusConflict
+			return nil
+		}
+		now.Requested.Password = string(body)
+		return db.UpdateServer(ctx, tx, now, "requested")
+	})
+	return plainReply(status), err
+}
+
+// ClearPassword forgets the password that a guest posted, so that it may post another.
+func (s *Service) ClearPassword(ctx context.Context, c *policy.Caller, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		srv, err := s.serverFor(ctx, tx, c, id)
+		if err != nil {
+			return err
+		}
+		srv.Requested.Password = ""
+		return db.UpdateServer(ctx, tx, srv, "requested")
+	})
 }
 
 // MetadataOf is what a server can learn of itself. vifs are its ports; nil: they are looked up.
@@ -66,7 +120,7 @@ func (s *Service) MetadataOf(ctx context.Context, srv *Server, vifs []neutron.VI
 	}
 	m := &metadata.Server{
 		UUID: srv.ID, Name: srv.Name, Hostname: srv.Hostname, Domain: "novalocal", ProjectID: srv.ProjectID, AvailabilityZone: srv.AvailabilityZone,
-		LaunchIndex: srv.LaunchIndex, Metadata: srv.Metadata, AdminPass: secret.New(srv.Requested.AdminPass), NICs: vifs,
+		LaunchIndex: srv.LaunchIndex, Metadata: srv.Metadata, AdminPass: secret.New(srv.Requested.AdminPass), Password: srv.Requested.Password, NICs: vifs,
 		EC2ID: fmt.Sprintf("i-%08x", srv.Seq), EC2ImageID: fmt.Sprintf("ami-%08x", srv.Seq), ReservationID: srv.ReservationID, FlavorName: srv.Flavor.Name, RootDevice: srv.RootDeviceName,
 	}
 	if srv.KeyName != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/policy"
@@ -69,5 +68,5 @@ func HostID(project, host string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// InstanceName is the name of a server's domain at its hypervisor.
-func InstanceName(s *Server) string { return fmt.Sprintf("instance-%08x", s.Seq) }
+// InstanceName is the name of a server's domain at its hypervisor, by which operators find it there.
+func InstanceName(s *Server) string { return "instance-" + s.ID }

@@ -202,7 +202,7 @@ func TestServersListAndShow(t *testing.T) {
 				t.Errorf("%s is shown to a member at 2.1", hidden)
 			}
 		}
-		admin.At("compute 2.16").Get(base+"/servers/"+a.ID).Want(200).Has("server.OS-EXT-SRV-ATTR:host", "host-1").Has("server.host_status", "UNKNOWN").Has("server.OS-EXT-SRV-ATTR:instance_name", "instance-00000001")
+		admin.At("compute 2.16").Get(base+"/servers/"+a.ID).Want(200).Has("server.OS-EXT-SRV-ATTR:host", "host-1").Has("server.host_status", "UNKNOWN").Has("server.OS-EXT-SRV-ATTR:instance_name", "instance-"+a.ID)
 		latest := v(104).Get(base+"/servers/"+a.ID).Want(200).Has("server.flavor.original_name", "m1.tiny").Has("server.locked", false).Has("server.tags", "[red x_y]").Has("server.server_groups", "[]").
 			Has("server.scheduler_hints", "map[]").Has("server.OS-EXT-SRV-ATTR:hostname", "alpha").Has("server.image.properties", "map[]")
 		for _, shown := range []string{`"description":null`, `"locked_reason":null`, `"trusted_image_certificates":null`, `"pinned_availability_zone":null`, `"OS-EXT-STS:task_state":null`} {

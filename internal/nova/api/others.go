@@ -15,11 +15,11 @@ func (a *api) otherRoutes() []rest.Route {
 	}
 	return []rest.Route{
 		{Method: "GET", Path: "/servers/{server_id}/diagnostics", Policy: "os_compute_api:os-server-diagnostics", Target: a.server, Handle: a.diagnostics},
-		{Method: "GET", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:show", Target: a.server, Handle: func(*rest.Request) (any, error) {
-			return object{"password": ""}, nil
+		{Method: "GET", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:show", Target: a.server, Handle: func(r *rest.Request) (any, error) {
+			return object{"password": loaded(r).Requested.Password}, nil
 		}},
-		{Method: "DELETE", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:clear", Target: a.server, Status: 204, Handle: func(*rest.Request) (any, error) {
-			return nil, nil
+		{Method: "DELETE", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:clear", Target: a.server, Status: 204, Handle: func(r *rest.Request) (any, error) {
+			return nil, a.nova.ClearPassword(r.Context(), r.Caller, r.Path("server_id"))
 		}},
 		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: func(*rest.Request) (any, error) {
 			return object{"nodes": []any{}, "pagesize_kb": nil}, nil

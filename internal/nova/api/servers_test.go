@@ -254,6 +254,19 @@ func TestMetadataIsTheGuestsOwn(t *testing.T) {
 			}
 			return r.Status
 		}
+		post := func(body string) int {
+			r, err := c.Nova.PostMetadata(t.Context(), srv.Host, novatest.NetworkID, at, "/openstack/latest/password", []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Status
+		}
+		if first, second := post("sealed"), post("again"); first != 200 || second != 409 {
+			t.Errorf("posting the password: %d, then %d", first, second)
+		}
+		c.As("member").Get(base+"/servers/"+id+"/os-server-password").Want(200).Has("password", "sealed")
+		c.As("member").Delete(base + "/servers/" + id + "/os-server-password").Want(204)
+		c.As("member").Get(base+"/servers/"+id+"/os-server-password").Want(200).Has("password", "")
 		for name, got := range map[string][2]int{
 			"own": {ask(srv.Host, novatest.NetworkID, at), 200}, "from a host that does not have it": {ask("host-9", novatest.NetworkID, at), 404},
 			"another address": {ask(srv.Host, novatest.NetworkID, "10.9.9.9"), 404}, "another network": {ask(srv.Host, "other", at), 404},

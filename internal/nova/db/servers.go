@@ -104,6 +104,7 @@ type Requested struct {
 	Files          []File          `json:"files,omitempty"`
 	AdminPass      string          `json:"admin_pass,omitempty"`
 	GroupPolicy    string          `json:"group_policy,omitempty"`
+	Password       string          `json:"password,omitempty"` // encrypted with the user's key, as the guest posted it
 }
 
 // File is a file to put into the guest (personality).

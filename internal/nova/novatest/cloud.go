@@ -93,6 +93,12 @@ func (w *Cloud) AddHost(name string) {
 		w.T.Fatal(err)
 	}
 	w.Hosts[name] = &Host{Driver: sim}
+	w.StartAgent(name)
+}
+
+// StartAgent starts the agent of a host that has none: a new one, or one whose agent was stopped.
+func (w *Cloud) StartAgent(name string) {
+	w.T.Helper()
 	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet()})
 	if err != nil {
 		w.T.Fatal(err)

@@ -133,6 +133,32 @@ func TestNextHostWhenOneFails(t *testing.T) {
 	})
 }
 
+func TestHostThatWasAway(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		srv, kept := w.settled("deleted meanwhile"), w.settled("kept")
+		w.Agents["host-1"].Stop()
+		if _, _, err := w.Nova.UpdateService(ctx, "", nova.BinaryCompute, "host-1", nova.ServiceUpdate{ForcedDown: ptr(true)}); err != nil {
+			t.Fatal(err)
+		}
+		must(t, w.Nova.Delete(ctx, w.caller, srv.ID))
+		if w.Settled(srv.ID) != nil {
+			t.Error("a host that is away holds up a deletion")
+		}
+		if guests, err := w.Hosts["host-1"].List(ctx); err != nil || len(guests) != 2 {
+			t.Fatalf("guests: %v %v", guests, err)
+		}
+		w.StartAgent("host-1")
+		novatest.Until(t, "the host is clean", func() bool {
+			guests, err := w.Hosts["host-1"].List(ctx)
+			return err == nil && len(guests) == 1 && guests[0].ID == kept.ID
+		})
+		w.Clean(t)
+	})
+}
+
+func ptr[T any](v T) *T { return &v }
+
 func TestManyAtOnce(t *testing.T) {
 	each(t, 3, func(t *testing.T, w *world) {
 		for _, r := range []string{"cores", "instances", "ram"} {
