@@ -42,7 +42,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 			beat = c.LastSeen.UTC().Format(time.DateTime)
 		}
 		a := Agent{
-			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: true,
+			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: c.Alive,
 			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
 			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name,
 		}
@@ -50,6 +50,10 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 			a.AgentType, a.Zone = "OVN Controller Gateway agent", s.AvailabilityZone
 		}
 		agents = append(agents, a)
+		if !c.MetadataAgent {
+			continue
+		}
+		a.Alive = c.MetadataAlive
 		a.ID, a.AgentType, a.Binary, a.Zone = uuid.NewSHA1(agentSpace, []byte(c.Name)).String(), "OVN Metadata agent", "neutron-ovn-metadata-agent", ""
 		a.Configurations = map[string]any{}
 		agents = append(agents, a)

@@ -39,6 +39,14 @@ func RemoveRefs(table, uuid, column string, refs ...string) Op {
 	return mutateRefs(table, uuid, column, ovsdb.MutateOperationDelete, refs)
 }
 
+// Increment makes the operation that adds one to a number.
+func Increment(table, uuid, column string) Op {
+	return Op{
+		Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid),
+		Mutations: []ovsdb.Mutation{{Column: column, Mutator: ovsdb.MutateOperationAdd, Value: 1}},
+	}
+}
+
 func mutateRefs(table, uuid, column string, how ovsdb.Mutator, refs []string) Op {
 	set := ovsdb.OvsSet{}
 	for _, r := range refs {

@@ -110,11 +110,12 @@ func (a *Agent) Run(ctx context.Context) error {
 		endpoints = host.remotes
 	}
 	a.sb = ovsdb.Open(ovsdb.Config{
-		Database: sb.Database, Endpoints: endpoints, Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}}, Log: a.log,
+		Database: sb.Database, Endpoints: endpoints, Log: a.log,
+		Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}, {Row: &sb.ChassisPrivate{}}, {Row: &sb.Global{}}},
 	})
 	defer a.sb.Close()
 	defer a.stopAll()
-	sub := a.sb.Subscribe("Port_Binding", "Chassis")
+	sub := a.sb.Subscribe("Port_Binding", "Chassis", "SB_Global")
 	defer sub.Cancel()
 	for again := time.Duration(0); ; {
 		wait, cancel := ctx, context.CancelFunc(func() {})
@@ -127,6 +128,9 @@ func (a *Agent) Run(ctx context.Context) error {
 			return ended(ctx, err)
 		}
 		again, err = a.reconcile(ctx, host.chassis)
+		if err == nil {
+			err = a.report(ctx, host.chassis)
+		}
 		if err != nil {
 			again = retry
 			if ctx.Err() == nil {

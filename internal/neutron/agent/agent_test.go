@@ -199,6 +199,14 @@ func TestGuestsReachMetadata(t *testing.T) {
 		if after := ovntest.Run(t, "ip", "netns", "exec", namespaceName(netID), "ip", "-o", "link", "show", innerName(netID)); after != before {
 			t.Errorf("the cable was made anew:\n%s\n%s", before, after)
 		}
+		liveness := func(controller, metadata bool) {
+			t.Helper()
+			all, err := b.Chassis(ctx)
+			if err != nil || len(all) != 1 || all[0].Alive != controller || !all[0].MetadataAgent || all[0].MetadataAlive != metadata {
+				t.Errorf("%+v, %v; want controller %v, metadata agent %v", all, err, controller, metadata)
+			}
+		}
+		liveness(true, true)
 		// ovn-controller dies and comes back.
 		host.KillController(t)
 		host.StartController(t)
@@ -211,5 +219,6 @@ func TestGuestsReachMetadata(t *testing.T) {
 			return len(namespaces()) == 0 && !strings.Contains(ports, outerName(netID)) && !strings.Contains(links, outerName(netID))
 		})
 		stop()
+		liveness(true, false)
 	})
 }

@@ -47,7 +47,8 @@ type Backend interface {
 	// Events sends the present state of every bound port and every chassis, then each change, until ctx ends, which
 	// closes the channel. After a lost connection the present state is sent again, so a reader needs no other source.
 	Events(ctx context.Context) (<-chan Event, error)
-	// Chassis lists the hosts that can carry ports.
+	// Chassis lists the hosts that can carry ports. Hosts that have not been heard of for a while are asked, which takes a second or two
+	// when one does not answer.
 	Chassis(ctx context.Context) ([]Chassis, error)
 	// RemoveChassis forgets a host that is gone for good (name as in Chassis.Name).
 	RemoveChassis(ctx context.Context, name string) error
@@ -137,6 +138,11 @@ type Chassis struct {
 	Gateway    bool              // may carry routers' external gateways
 	LastSeen   time.Time         // last answer of its controller; zero if it never answered
 	Generation int64             // configuration generation it has applied
+	// Alive: its controller answered a moment ago. MetadataAgent and MetadataAlive tell the same of its metadata agent.
+	Alive              bool
+	MetadataAgent      bool
+	MetadataAlive      bool
+	MetadataGeneration int64
 }
 
 // Encap is one tunnel endpoint of a chassis.

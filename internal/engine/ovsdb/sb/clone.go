@@ -52,3 +52,12 @@ func (r *DatapathBinding) CloneModelInto(m model.Model) { *m.(*DatapathBinding) 
 func (r *DatapathBinding) EqualsModel(m model.Model) bool {
 	return ovsdb.Equal(r, m.(*DatapathBinding))
 }
+
+// CloneModel implements model.CloneableModel.
+func (r *Global) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *Global) CloneModelInto(m model.Model) { *m.(*Global) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *Global) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*Global)) }

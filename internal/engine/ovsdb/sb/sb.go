@@ -7,6 +7,12 @@ import "gostack/internal/engine/ovsdb"
 // Database is the name of the database.
 const Database = "OVN_Southbound"
 
+// Keys of Chassis_Private's external_ids by which a metadata agent says that it is alive, as upstream's does.
+const (
+	MetadataIDKey     = "neutron:ovn-metadata-id"
+	MetadataConfigKey = "neutron:ovn-metadata-sb-cfg" // the SB_Global.nb_cfg it has seen
+)
+
 // Tables are the tables a client follows.
 func Tables() []ovsdb.Table {
 	return []ovsdb.Table{{Row: &PortBinding{}}, {Row: &Chassis{}}, {Row: &ChassisPrivate{}}, {Row: &Encap{}}, {Row: &DatapathBinding{}}}
@@ -37,12 +43,22 @@ type Chassis struct {
 
 // ChassisPrivate is the part of a host's state that only its own controller writes.
 type ChassisPrivate struct {
-	UUID           string  `ovsdb:"_uuid"`
-	Name           string  `ovsdb:"name"`
-	Chassis        *string `ovsdb:"chassis"`
-	NbCfg          int     `ovsdb:"nb_cfg"`
-	NbCfgTimestamp int     `ovsdb:"nb_cfg_timestamp"` // milliseconds since 1970
+	UUID           string            `ovsdb:"_uuid"`
+	Name           string            `ovsdb:"name"`
+	Chassis        *string           `ovsdb:"chassis"`
+	NbCfg          int               `ovsdb:"nb_cfg"`
+	NbCfgTimestamp int               `ovsdb:"nb_cfg_timestamp"` // milliseconds since 1970
+	ExternalIDs    map[string]string `ovsdb:"external_ids"`
 }
+
+// Global is the only row of SB_Global.
+type Global struct {
+	UUID  string `ovsdb:"_uuid"`
+	NbCfg int    `ovsdb:"nb_cfg"` // raised to ask every host for a sign of life
+}
+
+// TableName implements ovsdb.Row.
+func (*Global) TableName() string { return "SB_Global" }
 
 // Encap is a tunnel endpoint.
 type Encap struct {

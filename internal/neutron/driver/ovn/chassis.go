@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 	"gostack/internal/neutron/driver"
 )
 
-// Chassis implements driver.Backend.
-func (b *Backend) Chassis(ctx context.Context) ([]driver.Chassis, error) {
+// chassis lists the hosts as the Southbound database has them. Nobody is asked.
+func (b *Backend) chassis(ctx context.Context) ([]driver.Chassis, error) {
 	rows, err := ovsdb.List[sb.Chassis](ctx, b.sb, nil)
 	if err != nil {
 		return nil, unavailable(err)
@@ -39,9 +40,14 @@ func (b *Backend) Chassis(ctx context.Context) ([]driver.Chassis, error) {
 			}
 		}
 		for _, p := range private {
-			if p.Name == r.Name && p.NbCfgTimestamp > 0 {
+			if p.Name != r.Name {
+				continue
+			}
+			if p.NbCfgTimestamp > 0 {
 				c.LastSeen, c.Generation = time.UnixMilli(int64(p.NbCfgTimestamp)).UTC(), int64(p.NbCfg)
 			}
+			_, c.MetadataAgent = p.ExternalIDs[sb.MetadataIDKey]
+			c.MetadataGeneration, _ = strconv.ParseInt(p.ExternalIDs[sb.MetadataConfigKey], 10, 64)
 		}
 		out = append(out, c)
 	}

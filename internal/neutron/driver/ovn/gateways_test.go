@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
@@ -112,4 +113,25 @@ func gatewayHosts(t *testing.T, ctx context.Context, b *Backend, portID string) 
 		t.Fatal(err)
 	}
 	return byPriority(rows)
+}
+
+func TestWhoIsAlive(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		is    driver.Chassis
+		asked int64
+		want  [2]bool
+	}{
+		"heard of recently":        {driver.Chassis{LastSeen: now.Add(-10 * time.Second)}, -1, [2]bool{true, false}},
+		"silent":                   {driver.Chassis{LastSeen: now.Add(-2 * downAfter), Generation: 4}, 5, [2]bool{false, false}},
+		"answered":                 {driver.Chassis{LastSeen: now.Add(-2 * downAfter), Generation: 5}, 5, [2]bool{true, false}},
+		"answered with two voices": {driver.Chassis{Generation: 5, MetadataAgent: true, MetadataGeneration: 5}, 5, [2]bool{true, true}},
+		"metadata agent is dead":   {driver.Chassis{Generation: 5, MetadataAgent: true, MetadataGeneration: 4}, 5, [2]bool{true, false}},
+		"never heard of":           {driver.Chassis{}, 0, [2]bool{false, false}},
+	} {
+		got := alive([]driver.Chassis{c.is}, now, c.asked)[0]
+		if got.Alive != c.want[0] || got.MetadataAlive != c.want[1] {
+			t.Errorf("%s: %v %v", name, got.Alive, got.MetadataAlive)
+		}
+	}
 }

@@ -61,7 +61,7 @@ func (v live) gateways(ctx context.Context, portID, physnet string) (now, possib
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := v.b.Chassis(ctx)
+	all, err := v.b.chassis(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

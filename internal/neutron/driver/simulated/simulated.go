@@ -254,7 +254,7 @@ func (b *Backend) Chassis(context.Context) ([]driver.Chassis, error) {
 	defer b.mu.Unlock()
 	var out []driver.Chassis
 	for _, h := range b.hosts {
-		out = append(out, driver.Chassis{Name: h, Host: h, LastSeen: time.Now().UTC()})
+		out = append(out, driver.Chassis{Name: h, Host: h, LastSeen: time.Now().UTC(), Alive: true, MetadataAgent: true, MetadataAlive: true})
 	}
 	return out, nil
 }
