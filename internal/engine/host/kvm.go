@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +54,43 @@ func checkKVM() error {
 	if err != nil {
 		return fmt.Errorf("/dev/kvm makes no virtual machine: %w", err)
 	}
-	return unix.Close(vm)
+	unix.Close(vm)
+	return openToQEMU(fd)
+}
+
+// qemuUser is the user as which Debian's libvirt runs QEMU.
+const qemuUser = "libvirt-qemu"
+
+// openToQEMU tells whether QEMU's user may open the device as well. In a container the device often carries a group id of
+// the outer system; libvirt then asks QEMU for its abilities anew at every call, which takes seconds.
+func openToQEMU(fd int) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return fmt.Errorf("/dev/kvm: %w", err)
+	}
+	u, err := user.Lookup(qemuUser)
+	if err != nil {
+		return nil // libvirt is not installed, or not Debian's: another finding says so
+	}
+	groups, _ := u.GroupIds()
+	groups = append(groups, u.Gid)
+	if !mayOpen(stat.Mode, stat.Uid, stat.Gid, u.Uid, groups) {
+		return fmt.Errorf("the user %s, as which guests run, may not open /dev/kvm (mode %o, group id %d): chgrp kvm /dev/kvm && chmod g+rw /dev/kvm",
+			qemuUser, stat.Mode&0o777, stat.Gid)
+	}
+	return nil
+}
+
+// mayOpen is the kernel's rule for reading and writing a file.
+func mayOpen(mode, owner, group uint32, uid string, gids []string) bool {
+	switch {
+	case uid == strconv.Itoa(int(owner)):
+		return mode&0o600 == 0o600
+	case slices.Contains(gids, strconv.Itoa(int(group))):
+		return mode&0o060 == 0o060
+	default:
+		return mode&0o006 == 0o006
+	}
 }
 
 func hasVirtFlag(cpuinfo string) bool {

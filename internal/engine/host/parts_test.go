@@ -252,3 +252,20 @@ func TestHasVirtFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestMayOpen(t *testing.T) {
+	for _, test := range []struct {
+		mode, owner, group uint32
+		want               bool
+	}{
+		{0o660, 0, 104, true},   // the group kvm
+		{0o660, 0, 103, false},  // another group
+		{0o666, 0, 103, true},   // everybody
+		{0o606, 0, 104, false},  // a group that is shut out although everybody is let in
+		{0o600, 64055, 0, true}, // the owner
+	} {
+		if got := mayOpen(test.mode, test.owner, test.group, "64055", []string{"64055", "104"}); got != test.want {
+			t.Errorf("mode %o owner %d group %d: %v", test.mode, test.owner, test.group, got)
+		}
+	}
+}
