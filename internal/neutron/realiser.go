@@ -112,6 +112,9 @@ func (r *realiser) run(ctx context.Context, k key) {
 				close(w)
 			}
 			if row != nil {
+				if k.kind == kindPort {
+					r.s.refreshStatus(ctx, []string{k.id})
+				}
 				r.finished(ctx, row)
 			}
 		}
@@ -164,9 +167,6 @@ func (r *realiser) realise(ctx context.Context, k key) (*db.Pending, error) {
 	}
 	if err := tell(ctx, r.s.Backend, k, d); err != nil {
 		return nil, err
-	}
-	if k.kind == kindPort && len(d.Ports) > 0 && d.Ports[0].Type == driver.RouterPort {
-		r.s.setStatus(ctx, map[string]string{k.id: statusActive})
 	}
 	return row, nil
 }

@@ -7,11 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"gostack/internal/neutron/db"
 	"gostack/internal/neutron/driver"
-	"gostack/internal/store"
 )
 
 // Run makes the realiser work until ctx ends: everything is compared with the engine once, changes are realised as they
@@ -66,6 +63,11 @@ func (s *Service) keepInSync(ctx context.Context) {
 		case len(report.Differences) > 0:
 			s.Log.Info("the network engine differed from the database", "differences", len(report.Differences), "first", report.Differences[0])
 		}
+		var ids []string
+		err = s.DB.Read(ctx).NewSelect().Model((*db.Port)(nil)).Column("id").Where("t.device_owner <> ?", ownerFloatingIP).Scan(ctx, &ids)
+		if err == nil {
+			s.refreshStatus(ctx, ids)
+		}
 		wait.Reset(s.SyncEvery)
 	}
 }
@@ -107,83 +109,4 @@ func (s *Service) audit(ctx context.Context, repair bool) ([]driver.Difference, 
 		pending[key{p.ResourceType, p.ResourceID}] = true
 	}
 	return slices.DeleteFunc(report.Differences, func(d driver.Difference) bool { return pending[key{d.Kind, d.ID}] }), nil
-}
-
-// follow keeps port statuses true by the engine's events.
-func (s *Service) follow(ctx context.Context) {
-	for ctx.Err() == nil {
-		events, err := s.Backend.Events(ctx)
-		if err != nil {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
-			continue
-		}
-		for e := range events {
-			changes := map[string]string{}
-			note := func(e driver.Event) {
-				switch e.Kind {
-				case driver.PortUp:
-					changes[e.ID] = statusActive
-				case driver.PortDown:
-					changes[e.ID] = statusDown
-				case driver.Restarted:
-					select {
-					case s.resync <- struct{}{}:
-					default:
-					}
-				}
-			}
-			note(e)
-			for more := true; more; {
-				select {
-				case e, ok := <-events:
-					if more = ok; ok {
-						note(e)
-					}
-				default:
-					more = false
-				}
-			}
-			s.setStatus(ctx, changes)
-		}
-	}
-}
-
-// setStatus stores statuses of ports where they differ. Ports of floating IPs have none.
-func (s *Service) setStatus(ctx context.Context, status map[string]string) {
-	if len(status) == 0 {
-		return
-	}
-	ids := make([]string, 0, len(status))
-	for id := range status {
-		ids = append(ids, id)
-	}
-	rows, err := db.Find[db.Port](ctx, s.DB.Read(ctx), func(q *bun.SelectQuery) {
-		q.Column("id", "status", "device_owner", "router_id").Where("t.id IN (?)", bun.List(ids))
-	})
-	byStatus := map[string][]string{}
-	for _, p := range rows {
-		want := status[p.ID]
-		if p.RouterID != "" {
-			want = statusActive // realised by the engine itself, nothing is plugged
-		}
-		if p.DeviceOwner != ownerFloatingIP && p.Status != want {
-			byStatus[want] = append(byStatus[want], p.ID)
-		}
-	}
-	if err == nil && len(byStatus) > 0 {
-		err = s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-			for st, ids := range byStatus {
-				if _, err := tx.NewUpdate().Model((*db.Port)(nil)).Set("status = ?", st).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	if err != nil && ctx.Err() == nil {
-		s.Log.Warn("statuses of ports could not be stored", "error", err)
-	}
 }

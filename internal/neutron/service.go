@@ -59,6 +59,7 @@ type Physnet struct {
 type Service struct {
 	Config
 	realiser *realiser
+	statusMu sync.Mutex
 	resync   chan struct{} // asks for a comparison with the engine now
 
 	mu       sync.Mutex
