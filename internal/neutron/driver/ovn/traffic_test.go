@@ -203,7 +203,7 @@ func TestSpoofedFramesAreDropped(t *testing.T) {
 			honest := ovntest.Ethernet(s.peer.MAC, mine, 0x0800, ovntest.UDP4("10.6.1.10", "10.6.1.11", 7, 7, mark))
 			seen := false
 			evil.Send(t, frame)
-			for range 50 {
+			for range 200 {
 				evil.Send(t, honest)
 				if victim.Saw(200*time.Millisecond, func(got []byte) bool {
 					seen = seen || bytes.Equal(got[6:], frame[6:])
