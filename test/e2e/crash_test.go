@@ -40,7 +40,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	boundaries := strings.Fields(string(b))
+	boundaries := strings.Split(strings.TrimSpace(string(b)), "\n")
 	if len(boundaries) < 20 {
 		t.Fatalf("only %d boundaries: %v", len(boundaries), boundaries)
 	}
