@@ -97,13 +97,13 @@ func tree(files []File) (*node, error) {
 	root.parent = root
 	for _, f := range files {
 		clean := path.Clean("/" + f.Path)[1:]
-		if clean == "" || clean != strings.Trim(f.Path, "/") {
+		if clean == "" || clean != f.Path {
 			return nil, fmt.Errorf("bad path %q", f.Path)
 		}
 		at := root
 		parts := strings.Split(clean, "/")
 		for i, name := range parts {
-			if len(name) > 31 || strings.ContainsRune(name, ';') {
+			if len(name) > 31 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ';' }) {
 				return nil, fmt.Errorf("bad name %q", name)
 			}
 			leaf := i == len(parts)-1

@@ -150,3 +150,29 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whatever the names, the image is refused or holds just that file.
+func FuzzNames(f *testing.F) {
+	for _, p := range []string{"a", "openstack/latest/user_data", "a//b", "./a", "a/../b", "\x00", "n.m.o/p", "a\\b"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		var b bytes.Buffer
+		if iso9660.Write(&b, "x", []iso9660.File{{Path: name, Data: []byte("data")}}, when) != nil {
+			return
+		}
+		img, err := reader.OpenImage(bytes.NewReader(b.Bytes()))
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		root, err := img.RootDir()
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		got := map[string][]byte{}
+		walk(t, root, "", got)
+		if len(got) != 1 || string(got[name]) != "data" {
+			t.Errorf("%q came back as %q", name, got)
+		}
+	})
+}

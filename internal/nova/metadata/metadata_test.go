@@ -236,3 +236,22 @@ func TestConfigDrive(t *testing.T) {
 		}
 	}
 }
+
+func FuzzLookup(f *testing.F) {
+	for _, p := range []string{"/", "/openstack/latest/meta_data.json", "/latest/meta-data/public-keys/0/openssh-key", "//..//ec2/", "/openstack/content/-1"} {
+		f.Add(p)
+	}
+	s := server()
+	f.Fuzz(func(t *testing.T, path string) {
+		r, err := s.Lookup(path)
+		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+			t.Errorf("%q: %v", path, err)
+		}
+		if err == nil && r.Type == "" {
+			t.Errorf("%q has no content type", path)
+		}
+		if strings.Contains(string(r.Body), "s3cr3t") {
+			t.Errorf("%q tells the password", path)
+		}
+	})
+}

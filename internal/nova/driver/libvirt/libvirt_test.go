@@ -171,6 +171,24 @@ func TestVNCListensOnLoopback(t *testing.T) {
 	}
 }
 
+// A guest that does not hear the button is cut off when grace is over.
+func TestStopOfDeafGuest(t *testing.T) {
+	l := newLab(t)
+	s := spec()
+	s.Image.Properties[driver.PropCommandLine] = "console=ttyS0 acpi=off"
+	l.prepare(s)
+	l.must("start", l.Start(t.Context(), s.ID))
+	began := time.Now()
+	l.must("stop", l.Stop(t.Context(), s.ID, 1500*time.Millisecond))
+	l.state(s.ID, driver.Shutdown)
+	if time.Since(began) < 1500*time.Millisecond {
+		t.Error("cut off before grace was over")
+	}
+	l.must("start", l.Start(t.Context(), s.ID))
+	l.must("soft reboot", l.Reboot(t.Context(), s.ID, driver.RebootSoft, time.Second))
+	l.state(s.ID, driver.Running)
+}
+
 func TestForeignDomainIsNotTouched(t *testing.T) {
 	l := newLab(t)
 	s := spec()
