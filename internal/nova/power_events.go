@@ -2,59 +2,96 @@ package nova
 
 import (
 	"context"
+	"errors"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/rpc"
 	"gostack/internal/store"
 )
 
-// PowerEvents takes what hypervisors say of servers on a host. A server that is in the hands of an operation only gets its
-// power state: the operation knows why it changed. Otherwise the vm_state follows, as upstream's synchronisation has it.
+// PowerEvents takes what hypervisors say of servers on a host. An event may be late, so it is only the reason to look: what differs is
+// asked for, and what the host says now is what the row gets. Servers in the hands of an operation are left alone; the operation looks
+// when it has ended (SyncPower).
 func (s *Service) PowerEvents(ctx context.Context, host string, events []driver.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
-		ids := make([]string, len(events))
-		for i := range events {
-			ids[i] = events[i].ServerID
+	ids := make([]string, len(events))
+	for i := range events {
+		ids[i] = events[i].ServerID
+	}
+	servers, err := db.ListServers(ctx, s.DB.Read(ctx), ServerFilter{IDs: ids})
+	if err != nil {
+		return err
+	}
+	byID := make(map[string]*Server, len(servers))
+	for _, srv := range servers {
+		byID[srv.ID] = srv
+	}
+	var errs []error
+	for _, e := range events {
+		srv := byID[e.ServerID]
+		if srv == nil || srv.Host != host || srv.OperationID != nil {
+			continue
 		}
-		servers, err := db.ListServers(ctx, tx, ServerFilter{IDs: ids})
-		if err != nil {
+		state := e.State
+		if e.Gone {
+			state = driver.NoState
+		}
+		if int(state) != srv.PowerState || followPower(srv, state) != srv.VMState {
+			errs = append(errs, s.SyncPower(ctx, srv.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// syncTries is how often SyncPower looks again when the row changed while it looked at the host.
+const syncTries = 3
+
+// SyncPower makes a server's power state, and the vm_state that follows from it, what its host says now.
+func (s *Service) SyncPower(ctx context.Context, id string) error {
+	for range syncTries {
+		srv, err := db.GetServer(ctx, s.DB.Read(ctx), id)
+		if store.IsNotFound(err) {
+			return nil
+		}
+		if err != nil || srv.OperationID != nil || srv.Host == "" {
 			return err
 		}
-		byID := map[string]*Server{}
-		for _, srv := range servers {
-			byID[srv.ID] = srv
+		var now rpc.PowerStateReply
+		err = s.Hosts.Call(ctx, srv.Host, rpc.PowerState, rpc.ServerRef{ServerID: id}, &now)
+		if err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return err
 		}
-		changed := map[string]*Server{}
-		for _, e := range events {
-			srv := byID[e.ServerID]
-			if srv == nil || srv.Host != host {
-				continue
-			}
-			state := e.State
-			if e.Gone {
-				state = driver.NoState
-			}
-			vm := followPower(srv, state)
-			if int(state) == srv.PowerState && vm == srv.VMState {
-				continue
-			}
-			srv.PowerState, srv.VMState = int(state), vm
-			changed[srv.ID] = srv
+		if int(now.State) == srv.PowerState && followPower(srv, now.State) == srv.VMState {
+			return nil
 		}
-		for _, srv := range servers { // in a fixed order
-			if changed[srv.ID] == nil {
-				continue
-			}
-			srv.UpdatedAt = s.Now()
-			if err := db.UpdateServer(ctx, tx, srv, "power_state", "vm_state", "updated_at"); err != nil {
-				return err
-			}
+		changed, err := s.setPower(ctx, srv, now.State)
+		if err != nil || !changed {
+			return err
 		}
-		return nil
+	}
+	return nil
+}
+
+// setPower stores a power state unless the row is not the one that was seen.
+func (s *Service) setPower(ctx context.Context, seen *Server, state driver.PowerState) (changed bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+		srv, err := db.GetServer(ctx, tx, seen.ID)
+		if store.IsNotFound(err) {
+			return nil
+		}
+		if err != nil || srv.OperationID != nil {
+			return err
+		}
+		if changed = !srv.UpdatedAt.Equal(seen.UpdatedAt); changed {
+			return nil
+		}
+		srv.PowerState, srv.VMState, srv.UpdatedAt = int(state), followPower(srv, state), s.Now()
+		return db.UpdateServer(ctx, tx, srv, "power_state", "vm_state", "updated_at")
 	})
+	return changed, err
 }
 
 // followPower is the vm_state that a server without a task has when the hypervisor says state.

@@ -35,7 +35,6 @@ func (a *api) consoleRoutes() []rest.Route {
 		old("os-getVNCConsole", `"novnc", "xvpvnc"`, a.vncConsole),
 		old("os-getSPICEConsole", `"spice-html5"`, func(*rest.Request) (any, error) { return nil, unavailable("spice-html5") }),
 		old("os-getSerialConsole", `"serial"`, func(*rest.Request) (any, error) { return nil, unavailable("serial") }),
-		old("os-getRDPConsole", `"rdp-html5"`, func(*rest.Request) (any, error) { return nil, unavailable("rdp-html5") }),
 		rest.Route{Method: "GET", Path: "/os-console-auth-tokens/{token}", Policy: "os_compute_api:os-console-auth-tokens", Handle: a.consoleToken},
 	)
 }

@@ -82,7 +82,7 @@ func DeleteService(ctx context.Context, tx store.Tx, s *Service) error {
 // SeenServices notes that the services of a binary on these hosts were heard at t: one statement for all of them.
 func SeenServices(ctx context.Context, tx store.Tx, binary string, hosts []string, t time.Time) error {
 	_, err := tx.NewUpdate().Model((*Service)(nil)).Set("last_seen_at = ?", t).
-		Where("binary_name = ?", binary).Where("host IN (?)", bun.In(hosts)).Exec(ctx)
+		Where("binary_name = ?", binary).Where("host IN (?)", bun.List(hosts)).Exec(ctx)
 	return err
 }
 

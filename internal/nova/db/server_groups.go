@@ -61,7 +61,7 @@ func fillMembers(ctx context.Context, h bun.IDB, groups []*ServerGroup) error {
 		Group string `bun:"server_group_id"`
 	}
 	err := h.NewSelect().TableExpr("nova_servers AS s").Column("s.id", "s.server_group_id").
-		Where("s.server_group_id IN (?)", bun.In(ids)).Order("s.seq").Scan(ctx, &rows)
+		Where("s.server_group_id IN (?)", bun.List(ids)).Order("s.seq").Scan(ctx, &rows)
 	for _, r := range rows {
 		g := byID[r.Group]
 		g.Members = append(g.Members, r.ID)

@@ -80,7 +80,7 @@ func (f *ServerFilter) where(h bun.IDB, q *bun.SelectQuery) {
 		if len(f.IDs) == 0 {
 			q.Where("1 = 0")
 		} else {
-			q.Where("s.id IN (?)", bun.In(f.IDs))
+			q.Where("s.id IN (?)", bun.List(f.IDs))
 		}
 	}
 	for column, v := range f.Equal {
@@ -128,9 +128,9 @@ func (f *ServerFilter) whereStates(q *bun.SelectQuery) {
 		for _, st := range f.States {
 			switch {
 			case st.Tasks != nil:
-				q.WhereOr("(s.vm_state = ? AND s.task_state IN (?))", st.VM, bun.In(st.Tasks))
+				q.WhereOr("(s.vm_state = ? AND s.task_state IN (?))", st.VM, bun.List(st.Tasks))
 			case st.NotTasks != nil:
-				q.WhereOr("(s.vm_state = ? AND s.task_state NOT IN (?))", st.VM, bun.In(st.NotTasks))
+				q.WhereOr("(s.vm_state = ? AND s.task_state NOT IN (?))", st.VM, bun.List(st.NotTasks))
 			default:
 				q.WhereOr("s.vm_state = ?", st.VM)
 			}

@@ -110,10 +110,23 @@ func (o *Ops) server(ctx context.Context, id string) (*nova.Server, error) {
 	return srv, err
 }
 
+// look asks the host of a server whose operation has ended what became of the guest: it may have changed by itself meanwhile, and such
+// news is not heard while an operation holds the server. A host that does not answer tells it when it returns.
+func (o *Ops) look(op saga.Operation) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := o.Nova.SyncPower(ctx, op.Resource.ID); err != nil {
+		o.Log.DebugContext(ctx, "a server's power state is not known", "server", op.Resource.ID, "error", err)
+	}
+}
+
 // settle ends an operation in the server's row: change sets what has come of it. A row that belongs to a later operation keeps its
 // task; one that is gone is left alone.
 func (o *Ops) settle(ctx context.Context, tx store.Tx, op saga.Operation, change func(srv *nova.Server) []string) error {
-	store.AfterCommit(ctx, func() { o.ended(op.ID) })
+	store.AfterCommit(ctx, func() {
+		o.ended(op.ID)
+		o.look(op)
+	})
 	srv, err := db.GetServer(ctx, tx, op.Resource.ID)
 	if store.IsNotFound(err) {
 		return nil
