@@ -23,6 +23,7 @@ type cloud struct {
 	*machine.Machine
 	t     *testing.T
 	cloud string // in clouds.yaml
+	*secrets
 }
 
 var root = sync.OnceValue(func() string {
@@ -67,7 +68,8 @@ func up(t *testing.T, args ...string) *cloud {
 	if _, err := program(); err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{Machine: machine.Start(t), t: t, cloud: "gostack"}
+	c := &cloud{Machine: machine.Start(t), t: t, cloud: "gostack", secrets: &secrets{seen: map[string]bool{}}}
+	t.Cleanup(func() { c.noSecrets(t) })
 	c.gostack(append([]string{"up"}, args...)...)
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -43,7 +43,7 @@ func (c *cloud) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 func (c *cloud) http() *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: c.dial}}
+	return &http.Client{Transport: listener{c, &http.Transport{DialContext: c.dial}}}
 }
 
 // gopher is gophercloud, logged in as a user of the machine's cloud.
