@@ -161,6 +161,14 @@ type outcome struct {
 	host, note string
 }
 
+// explain is a failure's line in the timeline: the error and the step's own note.
+func (o outcome) explain(err error) string {
+	if o.note == "" {
+		return err.Error()
+	}
+	return err.Error() + " (" + o.note + ")"
+}
+
 func (d *Definition[S]) kind() string { return d.Kind }
 func (d *Definition[S]) size() int    { return len(d.Steps) }
 

@@ -253,7 +253,10 @@ func TestRetryPermanentPanicAndWait(t *testing.T) {
 				}
 				return nil
 			}),
-			one("permanent", func(context.Context, *saga.Run[simple]) error { return saga.Permanent(errors.New("never")) }),
+			one("permanent", func(_ context.Context, r *saga.Run[simple]) error {
+				r.Note("asked %d", 3)
+				return saga.Permanent(errors.New("never"))
+			}),
 			one("panic", func(context.Context, *saga.Run[simple]) error { panic("a bug") }),
 			one("wait", func(_ context.Context, r *saga.Run[simple]) error {
 				if r.State.N++; r.State.N == 1 {
@@ -280,6 +283,9 @@ func TestRetryPermanentPanicAndWait(t *testing.T) {
 			if s := outcomeOf(t, e, ids[kind]); s.Outcome != want {
 				t.Errorf("%s ended %s: %+v", kind, s.Outcome, s.Events)
 			}
+		}
+		if s := outcomeOf(t, e, ids["permanent"]); s.Cause != "never" || s.Events[0].Detail != "never (asked 3)" {
+			t.Errorf("the failed step's cause is %q, its line %+v", s.Cause, s.Events[0])
 		}
 		if s := outcomeOf(t, e, ids["deadline"]); s.Cause != "always" {
 			t.Errorf("the cause is %q", s.Cause)

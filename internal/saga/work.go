@@ -173,7 +173,7 @@ func (e *Engine) stepFailed(ctx context.Context, r *row, d definition, s stepLim
 	}
 	r.Attempt++
 	r.Cause = err.Error()
-	return false, e.pause(ctx, r, out, backoff(s, r.Attempt), event(r, s.name, EventRetry, out, time.Since(start), now, err.Error()))
+	return false, e.pause(ctx, r, out, backoff(s, r.Attempt), event(r, s.name, EventRetry, out, time.Since(start), now, out.explain(err)))
 }
 
 func backoff(s stepLimits, attempt int) time.Duration {
@@ -223,7 +223,7 @@ func (e *Engine) turnWith(ctx context.Context, r *row, cause error, ev string, r
 	d := e.defs[r.Kind]
 	now := e.opts.Clock.Now()
 	name := d.step(r.Step).name
-	line := event(r, name, ev, out, took, now, cause.Error())
+	line := event(r, name, ev, out, took, now, out.explain(cause))
 	r.Phase, r.Cause, r.RewindTo, r.Attempt, r.Failed, r.RunAfter = undoing, cause.Error(), rewindTo, 0, failed, now
 	deadline, _, _ := d.limits()
 	r.StepDeadline = now.Add(deadline)
