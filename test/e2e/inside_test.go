@@ -91,13 +91,15 @@ func (c *cloud) administrator() *gopher {
 // shell runs a command in a guest over SSH with Go's client, as soon as the guest lets us in.
 func (c *cloud) shell(key ssh.Signer, address, command string) string {
 	c.t.Helper()
-	var out string
-	c.eventually("ssh to "+address, func() bool {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		b, err := c.shellOnce(key, address, command)
-		out = strings.TrimSpace(string(b))
-		return err == nil
-	})
-	return out
+		if err == nil {
+			return strings.TrimSpace(string(b))
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("in vain: %q on %s: %v", command, address, err)
+		}
+	}
 }
 
 func (c *cloud) shellOnce(key ssh.Signer, address, command string) ([]byte, error) {

@@ -32,7 +32,7 @@ func (g *gopherWalk) dhcpv6() {
 	if out := g.shell(g.key, three.floating, "ip -o -6 addr show dev eth0 scope global"); out != "" {
 		g.t.Errorf("the guest made itself an address where DHCPv6 gives them: %s", out)
 	}
-	g.shell(g.key, three.floating, "ip -6 addr replace "+three.fixed6+"/64 dev eth0 nodad")
+	g.shell(g.key, three.floating, "ip -6 addr add "+three.fixed6+"/64 dev eth0")
 	g.shell(g.key, one.floating, "ping6 -c 1 -W 2 "+three.fixed6)
 	g.shell(g.key, three.floating, "ping6 -c 1 -W 2 "+one.fixed6)
 }
