@@ -31,7 +31,8 @@ test: $(GUEST) ## every test; engines that are not installed are skipped loudly
 	$(GO) test -timeout 40m ./...
 
 .PHONY: bench
-bench: build ## how fast it is, each figure beside its baseline
+bench: build $(GUEST) ## how fast it is, each figure beside its baseline
+	$(GO) test -run '^$$' -bench . -benchtime 200ms $$(grep -rl '^func Benchmark' internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 	$(GO) run ./test/bench
 
 .PHONY: coverage-api

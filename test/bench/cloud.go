@@ -21,9 +21,14 @@ import (
 type cloud struct {
 	dir, url string
 	cmd      *exec.Cmd
+	password string // file
 	token    string
 	firstMS  float64 // from the start of the process to its first answer
 	client   *http.Client
+}
+
+func newCloud(dir, url, password string) *cloud {
+	return &cloud{dir: dir, url: url, password: password, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}}
 }
 
 // launch starts gostack in dir (kept by the caller) and waits for its first answer.
@@ -43,7 +48,7 @@ func launch(bin, dir string, hosts int) (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cloud{dir: dir, url: "http://" + addr, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	c := newCloud(dir, "http://"+addr, filepath.Join(dir, "state", "keystone", "admin-password"))
 	c.cmd = exec.Command(bin, "run", "all", "--config", cfg)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -72,7 +77,7 @@ func (c *cloud) stop() {
 
 // authBody is a password login as admin.
 func (c *cloud) authBody() ([]byte, error) {
-	pass, err := os.ReadFile(filepath.Join(c.dir, "state", "keystone", "admin-password"))
+	pass, err := os.ReadFile(c.password)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +105,8 @@ func (c *cloud) login() error {
 	}
 	return nil
 }
+
+var errNotFound = errors.New("not found")
 
 // call makes a request; answer may be nil.
 func (c *cloud) call(method, path string, body, answer any) error {
@@ -131,6 +138,10 @@ func (c *cloud) call(method, path string, body, answer any) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusNotFound {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return fmt.Errorf("%s %s: %w", method, path, errNotFound)
+	}
 	if resp.StatusCode >= 300 {
 		b, _ := io.ReadAll(resp.Body)
 		return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, b)

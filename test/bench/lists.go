@@ -10,13 +10,14 @@ import (
 )
 
 // lists: a page of a thousand servers in detail, out of few and out of many.
-func lists(bin string, rows int) (figures []figure, err error) {
-	err = with(bin, 1, func(c *cloud) error {
-		body, err := seed(c)
+func lists(o options) (figures []figure, err error) {
+	rows := o.rows
+	err = with(o.bin, 1, func(c *cloud) error {
+		s, err := seed(c, "raw", small())
 		if err != nil {
 			return err
 		}
-		id, err := create(c, body)
+		id, err := create(c, s.server(false))
 		if err != nil {
 			return err
 		}
@@ -41,9 +42,9 @@ func lists(bin string, rows int) (figures []figure, err error) {
 			if got != 1000 {
 				return fmt.Errorf("the page holds %d servers", got)
 			}
-			f := figure{what: fmt.Sprintf("1,000 servers in detail out of %d", n), unit: "ms", samples: ms, less: true, baseline: "upstream, 500 of 500", base: 706}
+			f := figure{What: fmt.Sprintf("1,000 servers in detail out of %d", n), Unit: "ms", Samples: ms, Baseline: "upstream, 500 of 500", Base: 706}
 			if n == rows {
-				f.baseline, f.base = "out of 1,000", few
+				f.Baseline, f.Base, f.Budget = "out of 1,000", few, 50
 			}
 			few = median(ms)
 			figures = append(figures, f)
@@ -72,10 +73,12 @@ func multiply(c *cloud, id string, n int) error {
 		}
 		list += col
 		switch col {
-		case "id", "uuid":
+		case "id":
 			values += "printf('%08x-0000-4000-8000-000000000000', i)"
 		case "seq":
 			values += "i + 1000"
+		case "host": // many hosts, none of which is this process
+			values += "'host-' || (i % 1000)"
 		default:
 			values += col
 		}
