@@ -23,7 +23,7 @@ type NetworkSpec struct {
 	MTU      int // octets of an IP packet, 0 = leave to the engine
 	Type     NetworkType
 	Physnet  string // flat and vlan: the physical network
-	// Segment is the VLAN id (1-4094) or the tunnel key; 0 where the type has none or the engine chooses.
+	// Segment is the VLAN id (1-4094). For tunnels it is the API's segmentation id; the engine chooses its own key on the wire.
 	Segment  int64
 	External bool
 	// VLANTransparent passes tenants' 802.1Q tags through.

@@ -40,14 +40,9 @@ func renderNetwork(n driver.NetworkSpec) (*plan, error) {
 	}
 	p.add(ls, "")
 	switch n.Type {
-	case driver.Geneve, driver.VXLAN:
-		if n.Segment < 0 || n.Segment >= 1<<24 {
-			return nil, fmt.Errorf("%w: network %s: segment id %d", driver.ErrInvalid, n.ID, n.Segment)
-		}
-		if n.Segment > 0 {
-			ls.OtherConfig["requested-tnl-key"] = strconv.FormatInt(n.Segment, 10)
-		}
-	case driver.Local:
+	case driver.Geneve, driver.VXLAN, driver.Local:
+		// The segmentation id is not asked for as the tunnel key (requested-tnl-key): keys are shared with routers and provider
+		// networks, and northd would give those that have it another one, which interrupts their traffic. ML2/OVN does the same.
 	case driver.Flat, driver.VLAN:
 		if n.Physnet == "" {
 			return nil, fmt.Errorf("%w: network %s: no physical network", driver.ErrInvalid, n.ID)
