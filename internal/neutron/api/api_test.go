@@ -48,7 +48,9 @@ func newCloud(t *testing.T, h *store.DB, change ...func(*neutron.Config)) *cloud
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	return &cloud{API: resttest.New(t, api.Service(n)), n: n, db: h, engine: engine}
+	a := resttest.New(t, api.Service(n))
+	a.Handler = judged(t, a.Handler)
+	return &cloud{API: a, n: n, db: h, engine: engine}
 }
 
 // each runs a story on both databases.
