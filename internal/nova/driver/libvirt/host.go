@@ -16,6 +16,7 @@ import (
 	rpc "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
+	enginehost "gostack/internal/engine/host"
 	"gostack/internal/engine/libvirt"
 	"gostack/internal/nova/driver"
 )
@@ -106,9 +107,9 @@ func (d *Driver) choose(host *libvirtxml.Caps) (*capabilities, error) {
 			break
 		}
 	}
-	// libvirt offers KVM where /dev/kvm can be opened; that says nothing of the
-	// processor below, so its flags are asked too.
-	kvm = kvm && processorVirtualizes()
+	// libvirt offers KVM where /dev/kvm can be opened; whether it works is
+	// another question.
+	kvm = kvm && enginehost.VirtType() == "kvm"
 	switch {
 	case d.VirtType == "kvm" && !kvm:
 		return nil, driver.Refuse(driver.CodeUnsupported, "virt_type is kvm, but this host has no KVM")
@@ -130,25 +131,6 @@ func (d *Driver) choose(host *libvirtxml.Caps) (*capabilities, error) {
 		}
 	}
 	return caps, nil
-}
-
-// processorVirtualizes looks for the processor's flags, on x86 only: elsewhere
-// /dev/kvm is enough.
-func processorVirtualizes() bool {
-	if runtime.GOARCH != "amd64" {
-		return true
-	}
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return false
-	}
-	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(line, []byte("flags")) {
-			flags := strings.Fields(string(line))
-			return slices.Contains(flags, "vmx") || slices.Contains(flags, "svm")
-		}
-	}
-	return false
 }
 
 // HostInfo describes the host.
