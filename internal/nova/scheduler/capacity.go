@@ -80,7 +80,11 @@ func (q *query) flatHosts(hosts []*host, eliminated *eliminations) []*host {
 		})
 	}
 	for _, name := range group.Forbidden {
-		hosts = keep(hosts, eliminated, "Placement(trait !"+name+")", func(h *host) bool { return !h.provider.HasTrait(name) })
+		label := "Placement(trait !" + name + ")"
+		if name == placement.TraitComputeDisabled {
+			label = "Placement(service disabled)"
+		}
+		hosts = keep(hosts, eliminated, label, func(h *host) bool { return !h.provider.HasTrait(name) })
 	}
 	return hosts
 }

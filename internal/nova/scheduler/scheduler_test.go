@@ -162,7 +162,7 @@ func TestEachRefusalIsCounted(t *testing.T) {
 		{"Placement(DISK_GB)", 1, []string{"h3"}},
 		{"Placement(VCPU)", 1, []string{"h2"}},
 		{"Placement(trait HW_CPU_X86_AVX2)", 1, []string{"h7"}},
-		{"Placement(trait !COMPUTE_STATUS_DISABLED)", 1, []string{"h4"}},
+		{"Placement(service disabled)", 1, []string{"h4"}},
 		{"ComputeFilter", 2, []string{"h0", "h1"}},
 		{"ImagePropertiesFilter", 1, []string{"h5"}},
 	}

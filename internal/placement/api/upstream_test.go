@@ -53,17 +53,46 @@ func TestLikeUpstream(t *testing.T) {
 		call := g.next()
 		b := call.send(t, ours, "/placement")
 		a := call.send(t, theirs, upstream)
-		if a.Status == http.StatusInternalServerError && call.method == "GET" {
-			continue // some member_of queries on nested sharing providers are too much for upstream
-		}
-		if a.Status == http.StatusNotFound && b.Status == http.StatusBadRequest && call.body != nil {
-			continue // of two mistakes upstream mentions the other one
-		}
-		if d := diff.Diff(a, b); d != "" {
+		if d := diff.Diff(a, b); d != "" && !knownDifference(call, a, b) {
 			t.Fatalf("step %d: %s (-upstream +ours)\n%s", step, call, d)
 		}
 		g.learn(call, b)
 	}
+}
+
+// knownDifference tells whether ours is meant to answer otherwise; docs/decisions says where and why.
+func knownDifference(c call, theirs, ours outcome) bool {
+	switch {
+	case theirs.Status == http.StatusInternalServerError && c.method == "GET":
+		return true // some member_of queries on nested sharing providers are too much for upstream
+	case theirs.Status == http.StatusNotFound && ours.Status == http.StatusBadRequest && c.body != nil:
+		return true // of two mistakes upstream mentions the other one
+	case strings.HasPrefix(c.path, "/resource_providers?") && ours.Status == http.StatusBadRequest:
+		document, _ := theirs.Document.(map[string]any)
+		list, found := document["resource_providers"].([]any)
+		return found && len(list) == 0 // of an unknown name and another filter that nothing matches upstream mentions neither
+	case strings.HasPrefix(c.path, "/allocation_candidates?") && strings.Contains(c.path, "group_policy") && theirs.Status == ours.Status:
+		// Upstream adds up amounts of candidates that are not one, and keeps one tree of several that share a provider.
+		have := mappingsOf(ours)
+		for mapping := range mappingsOf(theirs) {
+			if !have[mapping] {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func mappingsOf(o outcome) map[string]bool {
+	mappings := map[string]bool{}
+	document, _ := o.Document.(map[string]any)
+	requests, _ := document["allocation_requests"].([]any)
+	for _, request := range requests {
+		one, _ := request.(map[string]any)
+		mappings[fmt.Sprint(one["mappings"])] = true
+	}
+	return mappings
 }
 
 // startUpstream returns the URL of a running upstream placement.
