@@ -203,8 +203,10 @@ func TestPlansAreRefusedInNovasWords(t *testing.T) {
 		theirs, _ := h.network(t, bob, "10.0.0.0/24", nil)
 		empty, _ := h.network(t, alice, "", nil)
 		ext, _ := h.network(t, root, "172.24.4.0/24", attr.Values{"router:external": true, "provider:network_type": "flat", "provider:physical_network": "physnet1"})
-		used, err := h.CreatePort(ctx, alice, attr.Values{"network_id": net, "project_id": alice.ProjectID, "device_id": "x",
-			"fixed_ips": []attr.Values{{"ip_address": "10.0.0.9"}}})
+		used, err := h.CreatePort(ctx, alice, attr.Values{
+			"network_id": net, "project_id": alice.ProjectID, "device_id": "x",
+			"fixed_ips": []attr.Values{{"ip_address": "10.0.0.9"}},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"gostack/internal/store"
 )
 
-func in(ids []string) any { return bun.In(ids) }
+func in(ids []string) any { return bun.List(ids) }
 
 // errLost says that another worker has the operation now, or it has ended.
 var errLost = errors.New("the lease is lost")

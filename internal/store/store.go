@@ -102,8 +102,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		readers: bun.NewDB(r, sqlitedialect.New()),
 		writers: bun.NewDB(w, sqlitedialect.New()),
 	}
-	db.readers.AddQueryHook(countHook{})
-	db.writers.AddQueryHook(countHook{})
+	db.readers = db.readers.WithQueryHook(countHook{})
+	db.writers = db.writers.WithQueryHook(countHook{})
 	db.group = newGroupWriter(db.writers)
 	return db, nil
 }
@@ -123,8 +123,7 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 		_ = pool.Close()
 		return nil, fmt.Errorf("database %s/%s: %w", cfg.Host, cfg.Database, err)
 	}
-	h := bun.NewDB(pool, pgdialect.New())
-	h.AddQueryHook(countHook{})
+	h := bun.NewDB(pool, pgdialect.New()).WithQueryHook(countHook{})
 	return &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h)}, nil
 }
 

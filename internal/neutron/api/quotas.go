@@ -72,8 +72,10 @@ func (a *api) quotaDetails(r *rest.Request) (any, error) {
 
 var quotaTable = func() *attr.Table {
 	list := []attr.Attribute{
-		{Name: "force", Put: true, Check: attr.Boolean}, {Name: "check_limit", Put: true, Check: attr.Boolean},
-		{Name: "project_id", Put: true}, {Name: "tenant_id", Put: true},
+		{Name: "force", Put: true, Check: attr.Boolean},
+		{Name: "check_limit", Put: true, Check: attr.Boolean},
+		{Name: "project_id", Put: true},
+		{Name: "tenant_id", Put: true},
 	}
 	for _, q := range neutron.QuotaResources() {
 		list = append(list, attr.Attribute{Name: q, Put: true, Check: attr.Integer(-1, 1<<31-1)})

@@ -10,9 +10,18 @@ var limitNames = []struct {
 	word, resource string
 	last           int
 }{
-	{"maxTotalInstances", "instances", 0}, {"maxTotalCores", "cores", 0}, {"maxTotalRAMSize", "ram", 0}, {"maxTotalKeypairs", "key_pairs", 0}, {"maxServerMeta", "metadata_items", 0},
-	{"maxServerGroups", "server_groups", 0}, {"maxServerGroupMembers", "server_group_members", 0}, {"maxImageMeta", "metadata_items", 38}, {"maxPersonality", "injected_files", 56},
-	{"maxPersonalitySize", "injected_file_content_bytes", 56}, {"maxTotalFloatingIps", "floating_ips", 35}, {"maxSecurityGroups", "security_groups", 35},
+	{"maxTotalInstances", "instances", 0},
+	{"maxTotalCores", "cores", 0},
+	{"maxTotalRAMSize", "ram", 0},
+	{"maxTotalKeypairs", "key_pairs", 0},
+	{"maxServerMeta", "metadata_items", 0},
+	{"maxServerGroups", "server_groups", 0},
+	{"maxServerGroupMembers", "server_group_members", 0},
+	{"maxImageMeta", "metadata_items", 38},
+	{"maxPersonality", "injected_files", 56},
+	{"maxPersonalitySize", "injected_file_content_bytes", 56},
+	{"maxTotalFloatingIps", "floating_ips", 35},
+	{"maxSecurityGroups", "security_groups", 35},
 	{"maxSecurityGroupRules", "security_group_rules", 35},
 }
 
@@ -20,8 +29,12 @@ var useNames = []struct {
 	word, resource string
 	last           int
 }{
-	{"totalInstancesUsed", "instances", 0}, {"totalCoresUsed", "cores", 0}, {"totalRAMUsed", "ram", 0}, {"totalServerGroupsUsed", "server_groups", 0},
-	{"totalFloatingIpsUsed", "floating_ips", 35}, {"totalSecurityGroupsUsed", "security_groups", 35},
+	{"totalInstancesUsed", "instances", 0},
+	{"totalCoresUsed", "cores", 0},
+	{"totalRAMUsed", "ram", 0},
+	{"totalServerGroupsUsed", "server_groups", 0},
+	{"totalFloatingIpsUsed", "floating_ips", 35},
+	{"totalSecurityGroupsUsed", "security_groups", 35},
 }
 
 func (a *api) limitRoutes() []rest.Route {

@@ -53,7 +53,8 @@ func createSchema(minor int) *rest.Schema {
 		{19, `"description": ` + descriptionSchema},
 		{52, `"tags": {"type": "array", "maxItems": 50, "items": ` + tagSchema + `}`},
 		{63, `"trusted_image_certificates": {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniqueItems": true, "items": {"type": "string", "minLength": 1}}`},
-		{74, `"host": ` + hostnameSchema}, {74, `"hypervisor_hostname": ` + hostnameSchema},
+		{74, `"host": ` + hostnameSchema},
+		{74, `"hypervisor_hostname": ` + hostnameSchema},
 	} {
 		if at(p.from) {
 			props = append(props, p.prop)

@@ -56,8 +56,14 @@ func TestServerStory(t *testing.T) {
 		act := func(as *resttest.API, body string) *resttest.Answer { t.Helper(); return as.Post(path+"/action", body) }
 		act(member, `{"os-start": null}`).Want(409).Has("conflictingRequest.message", "Cannot 'start' instance "+id+" while it is in vm_state active")
 		for _, step := range [][2]string{
-			{`{"os-stop": null}`, "SHUTOFF"}, {`{"os-start": null}`, "ACTIVE"}, {`{"pause": null}`, "PAUSED"}, {`{"unpause": null}`, "ACTIVE"}, {`{"suspend": null}`, "SUSPENDED"},
-			{`{"resume": null}`, "ACTIVE"}, {`{"reboot": {"type": "SOFT"}}`, "ACTIVE"}, {`{"reboot": {"type": "HARD"}}`, "ACTIVE"},
+			{`{"os-stop": null}`, "SHUTOFF"},
+			{`{"os-start": null}`, "ACTIVE"},
+			{`{"pause": null}`, "PAUSED"},
+			{`{"unpause": null}`, "ACTIVE"},
+			{`{"suspend": null}`, "SUSPENDED"},
+			{`{"resume": null}`, "ACTIVE"},
+			{`{"reboot": {"type": "SOFT"}}`, "ACTIVE"},
+			{`{"reboot": {"type": "HARD"}}`, "ACTIVE"},
 		} {
 			act(member, step[0]).Want(202)
 			c.Settled(id)

@@ -18,8 +18,13 @@ func (a *api) updateServer(r *rest.Request) (any, error) {
 		to  **string
 		set *bool
 	}{
-		{"name", &u.Name, nil}, {"OS-DCF:diskConfig", &u.DiskConfig, nil}, {"accessIPv4", &u.AccessIPv4, nil}, {"accessIPv6", &u.AccessIPv6, nil}, {"hostname", &u.Hostname, nil},
-		{"description", &u.Description, &u.SetDescription}, {"pinned_availability_zone", &u.PinnedZone, &u.SetPinnedZone},
+		{"name", &u.Name, nil},
+		{"OS-DCF:diskConfig", &u.DiskConfig, nil},
+		{"accessIPv4", &u.AccessIPv4, nil},
+		{"accessIPv6", &u.AccessIPv6, nil},
+		{"hostname", &u.Hostname, nil},
+		{"description", &u.Description, &u.SetDescription},
+		{"pinned_availability_zone", &u.PinnedZone, &u.SetPinnedZone},
 	} {
 		raw, ok := body.Server[field.key]
 		if !ok {
