@@ -2,11 +2,13 @@ package neutron
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/uptrace/bun"
 
 	"gostack/internal/neutron/db"
+	"gostack/internal/rest"
 )
 
 // metadataPort keeps the network's metadata port: one per network, present on every host, with an address on each IPv4
@@ -28,7 +30,7 @@ func (u *unit) metadataPort(ctx context.Context, n *db.Network, sn *db.Subnet) e
 			NetworkID: n.ID, AdminStateUp: true, Status: statusDown, DeviceID: "ovnmeta-" + n.ID, DeviceOwner: ownerDistributed, NovaIndex: -1,
 		}
 		p.ProjectID = n.ProjectID
-		return u.createPort(ctx, portRequest{row: p, given: true, asks: []fixedAsk{{subnet: sn.ID}}, network: n, noQuota: true}, nil)
+		return unlessFull(u.createPort(ctx, portRequest{row: p, given: true, asks: []fixedAsk{{subnet: sn.ID}}, network: n, noQuota: true}, nil))
 	}
 	p := rows[0]
 	has := slices.ContainsFunc(p.FixedIPs, func(a db.Allocation) bool { return a.SubnetID == sn.ID })
@@ -45,10 +47,20 @@ func (u *unit) metadataPort(ctx context.Context, n *db.Network, sn *db.Subnet) e
 		asks = append(asks, fixedAsk{subnet: sn.ID})
 	}
 	if err := u.moveAddresses(ctx, p, asks); err != nil {
-		return err
+		return unlessFull(err)
 	}
 	u.changed(kindPort, p.ID)
 	return u.update(ctx, p)
+}
+
+// unlessFull forgives that a subnet has no address for the metadata port: one of /31 or /32, or with a pool that is used up. Its
+// guests do without the metadata service.
+func unlessFull(err error) error {
+	var e *rest.Error
+	if errors.As(err, &e) && e.Type == "IpAddressGenerationFailure" {
+		return nil
+	}
+	return err
 }
 
 // metadataIPs returns the address of the metadata port on each of the subnets.

@@ -202,3 +202,46 @@ func (c *cloud) budget(t *testing.T, most int, method, path string, body any) *r
 	}
 	return &resttest.Answer{T: t, What: method + " " + path, Code: rec.Code, Header: rec.Header(), Body: rec.Body.Bytes()}
 }
+
+func TestSubnetsOfAllKinds(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		m := c.as(t, "member")
+		net := m.Post(v2+"/networks", `{"network": {}}`).Want(201).Text("network.id")
+		add := func(rest string) *resttest.Answer {
+			t.Helper()
+			return m.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", `+rest+`}}`).Want(201)
+		}
+		tiny := add(`"ip_version": 4, "cidr": "10.1.0.7/32"`).Has("subnet.gateway_ip", "10.1.0.7").Has("subnet.allocation_pools", "[]").Text("subnet.id")
+		m.Delete(v2 + "/subnets/" + tiny).Want(204)
+		add(`"ip_version": 4, "cidr": "10.2.0.0/24", "gateway_ip": "10.2.0.100"`).
+			Has("subnet.allocation_pools", "[map[end:10.2.0.99 start:10.2.0.1] map[end:10.2.0.254 start:10.2.0.101]]")
+		add(`"ip_version": 4, "cidr": "10.3.0.0/24", "gateway_ip": null`).Has("subnet.gateway_ip", "<nil>").
+			Has("subnet.allocation_pools", "[map[end:10.3.0.254 start:10.3.0.1]]")
+		slaac := add(`"ip_version": 6, "cidr": "fd00:1::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"`).Text("subnet.id")
+		stateful := add(`"ip_version": 6, "cidr": "fd00:2::/64", "ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"`).Text("subnet.id")
+		stateless := add(`"ip_version": 6, "cidr": "fd00:3::/64", "ipv6_ra_mode": "dhcpv6-stateless", "ipv6_address_mode": "dhcpv6-stateless"`).Text("subnet.id")
+		p := m.Post(v2+"/ports", `{"port": {"network_id": "`+net+`", "mac_address": "fa:16:3e:00:00:01"}}`).Want(201)
+		have := map[string]string{}
+		var port struct {
+			Port struct {
+				FixedIPs []struct {
+					Subnet string `json:"subnet_id"`
+					IP     string `json:"ip_address"`
+				} `json:"fixed_ips"`
+			}
+		}
+		p.JSON(&port)
+		for _, f := range port.Port.FixedIPs {
+			have[f.Subnet] = f.IP
+		}
+		if len(have) != 4 || have[slaac] != "fd00:1::f816:3eff:fe00:1" || have[stateless] != "fd00:3::f816:3eff:fe00:1" || !strings.HasPrefix(have[stateful], "fd00:2::") {
+			t.Errorf("one IPv4, one stateful and two of its own: %v", have)
+		}
+		m.Post(v2+"/ports", `{"port": {"network_id": "`+net+`", "fixed_ips": [{"subnet_id": "`+slaac+`", "ip_address": "fd00:1::9"}]}}`).
+			Want(400).Says("can not be directly assigned")
+		// A subnet of addresses that guests make themselves goes without asking them.
+		m.Delete(v2 + "/subnets/" + slaac).Want(204)
+		m.Delete(v2+"/subnets/"+stateful).Want(409).Has("NeutronError.type", "SubnetInUse")
+		c.clean(t)
+	})
+}
