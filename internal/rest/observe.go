@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,7 +103,8 @@ func (s *Server) done(r *Request, w *recorder, start time.Time, statements int) 
 	s.Log.Log(r.HTTP.Context(), level, "request", attrs...)
 }
 
-// redact hides values of query parameters that name secrets.
+// redact hides values of query parameters that name secrets, or that are an address whose query does: the console page
+// gets "path=?token=..." (OSSA-2020-001).
 func redact(raw string) string {
 	if raw == "" {
 		return ""
@@ -111,12 +113,29 @@ func redact(raw string) string {
 	if err != nil {
 		return "(does not parse)"
 	}
-	for k := range q {
-		if namesSecret(k) {
+	for k, values := range q {
+		if namesSecret(k) || slices.ContainsFunc(values, carriesSecret) {
 			q[k] = []string{"***"}
 		}
 	}
 	return q.Encode()
+}
+
+// carriesSecret tells whether a value has a "name=value" in it whose name is a secret's, however often it is escaped.
+func carriesSecret(value string) bool {
+	for range 4 {
+		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune("?&;#/, ", r) }) {
+			if name, _, ok := strings.Cut(part, "="); ok && namesSecret(name) {
+				return true
+			}
+		}
+		plain, err := url.QueryUnescape(value)
+		if err != nil || plain == value {
+			return false
+		}
+		value = plain
+	}
+	return true // nobody escapes this often with good in mind
 }
 
 // namesSecret tells whether what a query parameter or a member of a body of that name holds must not be written down.
