@@ -20,7 +20,7 @@ const key = "owner"
 
 func open(t *testing.T) (*ovsdb.Client, *ovsdbtest.Server, context.Context) {
 	t.Helper()
-	srv := ovsdbtest.Start(t, ovsdbtest.NBSchema, nb.Tables(key))
+	srv := ovsdbtest.Start(t, ovsdbtest.NBSchema)
 	c := ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: []string{srv.Endpoint}, Tables: nb.Tables(key)})
 	t.Cleanup(c.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

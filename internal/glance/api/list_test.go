@@ -96,7 +96,7 @@ func TestListFilters(t *testing.T) {
 			"created_at=gt:yesterday": "Invalid time format", "created_at=near:2026-11-22T10:02:00Z": "unknown operator &#39;near&#39;",
 			"name=like:a": "unknown operator &#39;like&#39;", "marker=nothing": "No image found with ID nothing", "os_hidden=maybe": "os_hidden",
 			"protected=maybe": "protected", "member_status=no": "Invalid status: no", "changes-since=x": "no longer available",
-			"name=in:%22a": "not closed", "min_ram=much": "min_ram", "x=%00": "NUL",
+			"name=in:%22a": "not closed", "min_ram=much": "min_ram", "x=%00": "no text in UTF-8",
 		} {
 			c.As("member").With("Accept", "*/*").Get(images + "?" + query).Want(400).Says(says)
 		}

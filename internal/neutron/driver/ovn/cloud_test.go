@@ -9,17 +9,16 @@ import (
 	"github.com/google/uuid"
 
 	"gostack/internal/engine/ovsdb"
-	"gostack/internal/engine/ovsdb/nb"
 	"gostack/internal/engine/ovsdb/ovsdbtest"
 	"gostack/internal/engine/ovsdb/sb"
 	"gostack/internal/neutron/driver"
 )
 
-// testBackend is a backend on databases inside this process: rows only, no packets.
+// testBackend is a backend on databases of its own, without northd: rows only, no packets.
 func testBackend(t testing.TB) (*Backend, context.Context) {
 	t.Helper()
-	north := ovsdbtest.Start(t, ovsdbtest.NBSchema, nb.Tables(ownerKey))
-	south := ovsdbtest.Start(t, ovsdbtest.SBSchema, sb.Tables())
+	north := ovsdbtest.Start(t, ovsdbtest.NBSchema)
+	south := ovsdbtest.Start(t, ovsdbtest.SBSchema)
 	b := Open(Config{Northbound: []string{north.Endpoint}, Southbound: []string{south.Endpoint}})
 	t.Cleanup(b.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
