@@ -103,7 +103,10 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	if group != nil {
 		base.ServerGroupID, base.Requested.GroupPolicy = &group.ID, group.Policy
 	}
-	base.Requested.AdminPass, base.Requested.Files = in.AdminPass, in.Files
+	base.Requested.Files = in.Files
+	if in.ConfigDrive { // the only way by which a guest hears of it
+		base.Requested.AdminPass = in.AdminPass
+	}
 	var servers []*Server
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		servers = nil

@@ -41,7 +41,8 @@ func (o *Ops) create() *saga.Definition[nova.CreateState] {
 		OnUndone: func(ctx context.Context, tx store.Tx, r *createRun) error {
 			err := o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string {
 				srv.VMState, srv.PowerState, srv.Fault = nova.InError, int(driver.NoState), o.fault(r.Operation, r.State.Progress.Details)
-				return []string{"vm_state", "power_state", "fault"}
+				srv.Requested.AdminPass = ""
+				return []string{"vm_state", "power_state", "fault", "requested"}
 			})
 			return errors.Join(err, o.finishAction(ctx, tx, r.Operation, "compute__do_build_and_run_instance", host(r), r.Cause))
 		},

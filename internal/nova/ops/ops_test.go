@@ -157,6 +157,25 @@ func TestHostThatWasAway(t *testing.T) {
 	})
 }
 
+func TestPowerFollowsTheHost(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		srv := w.settled("restless")
+		host := w.Hosts[srv.Host]
+		must(t, host.Driver.Stop(ctx, srv.ID, 0)) // the guest powers itself off
+		novatest.Until(t, "the server is off", func() bool { return w.Settled(srv.ID).VMState == nova.Stopped })
+		must(t, host.Driver.Start(ctx, srv.ID))
+		novatest.Until(t, "the server is on", func() bool { return w.Settled(srv.ID).VMState == nova.Active })
+		// News that came late changes nothing, and nobody speaks for another host.
+		for _, from := range []string{srv.Host, "host-9"} {
+			must(t, w.Nova.PowerEvents(ctx, from, []driver.Event{{ServerID: srv.ID, State: driver.Shutdown}}))
+			if s := w.Settled(srv.ID); s.VMState != nova.Active {
+				t.Errorf("a late event from %s made the server %s", from, s.VMState)
+			}
+		}
+	})
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func TestManyAtOnce(t *testing.T) {
