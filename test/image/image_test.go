@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -123,7 +124,10 @@ func (g *guest) ssh(auth ssh.AuthMethod, command string) (string, error) {
 }
 
 // step is one exchange on a socket: what is sent, and what must come back before the next.
-type step struct{ send, answer string }
+type step struct {
+	send, answer string
+	again        bool // send it again when no answer comes
+}
 
 // talk has a conversation on one of the guest's unix sockets and returns all it heard.
 func (g *guest) talk(socket string, steps ...step) string {
@@ -133,15 +137,22 @@ func (g *guest) talk(socket string, steps ...step) string {
 		g.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	end := time.Now().Add(3 * time.Minute)
 	var all, got []byte
 	buffer := make([]byte, 4096)
 	for _, s := range steps {
 		fmt.Fprintf(conn, "%s\n", s.send)
 		for got = nil; !regexp.MustCompile(s.answer).Match(got); {
+			conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 			n, err := conn.Read(buffer)
 			got = append(got, buffer[:n]...)
 			all = append(all, buffer[:n]...)
+			if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end) {
+				if s.again { // what was typed while the shell asked its terminal something is lost
+					fmt.Fprintf(conn, "%s\n", s.send)
+				}
+				continue
+			}
 			if err != nil {
 				g.t.Fatalf("%s answered %q and not %q: %v", socket, all, s.answer, err)
 			}
@@ -153,9 +164,9 @@ func (g *guest) talk(socket string, steps ...step) string {
 // qmp runs commands of QEMU's monitor.
 func (g *guest) qmp(commands ...string) {
 	g.t.Helper()
-	steps := []step{{`{"execute":"qmp_capabilities"}`, `"return"`}}
+	steps := []step{{`{"execute":"qmp_capabilities"}`, `"return"`, false}}
 	for _, c := range commands {
-		steps = append(steps, step{c, `"return"`})
+		steps = append(steps, step{c, `"return"`, false})
 	}
 	if got := g.talk("qmp", steps...); strings.Contains(got, `"error"`) {
 		g.t.Fatalf("QEMU says %s", got)
@@ -244,7 +255,7 @@ func TestGuestWithMetadataService(t *testing.T) {
 			t.Error("the image's password still works beside admin_pass")
 		}
 
-		g.talk("agent", step{`{"execute":"guest-ping"}`, `"return"`})
+		g.talk("agent", step{`{"execute":"guest-ping"}`, `"return"`, true})
 
 		// A second boot of the same server does not run user data again.
 		if _, err := g.ssh(key, "echo changed >/root/made-by-user-data; sync; setsid sh -c 'sleep 1; /sbin/shutdown -r now' >/dev/null 2>&1 &"); err != nil {
@@ -301,7 +312,7 @@ func TestGuestWithConfigDrive(t *testing.T) {
 		g.waitFor(`user data ended with status 3`)
 		g.waitFor(`GUEST-READY host=drive1 source=config-drive`)
 		// The serial console takes a login.
-		g.talk("serial", step{"", "login: $"}, step{"cirros", "Password: $"}, step{"se$ame|&1", "[#$] $"}, step{"echo $((40+2))", "42"})
+		g.talk("serial", step{"", "login: $", true}, step{"cirros", "Password: $", false}, step{"se$ame|&1", "[#$] ", false}, step{"echo $((40+2))", "42", true})
 		if got, err := g.ssh(ssh.PublicKeys(signer), "hostname"); err != nil || got != "drive1" {
 			t.Errorf("ssh: %q, %v", got, err)
 		}
