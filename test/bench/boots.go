@@ -190,11 +190,11 @@ func boots(o options) (figures []figure, err error) {
 			if err != nil {
 				return err
 			}
-			var rates []float64
+			var rates, work []float64
 			for range 3 {
 				const many = 200
 				ids := make([]string, many)
-				begin := time.Now()
+				begin, before := time.Now(), ran(c.cmd.Process.Pid)
 				if err := each(many, 8, func(i int) (err error) { ids[i], err = create(c, s.server(port)); return err }); err != nil {
 					return err
 				}
@@ -202,6 +202,7 @@ func boots(o options) (figures []figure, err error) {
 					return err
 				}
 				rates = append(rates, many/time.Since(begin).Seconds())
+				work = append(work, float64((ran(c.cmd.Process.Pid)-before).Microseconds())/1000/many)
 				if err := each(many, 8, func(i int) error { return gone(c, ids[i]) }); err != nil {
 					return err
 				}
@@ -211,6 +212,7 @@ func boots(o options) (figures []figure, err error) {
 				figure{What: "DELETE to gone, simulated, " + with + ", alone", Unit: "ms", Samples: away, Baseline: "a durable write of one row", Base: 1000 / base},
 				figure{What: "servers to ACTIVE, simulated, " + with + ", 8 clients", More: true, Unit: "/s", Samples: rates, Baseline: "durable writes of one row", Base: base, Budget: budget},
 				figure{What: "servers to ACTIVE, simulated, " + with + ", 8 clients", More: true, Unit: "/s", Samples: rates, Baseline: "upstream with its fake driver", Base: upstream},
+				figure{What: "  the same, processor time of gostack for each server", Unit: "ms", Samples: work, Baseline: "a durable write of one row", Base: 1000 / base},
 			)
 		}
 		return nil
