@@ -91,6 +91,8 @@ func insideMachine(o options) error {
 // realBoots alternates a server by the API with the same guest by virsh, so that both see the same load.
 func realBoots(c *cloud, s *seeded, bin string) ([]figure, error) {
 	var whole, own, away, bare []float64
+	var steps []string
+	durations := map[string][]float64{}
 	for i := range 6 {
 		begin := time.Now()
 		id, err := create(c, s.server(true))
@@ -102,7 +104,7 @@ func realBoots(c *cloud, s *seeded, bin string) ([]figure, error) {
 			return nil, fmt.Errorf("%w\n%s", err, why)
 		}
 		took := since(begin)
-		toStart, err := untilStart(bin, id, begin)
+		toStart, events, err := timeline(bin, id, begin)
 		if err != nil {
 			return nil, err
 		}
@@ -121,40 +123,57 @@ func realBoots(c *cloud, s *seeded, bin string) ([]figure, error) {
 		}
 		if i > 0 { // the first one fetches the image into the host's cache
 			whole, own, away, bare = append(whole, took), append(own, toStart), append(away, left), append(bare, alone)
+			for _, e := range events {
+				if durations[e.Step] == nil {
+					steps = append(steps, e.Step)
+				}
+				durations[e.Step] = append(durations[e.Step], float64(e.Duration.Microseconds())/1000)
+			}
 		}
 	}
-	return []figure{
+	figures := []figure{
 		{What: "POST /servers to ACTIVE, a real guest with a port", Unit: "ms", Samples: whole, Baseline: "virsh create of the same guest", Base: median(bare), Budget: 1000},
 		{What: "POST /servers to ACTIVE, a real guest with a port", Unit: "ms", Samples: whole, Baseline: "upstream", Base: 6800},
 		{What: "POST /servers to libvirt's start call, image cached", Unit: "ms", Samples: own, Baseline: "virsh create of the same guest", Base: median(bare), Budget: 150},
 		{What: "DELETE to gone, a real guest with a port", Unit: "ms", Samples: away, Baseline: "virsh create of the same guest", Base: median(bare), Budget: 700},
-	}, nil
+	}
+	for _, step := range steps {
+		figures = append(figures, figure{What: "  of a creation, the step \"" + step + "\"", Unit: "ms", Samples: durations[step]})
+	}
+	return figures, nil
 }
 
-// untilStart is the time from begin to the step that starts the guest, in milliseconds, of gostack's own timeline.
-func untilStart(bin, id string, begin time.Time) (float64, error) {
+// event is a line of gostack's own timeline of an operation.
+type event struct {
+	At       time.Time
+	Step     string
+	Duration time.Duration
+}
+
+// timeline is the time from begin to the step that starts the guest, in milliseconds, and what each step took.
+func timeline(bin, id string, begin time.Time) (toStart float64, steps []event, err error) {
 	out, err := exec.Command(bin, "why", id, "-o", "json").Output()
 	if err != nil {
-		return 0, fmt.Errorf("gostack why: %w", err)
+		return 0, nil, fmt.Errorf("gostack why: %w", err)
 	}
-	var operations []struct {
-		Events []struct {
-			At       time.Time
-			Step     string
-			Duration time.Duration
-		}
-	}
+	var operations []struct{ Events []event }
 	if err := json.Unmarshal(out, &operations); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, op := range operations {
 		for _, e := range op.Events {
-			if e.Step == "start guest" {
-				return float64(e.At.Add(-e.Duration).Sub(begin).Microseconds()) / 1000, nil
+			if e.Duration > 0 {
+				steps = append(steps, e)
+			}
+			if e.Step == "start guest" && toStart == 0 {
+				toStart = float64(e.At.Add(-e.Duration).Sub(begin).Microseconds()) / 1000
 			}
 		}
 	}
-	return 0, fmt.Errorf("no step starts the guest in %s", out)
+	if toStart == 0 {
+		return 0, nil, fmt.Errorf("no step starts the guest in %s", out)
+	}
+	return toStart, steps, nil
 }
 
 var (
