@@ -99,7 +99,7 @@ func realBoots(c *cloud, s *seeded, bin string) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := active(c, id); err != nil {
+		if err := active(c, id, closely); err != nil {
 			why, _ := exec.Command(bin, "why", id).CombinedOutput()
 			return nil, fmt.Errorf("%w\n%s", err, why)
 		}
@@ -113,7 +113,7 @@ func realBoots(c *cloud, s *seeded, bin string) ([]figure, error) {
 			return nil, fmt.Errorf("virsh dumpxml: %w", err)
 		}
 		begin = time.Now()
-		if err := gone(c, id); err != nil {
+		if err := gone(c, id, closely); err != nil {
 			return nil, err
 		}
 		left := since(begin)

@@ -21,7 +21,7 @@ func lists(o options) (figures []figure, err error) {
 		if err != nil {
 			return err
 		}
-		if err := active(c, id); err != nil {
+		if err := active(c, id, closely); err != nil {
 			return err
 		}
 		var few float64
