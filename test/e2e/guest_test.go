@@ -62,7 +62,7 @@ func (g *gopherWalk) configDrive() {
 	}
 }
 
-// ownMetadata forges the headers by which a metadata agent tells Nova who asks: they count nothing coming from a guest (OSSA-2025-002's kin).
+// ownMetadata forges the headers by which a metadata agent tells Nova who asks: they count nothing coming from a guest (CVE-2013-6419's kin).
 func (g *gopherWalk) ownMetadata() {
 	one, two, three := g.servers["one"], g.servers["two"], g.servers["three"]
 	for _, victim := range []*guest{two, three} {
