@@ -330,7 +330,7 @@ func TestSupersede(t *testing.T) {
 func TestRescue(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		opts := func(owner string) saga.Options {
-			return saga.Options{Shared: true, Owner: owner, Lease: 300 * time.Millisecond, Poll: 20 * time.Millisecond}
+			return saga.Options{Shared: true, Owner: owner, Lease: 3 * time.Second, Poll: 50 * time.Millisecond}
 		}
 		var mu sync.Mutex
 		by := map[string][]string{}
@@ -342,7 +342,7 @@ func TestRescue(t *testing.T) {
 				mu.Unlock()
 				if r.Resource.ID == "long" && n == 1 {
 					select { // longer than the lease, which is renewed
-					case <-time.After(700 * time.Millisecond):
+					case <-time.After(5 * time.Second):
 					case <-ctx.Done():
 					}
 				}
