@@ -171,7 +171,11 @@ func (u *unit) askedSlots(p *db.Port, subnets []*db.Subnet, asks []fixedAsk, kee
 			slots = append(slots, slot{candidates: []candidate{{sn, a}}, exact: true})
 			continue
 		}
-		slots = append(slots, slot{candidates: u.guess([]*db.Subnet{sn}), subnets: []*db.Subnet{sn}})
+		asked := slot{subnets: []*db.Subnet{sn}}
+		if p.DeviceOwner != ownerDistributed { // the metadata port takes the first free address, as upstream's DHCP ports do: users plan around it
+			asked.candidates = u.guess(asked.subnets)
+		}
+		slots = append(slots, asked)
 	}
 	return slots, kept, nil
 }

@@ -334,8 +334,8 @@ func TestRescue(t *testing.T) {
 		}
 		var mu sync.Mutex
 		by := map[string][]string{}
-		def := func(owner string) func(*saga.Engine) {
-			return one("work", func(ctx context.Context, r *saga.Run[simple]) error {
+		def := func(kind, owner string) func(*saga.Engine) {
+			return one(kind, func(ctx context.Context, r *saga.Run[simple]) error {
 				mu.Lock()
 				by[r.Resource.ID] = append(by[r.Resource.ID], owner)
 				n := len(by[r.Resource.ID])
@@ -356,12 +356,13 @@ func TestRescue(t *testing.T) {
 			}
 			return nil
 		}
-		first := run(t, db, dead, def("dead"))
+		first := run(t, db, dead, def("work", "dead"))
 		begin(t, db, first, saga.Intent{Kind: "work", Resource: saga.Resource{Type: "x", ID: "orphan"}})
 		until(t, "the dead one has begun", func() bool { mu.Lock(); defer mu.Unlock(); return len(by["orphan"]) == 1 })
-		second := run(t, db, opts("alive"), def("alive"))
-		third := run(t, db, opts("other"), def("other"))
-		begin(t, db, second, saga.Intent{Kind: "work", Resource: saga.Resource{Type: "x", ID: "long"}})
+		// The dead one does not know the second kind, so it cannot take the long step before the living do.
+		second := run(t, db, opts("alive"), def("work", "alive"), def("long work", "alive"))
+		third := run(t, db, opts("other"), def("work", "other"), def("long work", "other"))
+		begin(t, db, second, saga.Intent{Kind: "long work", Resource: saga.Resource{Type: "x", ID: "long"}})
 		idle(t, third)
 		mu.Lock()
 		defer mu.Unlock()

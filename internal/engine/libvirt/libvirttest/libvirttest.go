@@ -50,7 +50,9 @@ func Main(m *testing.M) {
 // fuzzing: the workers of a fuzz run talk to each other through files that do
 // not come along into a machine, and parsers need none.
 func fuzzing() bool {
-	return slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.fuzz=") || strings.HasPrefix(a, "-test.fuzzworker") })
+	return slices.ContainsFunc(os.Args, func(a string) bool {
+		return strings.HasPrefix(a, "-test.fuzz=") || strings.HasPrefix(a, "-test.fuzzworker")
+	})
 }
 
 // enter runs this test binary again as a child of the machine's PID 1.
