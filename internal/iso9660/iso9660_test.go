@@ -96,6 +96,9 @@ func walk(t *testing.T, dir *reader.File, prefix string, into map[string][]byte)
 func TestIsoinfoListsEveryFile(t *testing.T) {
 	isoinfo, err := exec.LookPath("isoinfo")
 	if err != nil {
+		if os.Getenv("GOSTACK_REQUIRE") == "all" {
+			t.Fatal("isoinfo is not installed and GOSTACK_REQUIRE=all")
+		}
 		t.Skip("SKIPPED: isoinfo is not installed")
 	}
 	file := t.TempDir() + "/cd.iso"
@@ -124,6 +127,9 @@ func TestIsoinfoListsEveryFile(t *testing.T) {
 func TestBlkidSeesLabel(t *testing.T) {
 	blkid, err := exec.LookPath("blkid")
 	if err != nil {
+		if os.Getenv("GOSTACK_REQUIRE") == "all" {
+			t.Fatal("blkid is not installed and GOSTACK_REQUIRE=all")
+		}
 		t.Skip("SKIPPED: blkid is not installed")
 	}
 	file := t.TempDir() + "/cd.iso"

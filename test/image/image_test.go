@@ -323,7 +323,7 @@ func TestGuestWithEC2MetadataAndUEFI(t *testing.T) {
 	needImage(t)
 	const firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 	if _, err := os.Stat(firmware); err != nil {
-		t.Skip("no UEFI firmware here (Debian package ovmf)")
+		machine.Missing(t, "no UEFI firmware here (Debian package ovmf)")
 	}
 	machine.Inside(t, func(t *testing.T) {
 		signer, public := newKey(t)
