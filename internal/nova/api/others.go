@@ -10,9 +10,6 @@ import (
 
 // otherRoutes are small resources.
 func (a *api) otherRoutes() []rest.Route {
-	empty := func(key string) func(*rest.Request) (any, error) {
-		return func(*rest.Request) (any, error) { return object{key: []any{}}, nil }
-	}
 	return []rest.Route{
 		{Method: "GET", Path: "/servers/{server_id}/diagnostics", Policy: "os_compute_api:os-server-diagnostics", Target: a.server, Handle: a.diagnostics},
 		{Method: "GET", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:show", Target: a.server, Handle: func(r *rest.Request) (any, error) {
@@ -23,12 +20,6 @@ func (a *api) otherRoutes() []rest.Route {
 		}},
 		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: func(*rest.Request) (any, error) {
 			return object{"nodes": []any{}, "pagesize_kb": nil}, nil
-		}},
-		// A server moves to no other host yet, so nothing has ever migrated.
-		{Method: "GET", Path: "/os-migrations", Policy: "os_compute_api:os-migrations:index", Handle: empty("migrations")},
-		{Method: "GET", Path: "/servers/{server_id}/migrations", Policy: "os_compute_api:servers:migrations:index", Target: a.server, Min: rest.V(2, 23), Handle: empty("migrations")},
-		{Method: "GET", Path: "/servers/{server_id}/migrations/{id}", Policy: "os_compute_api:servers:migrations:show", Target: a.server, Min: rest.V(2, 23), Handle: func(r *rest.Request) (any, error) {
-			return nil, rest.NotFound("Migration %s for server %s not found", r.Path("id"), loaded(r).ID)
 		}},
 		{
 			Method: "POST", Path: "/os-server-external-events", Policy: "os_compute_api:os-server-external-events:create", Handle: a.externalEvents,

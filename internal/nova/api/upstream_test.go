@@ -50,6 +50,10 @@ func judged(t *testing.T, h http.Handler) http.Handler {
 		if err != nil {
 			t.Error(err)
 		}
+		if strings.HasSuffix(path, "/os-migrations") {
+			// the document forgets evacuations, which upstream's reference and code name
+			plain = bytes.ReplaceAll(plain, []byte(`"migration_type":"evacuation"`), []byte(`"migration_type":"migration"`))
+		}
 		if strings.HasSuffix(path, "/diagnostics") {
 			return // the document has memory as a list, upstream's samples and code have an object
 		}
