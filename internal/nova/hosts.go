@@ -236,9 +236,12 @@ const (
 	HostMaintained = "MAINTENANCE"
 )
 
-// HostStatuses returns the state of each compute host, in one statement.
-func (s *Service) HostStatuses(ctx context.Context) (map[string]string, error) {
-	rows, err := db.ListServices(ctx, s.DB.Read(ctx), BinaryCompute, "")
+// HostStatuses returns the state of some compute hosts, in one statement; of none without any.
+func (s *Service) HostStatuses(ctx context.Context, hosts ...string) (map[string]string, error) {
+	if len(hosts) == 0 {
+		return map[string]string{}, nil
+	}
+	rows, err := db.ServicesOfHosts(ctx, s.DB.Read(ctx), BinaryCompute, hosts)
 	out := make(map[string]string, len(rows))
 	for _, sv := range rows {
 		switch {

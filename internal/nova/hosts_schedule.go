@@ -3,15 +3,16 @@ package nova
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/scheduler"
 	"gostack/internal/store"
 )
 
-// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. With servers set, the hosts know
-// which of those they have.
-func (s *Service) SchedulerHosts(ctx context.Context, servers []*Server) ([]scheduler.Host, []scheduler.Aggregate, error) {
+// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates.
+func (s *Service) SchedulerHosts(ctx context.Context) ([]scheduler.Host, []scheduler.Aggregate, error) {
 	v, err := s.hostView(ctx, s.DB.Read(ctx))
 	if err != nil {
 		return nil, nil, err
@@ -34,11 +35,6 @@ func (s *Service) SchedulerHosts(ctx context.Context, servers []*Server) ([]sche
 		for _, g := range n.Info.Supported {
 			h.Supported = append(h.Supported, scheduler.Guest{Architecture: g[0], Hypervisor: g[1], Mode: g[2]})
 		}
-		for _, srv := range servers {
-			if srv.Host == n.Host {
-				h.Servers = append(h.Servers, srv.ID)
-			}
-		}
 		hosts = append(hosts, h)
 	}
 	aggregates := make([]scheduler.Aggregate, len(v.aggregates))
@@ -56,50 +52,98 @@ func (s *Service) ZoneOf(ctx context.Context, host string) (string, error) {
 	return v.zoneOf(host), err
 }
 
-// SchedulerSpec is what to place for a server, and the servers whose places matter for it.
-func (s *Service) SchedulerSpec(ctx context.Context, srv *Server) (*scheduler.Spec, []*Server, error) {
-	f := srv.Flavor
+// Placing is a wish for a host: the server as it is, and in what it differs from the server's own first placing.
+type Placing struct {
+	Server *Server
+
+	// Flavor is what the server shall become (resize); nil is what it has.
+	Flavor *Flavor
+
+	// Image replaces the server's own (rebuild); nil is what it has.
+	Image *ImageCopy
+
+	// Ignore are hosts that do not come into question: those that failed, or the one to move away from.
+	Ignore []string
+
+	// Host and Node name the only host, filters included, as an administrator asks of a move. Force skips the filters
+	// (live-migrate and evacuate with force, up to 2.67).
+	Host, Node string
+	Force      bool
+
+	// Moving leaves out what bound the first placing only: the host that POST /servers named. The zone stays, as do hints.
+	Moving bool
+
+	// BootFromVolume tells that the root disk is a volume.
+	BootFromVolume bool
+
+	// Fresh decides on what is true now instead of a moment ago.
+	Fresh bool
+}
+
+// SchedulerSpec is what to place for a server.
+func (s *Service) SchedulerSpec(ctx context.Context, w Placing) (*scheduler.Spec, error) {
+	srv, f := w.Server, w.Server.Flavor
+	id := srv.FlavorID
+	if w.Flavor != nil {
+		f, id = flavorCopy(w.Flavor), w.Flavor.ID
+	}
+	image := srv.Image
+	if w.Image != nil {
+		image = *w.Image
+	}
 	spec := &scheduler.Spec{
 		Servers: []string{srv.ID}, Project: srv.ProjectID, AvailabilityZone: deref(srv.PinnedZone), Hints: hintLists(srv.SchedulerHints),
 		Flavor: scheduler.Flavor{
-			ID: srv.FlavorID, Name: f.Name, VCPUs: int(f.VCPUs), MemoryMB: int(f.MemoryMB), RootGB: int(f.RootGB), EphemeralGB: int(f.EphemeralGB), SwapMB: int(f.SwapMB), ExtraSpecs: f.ExtraSpecs,
+			ID: id, Name: f.Name, VCPUs: int(f.VCPUs), MemoryMB: int(f.MemoryMB), RootGB: int(f.RootGB), EphemeralGB: int(f.EphemeralGB), SwapMB: int(f.SwapMB), ExtraSpecs: f.ExtraSpecs,
 		},
-		Image: scheduler.Image{ID: srv.ImageID, Properties: srv.Image.Properties},
+		Image: scheduler.Image{ID: srv.ImageID, Properties: image.Properties}, IgnoredHosts: w.Ignore, BootFromVolume: w.BootFromVolume,
 	}
-	if srv.Requested.ForceHost {
-		spec.ForcedHost, spec.ForcedNode = srv.Requested.Host, srv.Requested.Node
+	host, node, force := w.Host, w.Node, w.Force
+	if host == "" && node == "" && !w.Moving {
+		host, node, force = srv.Requested.Host, srv.Requested.Node, srv.Requested.ForceHost
+	}
+	if force {
+		spec.ForcedHost, spec.ForcedNode = host, node
 	} else {
-		spec.Host, spec.Node = srv.Requested.Host, srv.Requested.Node
+		spec.Host, spec.Node = host, node
 	}
-	var matter []*Server
+	return spec, s.locate(ctx, srv, spec)
+}
+
+// locate finds out where the servers are that the group and the hints are about: at most three statements, none for most servers.
+func (s *Service) locate(ctx context.Context, srv *Server, spec *scheduler.Spec) (err error) {
+	h := s.DB.Read(ctx)
 	if srv.ServerGroupID != nil {
-		g, err := db.GetServerGroup(ctx, s.DB.Read(ctx), *srv.ServerGroupID)
+		g, err := db.ServerGroupRule(ctx, h, *srv.ServerGroupID)
+		if store.IsNotFound(err) {
+			return nil // a group can be deleted; its servers stay
+		}
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		if matter, err = db.GroupMembers(ctx, s.DB.Read(ctx), g.ID); err != nil {
-			return nil, nil, err
+		if spec.Located, err = db.GroupHosts(ctx, h, g.ID); err != nil {
+			return err
 		}
-		spec.Group = &scheduler.Group{Policy: g.Policy, MaxPerHost: g.Rules["max_server_per_host"]}
-		for _, m := range matter {
-			if m.ID != srv.ID {
-				spec.Group.Members = append(spec.Group.Members, m.ID)
-			}
-		}
+		delete(spec.Located, srv.ID)
+		spec.Group = &scheduler.Group{Policy: g.Policy, MaxPerHost: g.Rules["max_server_per_host"], Members: keysOfMap(spec.Located)}
 	}
 	var named []string
 	for _, hint := range []string{"same_host", "different_host"} {
 		named = append(named, spec.Hints[hint]...)
 	}
-	if len(named) > 0 {
-		more, err := db.ListServers(ctx, s.DB.Read(ctx), ServerFilter{IDs: named})
-		if err != nil {
-			return nil, nil, err
-		}
-		matter = append(matter, more...)
+	if len(named) == 0 {
+		return nil
 	}
-	return spec, matter, nil
+	more, err := db.HostsOfServers(ctx, h, named)
+	if spec.Located == nil {
+		spec.Located = more
+	} else {
+		maps.Copy(spec.Located, more)
+	}
+	return err
 }
+
+func keysOfMap(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func deref(s *string) string {
 	if s == nil {
@@ -113,21 +157,21 @@ func (s *Service) GroupAllows(ctx context.Context, tx store.Tx, srv *Server) (fu
 	if srv.ServerGroupID == nil {
 		return func(string) bool { return true }, nil
 	}
-	g, err := db.GetServerGroup(ctx, tx, *srv.ServerGroupID)
+	g, err := db.ServerGroupRule(ctx, tx, *srv.ServerGroupID)
 	if store.IsNotFound(err) {
 		return func(string) bool { return true }, nil // a group can be deleted; its servers stay
 	}
 	if err != nil {
 		return nil, err
 	}
-	members, err := db.GroupMembers(ctx, tx, g.ID)
+	members, err := db.GroupHosts(ctx, tx, g.ID)
 	if err != nil {
 		return nil, err
 	}
 	var hosts []string
-	for _, m := range members {
-		if m.ID != srv.ID && m.Host != "" {
-			hosts = append(hosts, m.Host)
+	for id, host := range members {
+		if id != srv.ID && host != "" {
+			hosts = append(hosts, host)
 		}
 	}
 	group := &scheduler.Group{Policy: g.Policy, MaxPerHost: g.Rules["max_server_per_host"]}

@@ -102,12 +102,23 @@ func (a *api) viewer(r *rest.Request, servers ...*nova.Server) (*viewer, error) 
 		v.unknown = !v.hostStatus && r.Can("os_compute_api:servers:show:host_status:unknown-only", nil)
 		if v.hostStatus || v.unknown {
 			var err error
-			if v.status, err = a.nova.HostStatuses(r.Context()); err != nil {
+			if v.status, err = a.nova.HostStatuses(r.Context(), hostsOf(servers)...); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return v, nil
+}
+
+// hostsOf names the hosts of servers, each once.
+func hostsOf(servers []*nova.Server) (hosts []string) {
+	seen := map[string]bool{"": true}
+	for _, s := range servers {
+		if !seen[s.Host] {
+			hosts, seen[s.Host] = append(hosts, s.Host), true
+		}
+	}
+	return hosts
 }
 
 func (v *viewer) view(s *nova.Server) *serverView {

@@ -52,6 +52,13 @@ func ListServices(ctx context.Context, h bun.IDB, binary, host string) ([]*Servi
 	})
 }
 
+// ServicesOfHosts returns the services of a binary on some hosts.
+func ServicesOfHosts(ctx context.Context, h bun.IDB, binary string, hosts []string) ([]*Service, error) {
+	return list[Service](ctx, h, func(q *bun.SelectQuery) {
+		q.Where("sv.binary_name = ?", binary).Where("sv.host IN (?)", bun.List(hosts))
+	})
+}
+
 // GetService returns a service by id.
 func GetService(ctx context.Context, h bun.IDB, id string) (*Service, error) {
 	s := new(Service)

@@ -82,7 +82,33 @@ func DeleteServerGroup(ctx context.Context, tx store.Tx, id string) error {
 	return one(tx.NewDelete().Model((*ServerGroup)(nil)).Where("id = ?", id).Exec(ctx))
 }
 
-// GroupMembers returns the members of a group that have a host, with it.
-func GroupMembers(ctx context.Context, h bun.IDB, id string) ([]*Server, error) {
-	return list[Server](ctx, h, func(q *bun.SelectQuery) { q.Where("s.server_group_id = ?", id).Order("s.seq") })
+// GroupHosts returns the members of a group with their hosts; a member that has none yet is at "".
+func GroupHosts(ctx context.Context, h bun.IDB, group string) (map[string]string, error) {
+	return hostsOf(ctx, h, func(q *bun.SelectQuery) { q.Where("s.server_group_id = ?", group) })
+}
+
+// HostsOfServers returns the hosts of those of the servers that live.
+func HostsOfServers(ctx context.Context, h bun.IDB, ids []string) (map[string]string, error) {
+	return hostsOf(ctx, h, func(q *bun.SelectQuery) { q.Where("s.id IN (?)", bun.List(ids)) })
+}
+
+func hostsOf(ctx context.Context, h bun.IDB, narrow func(*bun.SelectQuery)) (map[string]string, error) {
+	var rows []struct {
+		ID   string `bun:"id"`
+		Host string `bun:"host"`
+	}
+	q := h.NewSelect().TableExpr("nova_servers AS s").Column("s.id", "s.host")
+	narrow(q)
+	err := q.Scan(ctx, &rows)
+	out := make(map[string]string, len(rows))
+	for _, r := range rows {
+		out[r.ID] = r.Host
+	}
+	return out, err
+}
+
+// ServerGroupRule returns a group without its members.
+func ServerGroupRule(ctx context.Context, h bun.IDB, id string) (*ServerGroup, error) {
+	g := new(ServerGroup)
+	return g, h.NewSelect().Model(g).Where("sg.id = ?", id).Scan(ctx)
 }

@@ -28,53 +28,72 @@ type places struct {
 	at   time.Time
 }
 
-// choose returns the best host for a server and alternates. A server that depends on where others are is decided on a snapshot of its own.
+// choose returns the best host for a server and alternates.
 func (o *Ops) choose(ctx context.Context, srv *nova.Server, tried []string, fresh bool) ([]nova.Place, error) {
-	spec, matter, err := o.Nova.SchedulerSpec(ctx, srv)
+	return o.chooseFor(ctx, nova.Placing{Server: srv, Ignore: tried, Fresh: fresh})
+}
+
+// chooseFor returns the best host for a wish and alternates, or a *scheduler.NoValidHostError. The choice counts in the decisions
+// that follow; what makes it true is the claim (placement.Claim, with nova.Service.GroupAllows in the same transaction).
+func (o *Ops) chooseFor(ctx context.Context, w nova.Placing) ([]nova.Place, error) {
+	spec, err := o.Nova.SchedulerSpec(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	spec.IgnoredHosts = tried
-	o.places.mu.Lock()
-	defer o.places.mu.Unlock()
-	snap, cached := o.places.snap, true
-	if fresh || matter != nil || spec.Group != nil || snap == nil || time.Since(o.places.at) > snapshotAge {
-		cached = false
-		if snap, err = o.snapshot(ctx, matter); err != nil {
-			return nil, err
-		}
-		if matter == nil && spec.Group == nil {
-			o.places.snap, o.places.at = snap, time.Now()
-		}
-	}
-	d, err := scheduler.Select(snap, spec)
-	var none *scheduler.NoValidHostError
-	if errors.As(err, &none) && cached {
-		// A refusal must hold now, not a moment ago: a host may have come, or something become free.
-		if snap, err = o.snapshot(ctx, matter); err != nil {
-			return nil, err
-		}
-		o.places.snap, o.places.at = snap, time.Now()
-		d, err = scheduler.Select(snap, spec)
-	}
+	d, err := o.decide(ctx, spec, w.Fresh)
 	if err != nil {
 		return nil, err
 	}
-	snap.Keep(d)
-	s := d.Selections[0]
+	return placesOf(d.Selections[0]), nil
+}
+
+func placesOf(s scheduler.Selection) []nova.Place {
 	list := []nova.Place{place(s.Choice)}
 	for _, a := range s.Alternates {
 		list = append(list, place(a))
 	}
-	return list, nil
+	return list
+}
+
+// decide makes one decision on the present snapshot, or on a new one.
+func (o *Ops) decide(ctx context.Context, spec *scheduler.Spec, fresh bool) (*scheduler.Decision, error) {
+	o.places.mu.Lock()
+	defer o.places.mu.Unlock()
+	renew := func() error {
+		snap, err := o.snapshot(ctx)
+		if err == nil {
+			o.places.snap, o.places.at = snap, time.Now()
+		}
+		return err
+	}
+	cached := !fresh && o.places.snap != nil && time.Since(o.places.at) <= snapshotAge
+	if !cached {
+		if err := renew(); err != nil {
+			return nil, err
+		}
+	}
+	d, err := scheduler.Select(o.places.snap, spec)
+	var none *scheduler.NoValidHostError
+	if errors.As(err, &none) && cached {
+		// A refusal must hold now, not a moment ago: a host may have come, or something become free.
+		if err := renew(); err != nil {
+			return nil, err
+		}
+		d, err = scheduler.Select(o.places.snap, spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.places.snap.Keep(d)
+	return d, nil
 }
 
 func place(c scheduler.Choice) nova.Place {
 	return nova.Place{Host: c.Host, Node: c.Node, Allocations: c.Allocations}
 }
 
-func (o *Ops) snapshot(ctx context.Context, matter []*nova.Server) (*scheduler.Snapshot, error) {
-	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx, matter)
+func (o *Ops) snapshot(ctx context.Context) (*scheduler.Snapshot, error) {
+	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (q *query) hostsOf(hint string) map[*host]bool {
 	if q.hinted[hint] == nil {
 		q.hinted[hint] = map[*host]bool{}
 		for _, server := range q.spec.Hints[hint] {
-			q.hinted[hint][q.where[server]] = true
+			q.hinted[hint][q.hostOf(server)] = true
 		}
 	}
 	return q.hinted[hint]

@@ -65,7 +65,7 @@ func newQuery(s *Snapshot, spec *Spec) (*query, error) {
 	q.capabilities = wantedCapabilities(spec.Flavor)
 	if spec.Group != nil {
 		for _, member := range spec.Group.Members {
-			if h := s.where[member]; h != nil && !slices.Contains(spec.Servers, member) {
+			if h := q.hostOf(member); h != nil && !slices.Contains(spec.Servers, member) {
 				q.inGroup[h]++
 			}
 		}
@@ -73,6 +73,14 @@ func newQuery(s *Snapshot, spec *Spec) (*query, error) {
 	var err error
 	q.filters, err = activeFilters(q)
 	return q, err
+}
+
+// hostOf returns the host of a server, or nil.
+func (q *query) hostOf(server string) *host {
+	if name, found := q.spec.Located[server]; found {
+		return q.named[name]
+	}
+	return q.where[server]
 }
 
 // place chooses for one server. No selection means that no host is left.

@@ -74,8 +74,9 @@ type Snapshot struct {
 	placement placement.Snapshot
 	hosts     []*host
 
-	// where tells on which host a server is.
+	// where tells on which host a server is, named the host of a name.
 	where map[string]*host
+	named map[string]*host
 
 	// tuned are the weighers that any aggregate gives another multiplier.
 	tuned map[string]bool
@@ -100,7 +101,7 @@ type host struct {
 // NewSnapshot prepares hosts for decisions and takes over what it is given. Hosts without a provider in placement cannot
 // be chosen.
 func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from placement.Snapshot) *Snapshot {
-	s := &Snapshot{config: config, placement: from, flat: true, hosts: make([]*host, 0, len(hosts)), where: map[string]*host{}}
+	s := &Snapshot{config: config, placement: from, flat: true, hosts: make([]*host, 0, len(hosts)), where: map[string]*host{}, named: make(map[string]*host, len(hosts))}
 	for i := range from.Providers {
 		p := &from.Providers[i]
 		if p.Parent != "" || p.HasTrait(placement.TraitSharesViaAggregate) {
@@ -129,6 +130,7 @@ func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from place
 			state.inventories = inventoriesOf(state.provider)
 		}
 		s.hosts = append(s.hosts, state)
+		s.named[h.Name] = state
 	}
 	s.tuned = map[string]bool{}
 	for i := range aggregates {

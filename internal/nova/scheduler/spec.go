@@ -26,6 +26,10 @@ type Spec struct {
 	Hints        map[string][]string
 	Group        *Group
 
+	// Located tells on which host the servers are that hints and the group name. It goes before what the snapshot knows,
+	// so that one snapshot serves decisions about any server.
+	Located map[string]string
+
 	// PCI are devices asked for by the flavor's alias or by ports.
 	PCI []PCIRequest
 

@@ -46,6 +46,7 @@ type Delays struct {
 // Driver is one simulated host.
 type Driver struct {
 	Options
+	since time.Time // the host pretends to be up since then
 
 	mu      sync.Mutex
 	file    *os.File // journal, when there is a state file
@@ -81,7 +82,7 @@ func New(o Options) (*Driver, error) {
 	if o.DiskGB == 0 {
 		o.DiskGB = 4096
 	}
-	d := &Driver{Options: o}
+	d := &Driver{Options: o, since: time.Now()}
 	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("simulated driver: %s: %w", o.StateFile, err)
 	}
@@ -99,6 +100,7 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 		Hostname: d.Hostname, HostIP: "127.0.0.1", HypervisorType: "simulated", HypervisorVersion: 1000000, VirtType: "simulated",
 		VCPUs: d.VCPUs, MemoryMB: d.MemoryMB, DiskGB: d.DiskGB,
 		CPU:       driver.CPUInfo{Arch: "x86_64", Model: "simulated", Vendor: "gostack", Features: []string{}, Topology: driver.CPUTopology{Cells: 1, Sockets: 1, Cores: d.VCPUs, Threads: 1}},
+		Uptime:    uptime(time.Now(), d.since),
 		Supported: [][3]string{{"x86_64", "simulated", "hvm"}},
 		Traits:    []string{"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_NODE"},
 	}
@@ -115,6 +117,16 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 	}
 	h.DiskGBFree = max(0, h.DiskGB-h.DiskGBUsed)
 	return h, nil
+}
+
+// uptime is how long the host pretends to run, in the form of uptime(1): clients take it apart.
+func uptime(now, since time.Time) string {
+	up := now.Sub(since).Truncate(time.Minute)
+	days, clock := int(up.Hours())/24, fmt.Sprintf("%2d:%02d", int(up.Hours())%24, int(up.Minutes())%60)
+	if days > 0 {
+		clock = fmt.Sprintf("%d days, %s", days, clock)
+	}
+	return fmt.Sprintf(" %s up %s,  0 users,  load average: 0.00, 0.00, 0.00", now.UTC().Format(time.TimeOnly), clock)
 }
 
 // EnsureImage takes its delay once for each image.
