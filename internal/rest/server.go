@@ -409,7 +409,11 @@ func (s *Server) write(r *Request, w *recorder, answer any) {
 
 func (s *Server) writeError(r *Request, w *recorder, err error) {
 	var e *Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case store.IsUnavailable(err):
+		e = Fail(http.StatusServiceUnavailable, "The service cannot reach its database at the moment. Please try again.").WithHeader("Retry-After", "2").Because(err)
+	default:
 		e = &Error{Status: http.StatusInternalServerError, cause: err, Message: "Unexpected API Error. Please report the request id " + r.ID + " to your operator; gostack why " + r.ID + " shows what happened."}
 	}
 	w.failed = err

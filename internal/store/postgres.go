@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,18 +18,29 @@ import (
 
 // pgWriter runs writes as SERIALIZABLE transactions. A write that failed often because of others runs alone in this process.
 type pgWriter struct {
-	h     *bun.DB
-	slots chan struct{}
-	alone sync.RWMutex
+	h         *bun.DB
+	slots     chan struct{}
+	alone     sync.RWMutex
+	conflicts atomic.Int64
 }
 
 const (
 	pgWriters     = 8
 	pgAloneAfter  = 4
 	pgMaxAttempts = 40
+	// pgPatience is how long a write goes on trying while the database is away.
+	pgPatience = 10 * time.Second
 )
 
 func newPGWriter(h *bun.DB) *pgWriter { return &pgWriter{h: h, slots: make(chan struct{}, pgWriters)} }
+
+// Conflicts is how often writes were run again because PostgreSQL could not put them and those of others in any order. 0 on SQLite.
+func (db *DB) Conflicts() int64 {
+	if db.pg == nil {
+		return 0
+	}
+	return db.pg.conflicts.Load()
+}
 
 func (p *pgWriter) write(ctx context.Context, db *DB, fn func(context.Context, Tx) error) ([]func(), error) {
 	select {
@@ -37,13 +49,28 @@ func (p *pgWriter) write(ctx context.Context, db *DB, fn func(context.Context, T
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	conflicts, away := 0, time.Time{}
 	for attempt := 1; ; attempt++ {
-		after, err := p.try(ctx, db, fn, attempt > pgAloneAfter)
-		if err == nil || !transient(err) {
-			return after, err
-		}
-		if attempt == pgMaxAttempts {
-			return nil, fmt.Errorf("the database refused this write %d times: %w", attempt, err)
+		after, err := p.try(ctx, db, fn, conflicts >= pgAloneAfter)
+		switch {
+		case err == nil:
+			return after, nil
+		case errors.Is(err, ErrUnknownOutcome):
+			return nil, err
+		case transient(err):
+			p.conflicts.Add(1)
+			if conflicts++; conflicts == pgMaxAttempts {
+				return nil, fmt.Errorf("the database refused this write %d times: %w", conflicts, err)
+			}
+		case disconnected(err) && !refused(err):
+			if away.IsZero() {
+				away = time.Now()
+			}
+			if time.Since(away) > pgPatience {
+				return nil, fmt.Errorf("the database is away: %w", err)
+			}
+		default:
+			return nil, err
 		}
 		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(attempt, 7)))
 		select {
@@ -54,6 +81,7 @@ func (p *pgWriter) write(ctx context.Context, db *DB, fn func(context.Context, T
 	}
 }
 
+// try runs fn in one transaction. Only when the connection is lost in the very commit nobody knows how it ended.
 func (p *pgWriter) try(ctx context.Context, db *DB, fn func(context.Context, Tx) error, alone bool) ([]func(), error) {
 	if alone {
 		p.alone.Lock()
@@ -62,14 +90,22 @@ func (p *pgWriter) try(ctx context.Context, db *DB, fn func(context.Context, Tx)
 		p.alone.RLock()
 		defer p.alone.RUnlock()
 	}
-	var after []func()
-	err := p.h.RunInTx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: sql.LevelSerializable},
-		func(txCtx context.Context, tx bun.Tx) error {
-			w, err := enter(ctx, db, tx, fn)
-			after = w.after
-			return err
-		})
-	return after, err
+	tx, err := p.h.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		return nil, err
+	}
+	w, err := enter(ctx, db, tx, fn)
+	if err != nil {
+		_ = tx.Rollback() // fails when the connection has
+		return nil, err
+	}
+	if err := tx.Commit(); err != nil {
+		if disconnected(err) {
+			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		}
+		return nil, err
+	}
+	return w.after, nil
 }
 
 func transient(err error) bool {

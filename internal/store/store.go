@@ -19,8 +19,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
@@ -46,6 +44,7 @@ type DB struct {
 	writers *bun.DB // the same pool as readers on PostgreSQL
 	group   *groupWriter
 	pg      *pgWriter
+	herald  *herald // PostgreSQL only
 }
 
 // Open opens a database by URL, "sqlite:/path/to/file" or "postgres://…". It creates a missing SQLite file,
@@ -109,22 +108,16 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 }
 
 func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(rawURL)
+	cfg, err := parsePostgres(rawURL)
 	if err != nil {
-		return nil, errors.New("database: the postgres URL does not parse") // the error of pgx may show the password
+		return nil, err
 	}
-	// bun puts arguments into the statement itself, so there is nothing to prepare.
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.RuntimeParams["timezone"] = "UTC"
-	pool := stdlib.OpenDB(*cfg)
-	pool.SetMaxOpenConns(32)
-	pool.SetMaxIdleConns(8)
-	if err := pool.PingContext(ctx); err != nil {
-		_ = pool.Close()
-		return nil, fmt.Errorf("database %s/%s: %w", cfg.Host, cfg.Database, err)
+	pool, err := openPool(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
 	h := bun.NewDB(pool, pgdialect.New()).WithQueryHook(countHook{})
-	return &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h)}, nil
+	return &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h), herald: newHerald(cfg)}, nil
 }
 
 // Kind tells which engine it is.
@@ -170,6 +163,7 @@ func (db *DB) Close() error {
 		db.group.close()
 		return errors.Join(db.readers.Close(), db.writers.Close())
 	}
+	db.herald.close()
 	return db.readers.Close()
 }
 
