@@ -18,6 +18,7 @@ import (
 	"gostack/internal/bus"
 	"gostack/internal/clock"
 	"gostack/internal/config"
+	"gostack/internal/hostlink"
 	"gostack/internal/rest"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -51,8 +52,9 @@ type House struct {
 	Log    *slog.Logger
 	Clock  clock.Clock
 	Bus    bus.Bus
-	DB     *store.DB    // nil on a host without control components
-	Saga   *saga.Engine // likewise
+	Link   *hostlink.Link // streams; handlers are added when components are built
+	DB     *store.DB      // nil on a host without control components
+	Saga   *saga.Engine   // likewise
 
 	// Authenticator is keystone's.
 	Authenticator rest.Authenticator
@@ -119,6 +121,9 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 			return err
 		}
 	}
+	if err := h.Link.Start(ctx); err != nil {
+		return err
+	}
 	for i := range h.started {
 		if f := h.started[i].Unit.Start; f != nil {
 			if err := f(ctx); err != nil {
@@ -145,7 +150,9 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if h.Bus == nil {
 		h.Bus = bus.NewMemory()
 	}
-	if !slices.ContainsFunc(list, func(c *Component) bool { return c.Control }) {
+	control := slices.ContainsFunc(list, func(c *Component) bool { return c.Control })
+	h.openLink(control, slices.Contains(list, find("nova-compute")))
+	if !control {
 		return nil
 	}
 	if h.DB == nil {
@@ -182,6 +189,9 @@ func (h *House) Stop(ctx context.Context) error {
 			}
 		}
 		h.setState(i, "stopped")
+	}
+	if h.Link != nil {
+		h.Link.Stop()
 	}
 	if h.DB != nil {
 		errs = append(errs, h.DB.Close())

@@ -92,14 +92,14 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	dir := filepath.Join(h.Config.StateDir, "instances")
 	d, err := libvirt.New(libvirt.Options{
 		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: h.imageData,
-		VirtType: virtType, Hostname: h.Config.Host, Log: h.Log,
+		VirtType: virtType, Hostname: h.Config.Host, HostIP: h.Config.HostIP, Log: h.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	h.Purgers = append(h.Purgers, func(ctx context.Context) error { return purgeServers(ctx, d, dir) })
 	return []computeHost{{
-		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps")},
+		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps"), LinkAddress: h.Config.LinkAddress()},
 		close:   func() error { client.Close(); return nil },
 	}}, nil
 }

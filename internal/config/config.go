@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -27,18 +28,21 @@ const DefaultFile = "/etc/gostack/gostack.yaml"
 
 // Config is the whole configuration. The tag doc explains a key, default is its value when the file says nothing.
 type Config struct {
-	Database  string `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
-	StateDir  string `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
-	RunDir    string `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
-	LogDir    string `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
-	LogLevel  string `yaml:"log_level" doc:"debug, info, warn or error." default:"info"`
-	Host      string `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
-	Region    string `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
-	Listen    string `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
-	PublicURL string `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
-	TLSCert   string `yaml:"tls_cert" doc:"Certificate chain in PEM; with tls_key the APIs speak HTTPS." default:""`
-	TLSKey    string `yaml:"tls_key" doc:"Private key of tls_cert, in PEM." default:""`
-	Policy    string `yaml:"policy_file" doc:"YAML file of policy overrides, rule name to check; empty keeps upstream's defaults." default:""`
+	Database  string   `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
+	StateDir  string   `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
+	RunDir    string   `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
+	LogDir    string   `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
+	LogLevel  string   `yaml:"log_level" doc:"debug, info, warn or error." default:"info"`
+	Host      string   `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
+	HostIP    string   `yaml:"host_ip" doc:"This machine's address for the cloud's other machines: tunnels, streams, consoles." default:"127.0.0.1"`
+	Hostlink  string   `yaml:"hostlink_listen" doc:"Address, host:port, for streams from the cloud's other machines; used when the bus joins several." default:":5002"`
+	Control   []string `yaml:"control" doc:"On a host: where control listens for streams, host:port each (their hostlink_listen)." default:""`
+	Region    string   `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
+	Listen    string   `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
+	PublicURL string   `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
+	TLSCert   string   `yaml:"tls_cert" doc:"Certificate chain in PEM; with tls_key the APIs speak HTTPS." default:""`
+	TLSKey    string   `yaml:"tls_key" doc:"Private key of tls_cert, in PEM." default:""`
+	Policy    string   `yaml:"policy_file" doc:"YAML file of policy overrides, rule name to check; empty keeps upstream's defaults." default:""`
 
 	Keystone Keystone `yaml:"keystone"`
 	Glance   Glance   `yaml:"glance"`
@@ -63,7 +67,7 @@ type Neutron struct {
 	OVNNorthbound  string   `yaml:"ovn_northbound" doc:"Address of OVN's northbound database." default:"unix:/run/ovn/ovnnb_db.sock"`
 	OVNSouthbound  string   `yaml:"ovn_southbound" doc:"Address of OVN's southbound database." default:"unix:/run/ovn/ovnsb_db.sock"`
 	OVSDB          string   `yaml:"ovsdb" doc:"Address of this host's Open vSwitch database." default:"unix:/run/openvswitch/db.sock"`
-	EncapIP        string   `yaml:"encap_ip" doc:"This host's address for tunnels between hosts." default:"127.0.0.1"`
+	EncapIP        string   `yaml:"encap_ip" doc:"This host's address for tunnels between hosts." default:"{host_ip}"`
 	BridgeMappings []string `yaml:"bridge_mappings" doc:"Provider networks of this host, physical network:bridge." default:"physnet1:br-ex"`
 	VLANRanges     []string `yaml:"vlan_ranges" doc:"VLAN ids that tenants' networks may get, physical network:first:last." default:"physnet1:1000:1999"`
 	ExternalCIDR   string   `yaml:"external_cidr" doc:"Network of floating IPs that gostack up creates; the host gets its first address." default:"172.24.4.0/24"`
@@ -147,12 +151,25 @@ func (c *Config) derive() error {
 	if !ok {
 		return fmt.Errorf("listen: %q is not host:port", c.Listen)
 	}
+	if _, _, ok := cutLast(c.Hostlink, ":"); !ok {
+		return fmt.Errorf("hostlink_listen: %q is not host:port", c.Hostlink)
+	}
+	c.Neutron.EncapIP = strings.ReplaceAll(c.Neutron.EncapIP, "{host_ip}", c.HostIP)
 	c.Database = strings.ReplaceAll(c.Database, "{state_dir}", c.StateDir)
 	c.PublicURL = strings.TrimSuffix(strings.ReplaceAll(c.PublicURL, "{listen_port}", port), "/")
 	if c.TLSCert != "" {
 		c.PublicURL = strings.Replace(c.PublicURL, "http://127.0.0.1", "https://127.0.0.1", 1)
 	}
 	return nil
+}
+
+// LinkAddress is where other machines reach this one's hostlink, host:port.
+func (c *Config) LinkAddress() string {
+	host, port, _ := cutLast(c.Hostlink, ":")
+	if host == "" || host == "0.0.0.0" || host == "[::]" {
+		return net.JoinHostPort(c.HostIP, port)
+	}
+	return c.Hostlink
 }
 
 func cutLast(s, sep string) (string, string, bool) {
@@ -172,6 +189,16 @@ func (c *Config) verify() error {
 	for key, dir := range map[string]string{"state_dir": c.StateDir, "run_dir": c.RunDir, "log_dir": c.LogDir} {
 		if !filepath.IsAbs(dir) {
 			bad(key, "%q is not an absolute path", dir)
+		}
+	}
+	for key, ip := range map[string]string{"host_ip": c.HostIP, "neutron.encap_ip": c.Neutron.EncapIP} {
+		if _, err := netip.ParseAddr(ip); err != nil {
+			bad(key, "%q is not an IP address", ip)
+		}
+	}
+	for _, address := range c.Control {
+		if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
+			bad("control", "%q is not host:port", address)
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {

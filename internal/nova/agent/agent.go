@@ -31,6 +31,9 @@ type Options struct {
 	// StepsFile keeps finished steps across restarts; empty keeps them in memory.
 	StepsFile string
 
+	// LinkAddress is where others reach this host's hostlink, host:port; it goes into the host's description.
+	LinkAddress string
+
 	Heartbeat time.Duration // 0: 10 s
 	Report    time.Duration // 0: 1 min; how often the host is described anew
 }

@@ -67,6 +67,7 @@ func (a *Agent) describe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hypervisor: %w", err)
 	}
+	info.LinkAddress = a.LinkAddress
 	var reply rpc.HostUpReply
 	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info}, &reply); err != nil {
 		return fmt.Errorf("control side: %w", err)

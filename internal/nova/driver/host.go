@@ -4,6 +4,7 @@ package driver
 type HostInfo struct {
 	Hostname          string `json:"hostname"`           // hypervisor_hostname
 	HostIP            string `json:"host_ip"`            // address of this host for others
+	LinkAddress       string `json:"link_address"`       // host:port of this host's hostlink, for streams from control and other hosts
 	HypervisorType    string `json:"hypervisor_type"`    // "KVM", "QEMU", "simulated"
 	HypervisorVersion int    `json:"hypervisor_version"` // major*1000000+minor*1000+micro
 	VirtType          string `json:"virt_type"`          // "kvm", "qemu"
