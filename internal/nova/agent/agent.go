@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ type Options struct {
 
 	Heartbeat time.Duration // 0: 10 s
 	Report    time.Duration // 0: 1 min; how often the host is described anew
+	// Images takes the images that servers become; nil: there are none.
+	Images ImageSink
 }
 
 // housekeeper is what a driver may do now and then.
@@ -93,7 +96,9 @@ func New(o Options) (*Agent, error) {
 func (a *Agent) Start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(bus.AsHost(context.WithoutCancel(ctx), a.Host))
 	a.jobs.ctx = ctx
-	stop, err := a.Bus.Serve(bus.To{Topic: rpc.ComputeTopic, Host: a.Host}, a.handlers())
+	handlers := a.handlers()
+	maps.Copy(handlers, a.imageHandlers())
+	stop, err := a.Bus.Serve(bus.To{Topic: rpc.ComputeTopic, Host: a.Host}, handlers)
 	if err != nil {
 		a.cancel()
 		return fmt.Errorf("nova-compute: %w", err)

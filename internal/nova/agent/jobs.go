@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,11 +110,9 @@ func (s *jobs) join(method, args, server string, do func(context.Context) error)
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, jobDeadline)
 	j := &job{key: key, server: server, method: method, cancel: cancel, turn: make(chan struct{}), done: make(chan struct{})}
-	if method == rpc.Destroy {
-		for _, other := range s.lines[server] {
-			if other.method != rpc.Destroy {
-				other.cancel()
-			}
+	for _, other := range s.lines[server] {
+		if method == rpc.Destroy && other.method != rpc.Destroy || slices.Contains(ends[method], other.method) {
+			other.cancel()
 		}
 	}
 	s.running[key] = j

@@ -64,6 +64,8 @@ type Driver interface {
 	Suspend(ctx context.Context, id string) error
 	Resume(ctx context.Context, id string) error
 
+	Snapshots
+
 	// Destroy removes everything of the server on this host: domain, saved
 	// memory, firmware variables, disks, console log.
 	Destroy(ctx context.Context, id string) error

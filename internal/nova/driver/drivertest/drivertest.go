@@ -32,6 +32,7 @@ func (s Suite) Conform(t *testing.T) {
 	t.Run("WrongState", s.wrongState)
 	t.Run("Events", s.events)
 	t.Run("DisksWithoutDefinition", s.disksOnly)
+	t.Run("Snapshots", s.snapshots)
 }
 
 func (s Suite) prepare(t *testing.T) driver.GuestSpec {

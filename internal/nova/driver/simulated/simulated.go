@@ -41,6 +41,8 @@ type Delays struct {
 	Power   time.Duration // Start, Stop, Reboot, Pause, ...
 	Destroy time.Duration
 	Plug    time.Duration // AttachInterface, DetachInterface
+
+	Snapshot time.Duration
 }
 
 // Driver is one simulated host.
@@ -66,6 +68,8 @@ type server struct {
 	State   driver.PowerState `json:"state"`
 	Boots   int               `json:"boots"`
 	Since   time.Time         `json:"since"`
+
+	Snapshots map[string]string `json:"snapshots,omitempty"` // what is in each
 }
 
 // New makes a host, with the servers of its state file.
