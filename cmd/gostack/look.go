@@ -122,9 +122,9 @@ func tell(w io.Writer, st saga.Story) {
 	if st.Step != "" {
 		fmt.Fprintf(w, "now at: %s\n", st.Step)
 	}
-	fmt.Fprintln(w, "  AT\tSTEP\tEVENT\tTRY\tHOST\tTOOK\tDETAIL")
+	fmt.Fprintln(w, "  AT\tSTEP\tEVENT\tTRY\tHOST\tBY\tTOOK\tDETAIL")
 	for _, e := range st.Events {
-		fmt.Fprintf(w, "  +%.3fs\t%s\t%s\t%d\t%s\t%s\t%s\n", e.At.Sub(st.CreatedAt).Seconds(), e.Step, e.Event, e.Attempt, e.Host, e.Duration.Round(100*time.Microsecond), e.Detail)
+		fmt.Fprintf(w, "  +%.3fs\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", e.At.Sub(st.CreatedAt).Seconds(), e.Step, e.Event, e.Attempt, e.Host, e.Worker, e.Duration.Round(100*time.Microsecond), e.Detail)
 	}
 	fmt.Fprintln(w)
 }

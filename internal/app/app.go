@@ -169,7 +169,7 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if err := h.DB.Migrate(ctx, sets...); err != nil {
 		return err
 	}
-	h.Saga = saga.NewEngine(h.DB, saga.Options{Log: h.Log, Clock: h.Clock, Shared: h.DB.Kind() == store.PostgreSQL})
+	h.Saga = saga.NewEngine(h.DB, saga.Options{Log: h.Log, Clock: h.Clock, Name: h.Config.Host, Shared: h.DB.Kind() == store.PostgreSQL})
 	return nil
 }
 

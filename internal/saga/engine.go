@@ -20,13 +20,16 @@ import (
 type Options struct {
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Owner names this process in leases; default a new UUID.
+	// Name tells the timeline which control process worked on a step, as the host's name. Of several processes each has its own; one that
+	// starts takes over at once what its predecessor of the same name had in hand.
+	Name string
+	// Owner names this run of the process in leases; default the name and a new UUID.
 	Owner string
-	// Shared says that other processes work on the same operations: then it looks for rescued work every Poll (default 2 s) and waits for
+	// Shared says that other processes work on the same operations: then it looks for work of the dead every Poll (default 1 s) and waits for
 	// the leases of others to expire. Otherwise all leases found at start are of dead predecessors and are taken over.
 	Shared bool
 	Poll   time.Duration
-	// Lease is how long a worker may be silent; default 15 s, renewed at a third of it.
+	// Lease is how long a worker may be silent; default 6 s, renewed at a third of it.
 	Lease time.Duration
 	// Interpose, when set by a test, is asked at each point of each step; ErrCrash makes the worker drop the operation there as a
 	// killed process would.
@@ -48,6 +51,8 @@ type Engine struct {
 	held    map[string]*held
 	busy    map[string]int // by kind
 	running bool
+	trouble time.Time // when the database was last seen away
+	rescued int64     // operations taken over from others
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -65,9 +70,9 @@ func NewEngine(db *store.DB, opts Options) *Engine {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	opts.Owner = or(opts.Owner, uuid.NewString())
-	opts.Poll = or(opts.Poll, 2*time.Second)
-	opts.Lease = or(opts.Lease, 15*time.Second)
+	opts.Owner = or(opts.Owner, opts.Name+"/"+uuid.NewString())
+	opts.Poll = or(opts.Poll, time.Second)
+	opts.Lease = or(opts.Lease, 6*time.Second)
 	return &Engine{
 		db: db, opts: opts, defs: map[string]definition{}, wake: make(chan struct{}, 1),
 		held: map[string]*held{}, busy: map[string]int{},
@@ -167,6 +172,7 @@ func (e *Engine) Cancel(ctx context.Context, tx store.Tx, res Resource) error {
 			return err
 		}
 		store.AfterCommit(ctx, func() { e.cancelHeld(id); e.Wake() })
+		e.db.Announce(ctx, topic, "cancel "+id)
 	}
 	return nil
 }
@@ -189,13 +195,18 @@ func (e *Engine) Kick(ctx context.Context, res Resource) error {
 			Where("resource_type = ?", res.Type).Where("resource_id = ?", res.ID).Where("lease_owner = ''").Exec(ctx)
 		return err
 	})
+	e.kickHeld(res)
+	e.db.Announce(ctx, topic, "kick "+res.Type+" "+res.ID)
+	return err
+}
+
+func (e *Engine) kickHeld(res Resource) {
 	e.mu.Lock()
 	for _, h := range e.held {
 		h.kicked = h.kicked || h.resource == res
 	}
 	e.mu.Unlock()
 	e.Wake()
-	return err
 }
 
 // Wake makes the engine look for work now.
@@ -215,21 +226,16 @@ func (e *Engine) Live(ctx context.Context) (int, error) {
 // Run starts working and returns at once; Stop ends it.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	if !e.opts.Shared {
-		err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-			_, err := tx.NewUpdate().Model((*row)(nil)).Set("lease_owner = ''").Where("lease_owner <> ''").Exec(ctx)
-			return err
-		})
-		if err != nil {
-			stop()
-			return err
-		}
+	if err := e.takeOver(ctx); err != nil {
+		stop()
+		return err
 	}
 	e.mu.Lock()
 	e.running, e.stop = true, stop
 	e.mu.Unlock()
 	e.done.Go(func() { e.dispatch(ctx) })
 	e.done.Go(func() { e.renew(ctx) })
+	e.db.Hear(topic, e.hear)
 	return nil
 }
 
@@ -256,8 +262,13 @@ func (e *Engine) dispatch(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		began := time.Now()
 		next, err := e.claim(ctx)
+		if time.Since(began) > e.opts.Lease/3 { // it waited for a database that was away
+			e.noteTrouble(store.ErrClosed)
+		}
 		if err != nil && ctx.Err() == nil {
+			e.noteTrouble(err)
 			e.opts.Log.Error("operations cannot be claimed", "error", err)
 			next = e.opts.Clock.Now().Add(time.Second)
 		}
@@ -283,7 +294,7 @@ func (e *Engine) claim(ctx context.Context) (time.Time, error) {
 	kinds := e.freeKinds()
 	if len(kinds) > 0 {
 		q := e.db.Read(ctx).NewSelect().Model(&due).Where("run_after <= ?", now).
-			Where("(lease_owner = '' OR lease_until < ?)", now).
+			Where("(lease_owner = '' OR lease_until < ?)", e.silentSince(now)).
 			Where("NOT EXISTS (SELECT 1 FROM saga_operations p WHERE p.resource_type = o.resource_type AND p.resource_id = o.resource_id AND p.seq < o.seq)").
 			Where("kind IN (?)", in(kinds)).Order("seq").Limit(claimMax)
 		if err := q.Scan(ctx); err != nil {
@@ -316,8 +327,12 @@ func (e *Engine) lease(ctx context.Context, rows []row, now time.Time) error {
 	var got []row
 	err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		got = nil
-		return tx.NewUpdate().Model((*row)(nil)).Set("lease_owner = ?", e.opts.Owner).Set("lease_until = ?", now.Add(e.opts.Lease)).
-			Where("id IN (?)", in(ids)).Where("(lease_owner = '' OR lease_until < ?)", now).Returning("*").Scan(ctx, &got)
+		err := tx.NewUpdate().Model((*row)(nil)).Set("lease_owner = ?", e.opts.Owner).Set("lease_until = ?", now.Add(e.opts.Lease)).
+			Where("id IN (?)", in(ids)).Where("(lease_owner = '' OR lease_until < ?)", e.silentSince(now)).Returning("*").Scan(ctx, &got)
+		if err != nil {
+			return err
+		}
+		return e.noteRescues(ctx, tx, rows, got, now)
 	})
 	if err != nil {
 		return err
@@ -389,40 +404,4 @@ func (e *Engine) drop(r *row) {
 	delete(e.held, r.ID)
 	e.mu.Unlock()
 	e.Wake()
-}
-
-// renew keeps the leases of this process and learns of cancellations that other processes wrote.
-func (e *Engine) renew(ctx context.Context) {
-	tick := time.NewTicker(e.opts.Lease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		e.mu.Lock()
-		ids := make([]string, 0, len(e.held))
-		for id := range e.held {
-			ids = append(ids, id)
-		}
-		e.mu.Unlock()
-		if len(ids) == 0 {
-			continue
-		}
-		var mine []row
-		err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-			mine = nil
-			return tx.NewUpdate().Model((*row)(nil)).Set("lease_until = ?", e.opts.Clock.Now().Add(e.opts.Lease)).
-				Where("lease_owner = ?", e.opts.Owner).Where("id IN (?)", in(ids)).Returning("id, cancel").Scan(ctx, &mine)
-		})
-		if err != nil && ctx.Err() == nil && !store.IsNotFound(err) {
-			e.opts.Log.Error("leases cannot be renewed", "error", err)
-		}
-		for i := range mine {
-			if mine[i].Cancel {
-				e.cancelHeld(mine[i].ID)
-			}
-		}
-	}
 }

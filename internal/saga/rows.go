@@ -67,6 +67,7 @@ type eventRow struct {
 	Event         string
 	Attempt       int
 	Host          string
+	Worker        string
 	DurationUS    int64 `bun:"duration_us"`
 	Detail        string
 }

@@ -32,6 +32,7 @@ type Event struct {
 	Event    string        `json:"event"`
 	Attempt  int           `json:"attempt"`
 	Host     string        `json:"host,omitempty"`
+	Worker   string        `json:"worker,omitempty"` // the control process
 	Duration time.Duration `json:"duration"`
 	Detail   string        `json:"detail,omitempty"`
 }
@@ -96,7 +97,7 @@ func events(ctx context.Context, db *store.DB, stories []Story) error {
 	}
 	for _, r := range rows {
 		s := at[r.OperationID]
-		s.Events = append(s.Events, Event{r.At, r.Step, r.Event, r.Attempt, r.Host, time.Duration(r.DurationUS) * time.Microsecond, r.Detail})
+		s.Events = append(s.Events, Event{r.At, r.Step, r.Event, r.Attempt, r.Host, r.Worker, time.Duration(r.DurationUS) * time.Microsecond, r.Detail})
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (e *Engine) recordDone(ctx context.Context, r *row, d definition, s stepLim
 		}
 		next = *r
 		next.State, next.Step, next.Attempt, next.RunAfter = string(state), r.Step+1, 0, now
-		if err := insertEvent(ctx, tx, event(r, s.name, EventDone, out, took, now, out.note)); err != nil {
+		if err := insertEvent(ctx, tx, e.event(r, s.name, EventDone, out, took, now, out.note)); err != nil {
 			return err
 		}
 		if next.Step == d.size() {
@@ -140,8 +140,8 @@ func (e *Engine) stillMine(ctx context.Context, tx store.Tx, r *row) error {
 	return err
 }
 
-func event(r *row, step, name string, out outcome, took time.Duration, now time.Time, detail string) *eventRow {
-	return &eventRow{OperationID: r.ID, At: now, Step: step, Event: name, Attempt: r.Attempt + 1, Host: out.host, DurationUS: took.Microseconds(), Detail: detail}
+func (e *Engine) event(r *row, step, name string, out outcome, took time.Duration, now time.Time, detail string) *eventRow {
+	return &eventRow{OperationID: r.ID, At: now, Step: step, Event: name, Attempt: r.Attempt + 1, Host: out.host, Worker: e.opts.Name, DurationUS: took.Microseconds(), Detail: detail}
 }
 
 // stepFailed decides what a failed step means: try again, wait, rewind or undo all.
@@ -173,7 +173,7 @@ func (e *Engine) stepFailed(ctx context.Context, r *row, d definition, s stepLim
 	}
 	r.Attempt++
 	r.Cause = err.Error()
-	return false, e.pause(ctx, r, out, backoff(s, r.Attempt), event(r, s.name, EventRetry, out, time.Since(start), now, out.explain(err)))
+	return false, e.pause(ctx, r, out, backoff(s, r.Attempt), e.event(r, s.name, EventRetry, out, time.Since(start), now, out.explain(err)))
 }
 
 func backoff(s stepLimits, attempt int) time.Duration {
@@ -223,7 +223,7 @@ func (e *Engine) turnWith(ctx context.Context, r *row, cause error, ev string, r
 	d := e.defs[r.Kind]
 	now := e.opts.Clock.Now()
 	name := d.step(r.Step).name
-	line := event(r, name, ev, out, took, now, out.explain(cause))
+	line := e.event(r, name, ev, out, took, now, out.explain(cause))
 	r.Phase, r.Cause, r.RewindTo, r.Attempt, r.Failed, r.RunAfter = undoing, cause.Error(), rewindTo, 0, failed, now
 	deadline, _, _ := d.limits()
 	r.StepDeadline = now.Add(deadline)
@@ -258,7 +258,7 @@ func (e *Engine) backward(ctx context.Context, r *row, d definition) (bool, erro
 		out.note = err.Error()
 	} else if err != nil {
 		r.Attempt++
-		return false, e.pause(ctx, r, out, backoff(s, r.Attempt), event(r, s.name, EventRetry, out, time.Since(start), now, "undo: "+err.Error()))
+		return false, e.pause(ctx, r, out, backoff(s, r.Attempt), e.event(r, s.name, EventRetry, out, time.Since(start), now, "undo: "+err.Error()))
 	}
 	if err := e.point(r, s.name, "after-undo"); err != nil {
 		return false, err
@@ -286,7 +286,7 @@ func (e *Engine) recordUndone(ctx context.Context, r *row, d definition, s stepL
 		if err != nil {
 			return err
 		}
-		if err := insertEvent(ctx, tx, event(r, s.name, name, out, took, now, out.note)); err != nil {
+		if err := insertEvent(ctx, tx, e.event(r, s.name, name, out, took, now, out.note)); err != nil {
 			return err
 		}
 		next.State, next.Attempt, next.RunAfter = string(state), 0, now
