@@ -79,6 +79,7 @@ func (a *api) listServers(r *rest.Request) (any, error) {
 		return object{"servers": []any{}}, nil
 	}
 	f.Limit = limit + 1
+	f.Omit = unseen(r)
 	rows, err := a.nova.Servers(r.Context(), f.ServerFilter)
 	if err != nil {
 		return nil, err
@@ -107,6 +108,29 @@ func (a *api) listServers(r *rest.Request) (any, error) {
 	}
 	out["servers"] = views
 	return out, nil
+}
+
+// unseen are the columns that a list under r never shows.
+func unseen(r *rest.Request) []string {
+	columns := []string{"operation_id", "vcpus", "memory_mb", "root_gb", "ephemeral_gb", "key_data", "requested", "server_group_id", "deleted_at"}
+	if r.Route.Path == "/servers" || !r.Can("os_compute_api:os-extended-server-attributes", nil) {
+		columns = append(columns, "node", "reservation_id", "launch_index", "root_device_name", "user_data")
+	}
+	for _, since := range []struct {
+		minor   int
+		columns []string
+	}{
+		{63, []string{"trusted_certs"}},
+		{73, []string{"locked_reason"}},
+		{96, []string{"pinned_zone"}},
+		{98, []string{"image"}},
+		{100, []string{"scheduler_hints"}},
+	} {
+		if r.Route.Path == "/servers" || !r.Version.AtLeast(2, since.minor) {
+			columns = append(columns, since.columns...)
+		}
+	}
+	return columns
 }
 
 // accepted is the answer of actions: 202 without a body.

@@ -64,18 +64,6 @@ type Server struct {
 	DeletedAt        *time.Time        `bun:"deleted_at"`
 }
 
-// FlavorCopy is the flavor as it was when the server was made: a server keeps it when the flavor changes or goes.
-type FlavorCopy struct {
-	Name        string            `json:"original_name"`
-	VCPUs       int64             `json:"vcpus"`
-	MemoryMB    int64             `json:"ram"`
-	RootGB      int64             `json:"disk"`
-	EphemeralGB int64             `json:"ephemeral"`
-	SwapMB      int64             `json:"swap"`
-	RxTxFactor  float64           `json:"rxtx_factor"`
-	ExtraSpecs  map[string]string `json:"extra_specs"`
-}
-
 // ImageCopy is the image as it was when the server was made.
 type ImageCopy struct {
 	Name       string            `json:"name,omitempty"`
