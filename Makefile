@@ -30,6 +30,15 @@ test: $(GUEST) ## every test; engines that are not installed are skipped loudly
 	$(GO) vet ./...
 	$(GO) test -timeout 40m ./...
 
+HOSTS ?= 3
+.PHONY: lab
+lab: build $(GUEST) ## a cloud of HOSTS=3 hosts on this machine, in namespaces
+	$(SUDO) env PATH="$$PATH" $(GO) run ./test/lab/cmd up --hosts $(HOSTS)
+
+.PHONY: lab-down
+lab-down: ## the end of the lab
+	$(SUDO) env PATH="$$PATH" $(GO) run ./test/lab/cmd down
+
 .PHONY: bench
 bench: build $(GUEST) ## how fast it is, each figure beside its baseline
 	$(GO) test -run '^$$' -bench . -benchtime 200ms $(addprefix ./internal/,engine/qemuimg imageformat keystone nova/scheduler placement saga store)

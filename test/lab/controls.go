@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+const apiPort = 5000
+
+// Endpoint is where clients find the cloud: the balancer.
+func (l *Lab) Endpoint() string { return "http://" + l.balancerAddress() }
+
+func (l *Lab) balancerAddress() string { return net.JoinHostPort(FabricAddress, fmt.Sprint(apiPort)) }
+
+func (l *Lab) declareControls() {
+	for _, m := range l.Controls {
+		m.booted = m.shareImages
+		m.Processes = []*Process{{
+			Name: "gostack", Machine: m, later: true, argv: []string{l.Program, "run", "control"},
+			prepare: func(context.Context) error { return m.Write("/etc/gostack/gostack.yaml", l.controlConfig(m), 0o600) },
+			ready:   accepts(m, apiPort),
+		}}
+	}
+}
+
+func (l *Lab) controlConfig(m *Machine) string {
+	return fmt.Sprintf(`host: %s
+database: %s
+public_url: %s
+neutron:
+  ovn_northbound: tcp:%[4]s:6641
+  ovn_southbound: tcp:%[4]s:6642
+  external_cidr: %s
+`, m.Name, l.DatabaseURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR)
+}
+
+// Gostack is the process of gostack on a control or host machine.
+func (m *Machine) Gostack() *Process { return m.Process("gostack") }
+
+// shareImages gives a control replica what all replicas have in common: the directory of images, as a shared file system would, the keys of
+// tokens, and the administrator's first password.
+func (m *Machine) shareImages(ctx context.Context) error {
+	shared := filepath.Join(m.lab.Dir, "control")
+	if err := os.MkdirAll(filepath.Join(shared, "images"), 0o700); err != nil {
+		return err
+	}
+	if _, err := m.Shell(ctx, fmt.Sprintf("mkdir -p /var/lib/gostack/images && mount --bind %s/images /var/lib/gostack/images", shared)); err != nil {
+		return err
+	}
+	if err := m.Write("/var/lib/gostack/keystone/admin-password", m.lab.secrets.Admin+"\n", 0o600); err != nil {
+		return err
+	}
+	for _, key := range []string{"0", "1"} {
+		text, err := m.lab.fernetKey(filepath.Join(shared, "fernet-key-"+key))
+		if err != nil {
+			return err
+		}
+		if err := m.Write("/var/lib/gostack/keystone/fernet-keys/"+key, text, 0o600); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(m.Path("/var/lib/gostack/keystone"), 0o700)
+}
+
+// fernetKey reads a key, or makes it; several machines ask at once.
+func (l *Lab) fernetKey(file string) (string, error) {
+	l.keys.Lock()
+	defer l.keys.Unlock()
+	b, err := os.ReadFile(file)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return string(b), err
+	}
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // never fails
+	text := base64.URLEncoding.EncodeToString(raw)
+	return text, os.WriteFile(file, []byte(text), 0o600)
+}
+
+// controls starts the replicas and the balancer.
+func (l *Lab) controls(ctx context.Context) error {
+	var jobs []func(context.Context) error
+	for _, m := range l.Controls {
+		m.settled = true
+		jobs = append(jobs, m.On)
+	}
+	if err := together(ctx, jobs...); err != nil {
+		return err
+	}
+	if err := l.writeClouds(); err != nil {
+		return err
+	}
+	if !l.Detach {
+		var err error
+		l.balancer, err = l.startBalancer()
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, "setsid", append([]string{"-f", "sh", "-c", `exec "$0" "$@" >/var/log/lab-balancer.log 2>&1 </dev/null`, self}, l.BalancerArgs...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("balancer: %w: %s", err, out)
+	}
+	return eventually(ctx, startTime, "the balancer listens", func(context.Context) error {
+		conn, err := net.Dial("tcp", l.balancerAddress())
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}
+
+func (l *Lab) startBalancer() (*Balancer, error) {
+	var backends []string
+	for _, m := range l.Controls {
+		backends = append(backends, net.JoinHostPort(m.Address, fmt.Sprint(apiPort)))
+	}
+	return Balance(l.balancerAddress(), backends...)
+}
+
+// Balance runs the balancer until ctx ends: the process of its own that a lab for people has.
+func (l *Lab) Balance(ctx context.Context) error {
+	b, err := l.startBalancer()
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	b.Close()
+	return nil
+}

@@ -1,0 +1,53 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+)
+
+// declareHosts gives every host its switch, as an operator's init system would: gostack finds it running.
+func (l *Lab) declareHosts() {
+	for _, m := range l.Hosts {
+		m.Processes = []*Process{
+			{
+				Name: "ovsdb-server", Machine: m, pidFile: "/run/openvswitch/ovsdb-server.pid", argv: []string{
+					"ovsdb-server", "/etc/openvswitch/conf.db", "--remote=punix:/run/openvswitch/db.sock", "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+					"--pidfile", "--detach", "--no-chdir", "--log-file=/var/log/lab-ovsdb-server.log", "--verbose=console:off",
+				},
+				prepare: func(ctx context.Context) error {
+					_, err := m.Shell(ctx, "mkdir -p /run/openvswitch; [ -e /etc/openvswitch/conf.db ] || ovsdb-tool create /etc/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema")
+					return err
+				},
+				settle: func(ctx context.Context) error {
+					_, err := m.Run(ctx, "ovs-vsctl", "--no-wait", "init")
+					return err
+				},
+			},
+			{
+				Name: "ovs-vswitchd", Machine: m, pidFile: "/run/openvswitch/ovs-vswitchd.pid", argv: []string{
+					"ovs-vswitchd", "--pidfile", "--detach", "--no-chdir", "--log-file=/var/log/lab-ovs-vswitchd.log", "--verbose=console:off",
+				},
+				settle: m.settleSwitch,
+			},
+		}
+	}
+}
+
+// settleSwitch makes the bridges. Tunnels are built by Open vSwitch in userspace, which sends only from an address on one of its own bridges: so the
+// host's address is on br-phy, and all it says to others passes there. br-ex joins the provider network; its address is nobody's, it only says
+// that the bridge is the operator's. The devices are new ones after each start of ovs-vswitchd, so this is done every time.
+func (m *Machine) settleSwitch(ctx context.Context) error {
+	_, err := m.Shell(ctx, fmt.Sprintf(`
+ovs-vsctl --timeout=30 --may-exist add-br br-phy -- set bridge br-phy datapath_type=netdev other-config:hwaddr=02:99:00:00:00:%02x -- --may-exist add-port br-phy eth0 \
+  -- --may-exist add-br br-ex -- set bridge br-ex datapath_type=netdev other-config:hwaddr=02:99:00:00:01:%02x -- --may-exist add-port br-ex eth1
+ip link set br-phy mtu %d up
+ip link set br-ex up
+ip addr replace %s/%d dev br-phy
+ip addr replace 192.0.2.%d/32 dev br-ex`, m.number, m.number, underlayMTU, m.Address, underlayPrefix, m.number))
+	return err
+}
+
+// hosts makes the machines hosts of the cloud.
+func (l *Lab) hosts(ctx context.Context) error {
+	return nil
+}
