@@ -85,7 +85,7 @@ func (s *Service) Aggregate(ctx context.Context, id string) (*Aggregate, error) 
 func (s *Service) aggregate(ctx context.Context, h store.Tx, id string) (*Aggregate, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
-		return nil, rest.BadRequest("Invalid input for field/attribute id. Value: %s. '%s' is not of type 'integer'", id, id)
+		return nil, rest.BadRequest("Invalid input received: id must be an integer")
 	}
 	a, err := db.GetAggregate(ctx, h, n)
 	if store.IsNotFound(err) {

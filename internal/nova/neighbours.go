@@ -93,4 +93,6 @@ type Operations interface {
 	Start(ctx context.Context, tx store.Tx, in saga.Intent) (string, error)
 	// Wait returns when an operation has ended, or with ctx. The error is why it was undone.
 	Wait(ctx context.Context, operationID string) error
+	// Kick has the operations of a server that wait for something look again now.
+	Kick(ctx context.Context, serverID string) error
 }

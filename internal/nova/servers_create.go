@@ -114,6 +114,9 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		if err != nil {
 			return err
 		}
+		if err := s.groupRoom(ctx, tx, c, group, count); err != nil {
+			return err
+		}
 		for i := range count {
 			srv := base
 			srv.ID, srv.LaunchIndex = s.newID(), i

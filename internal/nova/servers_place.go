@@ -67,21 +67,31 @@ func (s *Service) bootGroup(ctx context.Context, c *policy.Caller, hints map[str
 	if !rest.IsUUID(id) {
 		return nil, rest.BadRequest("Server group scheduler hint must be a UUID.")
 	}
-	g, err := db.GetServerGroup(ctx, s.DB.Read(ctx), id)
+	g, err := db.ServerGroupRule(ctx, s.DB.Read(ctx), id)
 	if store.IsNotFound(err) || err == nil && g.ProjectID != c.ProjectID && !c.IsAdmin() {
 		return nil, rest.BadRequest("Instance group %s could not be found.", id)
 	}
+	return g, err
+}
+
+// groupRoom refuses more servers than a user may have in a group.
+func (s *Service) groupRoom(ctx context.Context, tx store.Tx, c *policy.Caller, g *ServerGroup, more int) error {
+	if g == nil {
+		return nil
+	}
+	limits, err := s.limits(ctx, tx, g.ProjectID, c.UserID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	limits, err := s.Limits(ctx, g.ProjectID, c.UserID)
-	if err != nil {
-		return nil, err
+	most := limits["server_group_members"]
+	if most < 0 {
+		return nil
 	}
-	if most := limits["server_group_members"]; most >= 0 && int64(len(g.Members)) >= most {
-		return nil, rest.Forbidden("Quota exceeded, too many servers in group")
+	n, err := db.CountGroupMembers(ctx, tx, g.ID, c.UserID)
+	if err == nil && n+int64(more) > most {
+		err = rest.Forbidden("Quota exceeded, too many servers in group")
 	}
-	return g, nil
+	return err
 }
 
 // hostView is the hosts as one moment has them.

@@ -133,6 +133,9 @@ func (s *Service) DeleteService(ctx context.Context, id string) error {
 			if err != nil && !store.IsNotFound(err) {
 				return err
 			}
+			if err := db.ForgetAggregateHost(ctx, tx, sv.Host); err != nil {
+				return err
+			}
 		}
 		return db.DeleteService(ctx, tx, sv)
 	})

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"gostack/internal/nova"
 	"gostack/internal/rest"
@@ -25,13 +28,13 @@ func (a *api) aggregateRoutes() []rest.Route {
 		}
 		return object{"aggregate": aggregateView(r, g)}, nil
 	}
-	changeHost := func(key string, add bool) func(*rest.Request) (any, error) {
+	changeHost := func(key string, change func(ctx context.Context, id, host string) (*nova.Aggregate, error)) func(*rest.Request) (any, error) {
 		return func(r *rest.Request) (any, error) {
 			var body map[string]struct{ Host string }
 			if err := r.Decode(&body); err != nil {
 				return nil, err
 			}
-			g, err := a.nova.ChangeAggregateHost(r.Context(), r.Path("id"), body[key].Host, add)
+			g, err := change(r.Context(), r.Path("id"), body[key].Host)
 			return view(r, g, err)
 		}
 	}
@@ -54,7 +57,7 @@ func (a *api) aggregateRoutes() []rest.Route {
 			if err := r.Decode(&body); err != nil {
 				return nil, err
 			}
-			g, err := a.nova.CreateAggregate(r.Context(), body.Aggregate.Name, body.Aggregate.Zone)
+			g, err := a.nova.CreateAggregate(r.Context(), strings.TrimSpace(body.Aggregate.Name), strings.TrimSpace(body.Aggregate.Zone))
 			if err != nil {
 				return nil, err
 			}
@@ -72,21 +75,22 @@ func (a *api) aggregateRoutes() []rest.Route {
 			if err := r.Decode(&body); err != nil {
 				return nil, err
 			}
-			g, err := a.nova.ChangeAggregate(r.Context(), r.Path("id"), func(g *nova.Aggregate) {
-				if n := body.Aggregate["name"]; n != nil {
-					g.Name = *n
-				}
-				if z, ok := body.Aggregate["availability_zone"]; ok {
-					setOrDelete(g.Metadata, "availability_zone", z)
-				}
-			})
+			change := nova.AggregateChange{Action: nova.UpdateAggregate}
+			if n := body.Aggregate["name"]; n != nil {
+				name := strings.TrimSpace(*n)
+				change.Name = &name
+			}
+			if z, ok := body.Aggregate["availability_zone"]; ok {
+				change.Metadata = map[string]*string{"availability_zone": z}
+			}
+			g, err := a.nova.ChangeAggregate(r.Context(), r.Path("id"), change)
 			return view(r, g, err)
 		}},
 		{Method: "DELETE", Path: "/os-aggregates/{id}", Policy: aggregatesPolicy + "delete", Handle: func(r *rest.Request) (any, error) {
 			return nil, a.nova.DeleteAggregate(r.Context(), r.Path("id"))
 		}},
-		{Method: "POST", Path: "/os-aggregates/{id}/action", Action: "add_host", Policy: aggregatesPolicy + "add_host", Body: host("add_host"), Handle: changeHost("add_host", true)},
-		{Method: "POST", Path: "/os-aggregates/{id}/action", Action: "remove_host", Policy: aggregatesPolicy + "remove_host", Body: host("remove_host"), Handle: changeHost("remove_host", false)},
+		{Method: "POST", Path: "/os-aggregates/{id}/action", Action: "add_host", Policy: aggregatesPolicy + "add_host", Body: host("add_host"), Handle: changeHost("add_host", a.nova.AddAggregateHost)},
+		{Method: "POST", Path: "/os-aggregates/{id}/action", Action: "remove_host", Policy: aggregatesPolicy + "remove_host", Body: host("remove_host"), Handle: changeHost("remove_host", a.nova.RemoveAggregateHost)},
 		{
 			Method: "POST", Path: "/os-aggregates/{id}/action", Action: "set_metadata", Policy: aggregatesPolicy + "set_metadata", Body: rest.JSON(`{"type": "object", "required": ["set_metadata"],
 				"additionalProperties": false, "properties": {"set_metadata": {"type": "object", "required": ["metadata"], "additionalProperties": false, "properties": {"metadata": {
@@ -98,23 +102,31 @@ func (a *api) aggregateRoutes() []rest.Route {
 				if err := json.Unmarshal(r.Raw, &body); err != nil {
 					return nil, rest.BadRequest("Malformed request body").Because(err)
 				}
-				g, err := a.nova.ChangeAggregate(r.Context(), r.Path("id"), func(g *nova.Aggregate) {
-					for k, v := range body.Set.Metadata {
-						setOrDelete(g.Metadata, k, v)
-					}
-				})
+				g, err := a.nova.ChangeAggregate(r.Context(), r.Path("id"), nova.AggregateChange{Metadata: body.Set.Metadata, Action: nova.UpdateMetadata})
 				return view(r, g, err)
 			},
+		},
+		{
+			Method: "POST", Path: "/os-aggregates/{id}/images", Policy: "compute:aggregates:images", Min: rest.V(2, 81), Status: 202, Handle: a.cacheImages,
+			Body: rest.JSON(`{"type": "object", "required": ["cache"], "additionalProperties": false, "properties": {"cache": {"type": "array", "minItems": 1, "items": {
+				"type": "object", "required": ["id"], "additionalProperties": false, "properties": {"id": ` + uuidSchema + `}}}}}`),
 		},
 	}
 }
 
-func setOrDelete(m map[string]string, key string, v *string) {
-	if v == nil {
-		delete(m, key)
-	} else {
-		m[key] = *v
+// cacheImages has the hosts of an aggregate fetch images before servers need them.
+func (a *api) cacheImages(r *rest.Request) (any, error) {
+	var body struct{ Cache []struct{ ID string } }
+	if err := r.Decode(&body); err != nil {
+		return nil, err
 	}
+	ids := make([]string, len(body.Cache))
+	for i, image := range body.Cache {
+		if ids[i] = image.ID; slices.Contains(ids[:i], image.ID) {
+			return nil, rest.BadRequest("Duplicate images in request")
+		}
+	}
+	return nil, a.nova.CacheImages(r.Context(), r.Caller, r.Path("id"), ids)
 }
 
 func aggregateView(r *rest.Request, g *nova.Aggregate) object {

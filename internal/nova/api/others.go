@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"net/http"
 
 	"gostack/internal/nova/driver"
 	"gostack/internal/rest"
@@ -10,7 +9,7 @@ import (
 
 // otherRoutes are small resources.
 func (a *api) otherRoutes() []rest.Route {
-	return []rest.Route{
+	return append(a.externalEventRoutes(), []rest.Route{
 		{Method: "GET", Path: "/servers/{server_id}/diagnostics", Policy: "os_compute_api:os-server-diagnostics", Target: a.server, Handle: a.diagnostics},
 		{Method: "GET", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:show", Target: a.server, Handle: func(r *rest.Request) (any, error) {
 			return object{"password": loaded(r).Requested.Password}, nil
@@ -21,58 +20,7 @@ func (a *api) otherRoutes() []rest.Route {
 		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: func(*rest.Request) (any, error) {
 			return object{"nodes": []any{}, "pagesize_kb": nil}, nil
 		}},
-		{
-			Method: "POST", Path: "/os-server-external-events", Policy: "os_compute_api:os-server-external-events:create", Handle: a.externalEvents,
-			Body: rest.JSON(`{"type": "object", "required": ["events"], "additionalProperties": false, "properties": {"events": {"type": "array", "minItems": 1, "items": {
-				"type": "object", "required": ["server_uuid", "name"], "additionalProperties": false, "properties": {"server_uuid": ` + uuidSchema + `, "name": {"type": "string", "enum": [
-				"network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted", "volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"]},
-				"status": {"type": "string", "enum": ["failed", "completed", "in-progress"]}, "tag": {"type": "string", "maxLength": 255}}}}}}`),
-		},
-	}
-}
-
-// externalEvents takes what another service says of servers. Our own services need no such words; a server's state is asked for, not told.
-func (a *api) externalEvents(r *rest.Request) (any, error) {
-	var body struct {
-		Events []struct {
-			Server string `json:"server_uuid"`
-			Name   string `json:"name"`
-			Status string `json:"status"`
-			Tag    string `json:"tag"`
-		}
-	}
-	if err := r.Decode(&body); err != nil {
-		return nil, err
-	}
-	views, missing := make([]object, 0, len(body.Events)), 0
-	for _, e := range body.Events {
-		v := object{"server_uuid": e.Server, "name": e.Name, "status": e.Status, "code": http.StatusOK}
-		if e.Status == "" {
-			v["status"] = "completed"
-		}
-		if e.Tag != "" {
-			v["tag"] = e.Tag
-		}
-		srv, err := a.nova.ServerFor(r.Context(), r.Caller, e.Server)
-		switch {
-		case rest.IsNotFound(err):
-			v["status"], v["code"] = "failed", http.StatusNotFound
-			missing++
-		case err != nil:
-			return nil, err
-		case srv.Host == "":
-			v["status"], v["code"] = "failed", http.StatusUnprocessableEntity
-			missing++
-		}
-		views = append(views, v)
-	}
-	switch {
-	case missing == len(views):
-		return nil, rest.NotFound("No instances found for any event")
-	case missing > 0:
-		return rest.Reply(http.StatusMultiStatus, object{"events": views}), nil
-	}
-	return object{"events": views}, nil
+	}...)
 }
 
 func (a *api) diagnostics(r *rest.Request) (any, error) {

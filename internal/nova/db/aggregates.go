@@ -76,3 +76,21 @@ func DeleteAggregate(ctx context.Context, tx store.Tx, id int64) error {
 func DeleteAggregateHost(ctx context.Context, tx store.Tx, id int64, host string) error {
 	return one(tx.NewDelete().Model(&AggregateHost{AggregateID: id, Host: host}).WherePK().Exec(ctx))
 }
+
+// ForgetAggregateHost takes a host from all aggregates.
+func ForgetAggregateHost(ctx context.Context, tx store.Tx, host string) error {
+	_, err := tx.NewDelete().Model((*AggregateHost)(nil)).Where("host = ?", host).Exec(ctx)
+	return err
+}
+
+// AggregatesOf returns the aggregates that a host is in, without their hosts. One statement.
+func AggregatesOf(ctx context.Context, h bun.IDB, host string) ([]*Aggregate, error) {
+	return list[Aggregate](ctx, h, func(q *bun.SelectQuery) {
+		q.Join("JOIN nova_aggregate_hosts AS gh ON gh.aggregate_id = g.id").Where("gh.host = ?", host).Order("g.id")
+	})
+}
+
+// CountServersOn counts the servers on some hosts.
+func CountServersOn(ctx context.Context, h bun.IDB, hosts []string) (int64, error) {
+	return h.NewSelect().Model((*Server)(nil)).Where("s.host IN (?)", bun.List(hosts)).Count(ctx)
+}

@@ -112,3 +112,8 @@ func ServerGroupRule(ctx context.Context, h bun.IDB, id string) (*ServerGroup, e
 	g := new(ServerGroup)
 	return g, h.NewSelect().Model(g).Where("sg.id = ?", id).Scan(ctx)
 }
+
+// CountGroupMembers counts the servers of a user in a group.
+func CountGroupMembers(ctx context.Context, h bun.IDB, group, user string) (int64, error) {
+	return h.NewSelect().Model((*Server)(nil)).Where("s.server_group_id = ?", group).Where("s.user_id = ?", user).Count(ctx)
+}

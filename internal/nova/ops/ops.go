@@ -43,12 +43,18 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.power())
 	saga.Register(engine, o.attach())
 	saga.Register(engine, o.detach())
+	saga.Register(engine, o.cacheImages())
 	return o
 }
 
 // Start implements nova.Operations.
 func (o *Ops) Start(ctx context.Context, tx store.Tx, in saga.Intent) (string, error) {
 	return o.Engine.Start(ctx, tx, in)
+}
+
+// Kick implements nova.Operations.
+func (o *Ops) Kick(ctx context.Context, serverID string) error {
+	return o.Engine.Kick(ctx, saga.Resource{Type: nova.ServerResource, ID: serverID})
 }
 
 // waitPoll is how often Wait looks for an operation that another process may run.

@@ -162,6 +162,13 @@ func (d *Driver) EnsureImage(ctx context.Context, image driver.Image) error {
 	return nil
 }
 
+// HasImage tells whether an image has been fetched.
+func (d *Driver) HasImage(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.images[id]
+}
+
 // PrepareDisks notes that the server has disks.
 func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error {
 	if err := wait(ctx, d.Delays.Disks); err != nil {
