@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"gostack/internal/app"
 	"gostack/internal/engine/host"
+	"gostack/internal/replica"
 	"gostack/internal/saga"
 )
 
@@ -67,6 +69,7 @@ func statusCommand(s *settings) *cobra.Command {
 						fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.State, c.Why)
 					}
 					fmt.Fprintln(w)
+					replicas(w, rep.Replicas)
 				}
 				fmt.Fprintln(w, "ENGINE\tSTATE\tSTARTED BY\tPID\tWHAT IT DOES")
 				for _, e := range rep.Engines {
@@ -90,6 +93,22 @@ func statusCommand(s *settings) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// replicas shows the control processes of a cloud on PostgreSQL.
+func replicas(w io.Writer, list []replica.Member) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "CONTROL REPLICA\tSTATE\tVERSION\tADDRESS\tLAST SEEN\tLEADS")
+	for _, m := range list {
+		state := "alive"
+		if !m.Alive {
+			state = "silent"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, state, m.Version, m.Address, m.SeenAt.Format(time.RFC3339), strings.Join(m.Leads, ", "))
+	}
+	fmt.Fprintln(w)
 }
 
 func whyCommand(s *settings) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gostack/internal/app"
 	"gostack/internal/config"
 )
 
@@ -28,6 +29,7 @@ type exitCode int
 func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 func main() {
+	app.Version = version
 	if err := root().Execute(); err != nil {
 		var code exitCode
 		if errors.As(err, &code) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"gostack/internal/replica"
 	"gostack/internal/saga"
 )
 
@@ -62,6 +63,11 @@ type StatusReport struct {
 	Since      time.Time         `json:"since"`
 	Components []ComponentStatus `json:"components"`
 	Operations int               `json:"live_operations"`
+	// Replicas are the control processes of the cloud, this one too.
+	Replicas []replica.Member `json:"replicas,omitempty"`
+	// Conflicts is how often a write was run again because of other writes; Rescued how many operations were taken over from silent replicas.
+	Conflicts int64 `json:"database_conflicts"`
+	Rescued   int64 `json:"operations_rescued"`
 }
 
 // AuditReport is the answer of the admin socket's /audit.
@@ -138,6 +144,10 @@ func (h *House) adminStatus(w http.ResponseWriter, r *http.Request) {
 	rep := StatusReport{Host: h.Config.Host, PID: os.Getpid(), Since: h.begin, Components: h.Status(r.Context())}
 	if h.Saga != nil {
 		rep.Operations, _ = h.Saga.Live(r.Context())
+		rep.Conflicts, rep.Rescued = h.DB.Conflicts(), h.Saga.Rescued()
+		if h.Replicas != nil && h.Replicas.Shared() {
+			rep.Replicas, _ = h.Replicas.Members(r.Context())
+		}
 	}
 	reply(w, rep)
 }
@@ -156,7 +166,18 @@ func (h *House) adminWhy(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *House) adminAudit(w http.ResponseWriter, r *http.Request) {
-	findings, err := h.Audit(r.Context(), r.URL.Query().Get("repair") == "true")
+	var findings []Finding
+	repair := r.URL.Query().Get("repair") == "true"
+	audit := func(ctx context.Context) (err error) {
+		findings, err = h.Audit(ctx, repair)
+		return err
+	}
+	var err error
+	if repair && h.Replicas != nil { // two that repair at once would tell of each other's repairs
+		err = h.Replicas.Alone(r.Context(), "audit", audit)
+	} else {
+		err = audit(r.Context())
+	}
 	rep := AuditReport{Findings: findings}
 	if err != nil {
 		rep.Error = err.Error()

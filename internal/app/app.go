@@ -19,6 +19,7 @@ import (
 	"gostack/internal/clock"
 	"gostack/internal/config"
 	"gostack/internal/hostlink"
+	"gostack/internal/replica"
 	"gostack/internal/rest"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -55,6 +56,8 @@ type House struct {
 	Link   *hostlink.Link // streams; handlers are added when components are built
 	DB     *store.DB      // nil on a host without control components
 	Saga   *saga.Engine   // likewise
+	// Replicas are the control processes of the cloud; work for one of them at a time is led. Nil like DB.
+	Replicas *replica.Group
 
 	// Authenticator is keystone's.
 	Authenticator rest.Authenticator
@@ -73,6 +76,7 @@ type House struct {
 
 	mu      sync.Mutex
 	started []built
+	waiting *ComponentStatus // what the start waits for
 	begin   time.Time
 }
 
@@ -117,6 +121,9 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 		h.mu.Unlock()
 	}
 	if h.Saga != nil {
+		if err := h.Replicas.Start(ctx); err != nil {
+			return err
+		}
 		if err := h.Saga.Run(ctx); err != nil {
 			return err
 		}
@@ -155,22 +162,7 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if !control {
 		return nil
 	}
-	if h.DB == nil {
-		db, err := store.Open(ctx, h.Config.Database)
-		if err != nil {
-			return err
-		}
-		h.DB = db
-	}
-	sets := []store.Migrations{saga.Migrations}
-	for i := range Components {
-		sets = append(sets, Components[i].Migrations...)
-	}
-	if err := h.DB.Migrate(ctx, sets...); err != nil {
-		return err
-	}
-	h.Saga = saga.NewEngine(h.DB, saga.Options{Log: h.Log, Clock: h.Clock, Name: h.Config.Host, Shared: h.DB.Kind() == store.PostgreSQL})
-	return nil
+	return h.openDatabase(ctx)
 }
 
 // Stop ends the listener, then the components in reverse order, then the foundations.
@@ -192,6 +184,9 @@ func (h *House) Stop(ctx context.Context) error {
 	}
 	if h.Link != nil {
 		h.Link.Stop()
+	}
+	if h.Replicas != nil {
+		errs = append(errs, h.Replicas.Stop(ctx))
 	}
 	if h.DB != nil {
 		errs = append(errs, h.DB.Close())
@@ -276,16 +271,19 @@ func Names() []string {
 // ComponentStatus is how one component is.
 type ComponentStatus struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // built, started, ready, degraded, stopped
+	State string `json:"state"` // built, started, ready, degraded, stopped; waiting for what is needed to start
 	Why   string `json:"why,omitempty"`
 }
 
 // Status asks every component whether it does its work.
 func (h *House) Status(ctx context.Context) []ComponentStatus {
 	h.mu.Lock()
-	list := slices.Clone(h.started)
+	list, waiting := slices.Clone(h.started), h.waiting
 	h.mu.Unlock()
 	out := make([]ComponentStatus, len(list))
+	if waiting != nil {
+		return append(out, *waiting)
+	}
 	for i, b := range list {
 		out[i] = ComponentStatus{Name: b.Name, State: b.state}
 		if b.state != "started" {
@@ -297,6 +295,9 @@ func (h *House) Status(ctx context.Context) []ComponentStatus {
 				out[i].State, out[i].Why = "degraded", err.Error()
 			}
 		}
+	}
+	if h.DB != nil {
+		out = append(out, h.databaseStatus(ctx))
 	}
 	return out
 }

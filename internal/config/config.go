@@ -28,21 +28,22 @@ const DefaultFile = "/etc/gostack/gostack.yaml"
 
 // Config is the whole configuration. The tag doc explains a key, default is its value when the file says nothing.
 type Config struct {
-	Database  string   `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
-	StateDir  string   `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
-	RunDir    string   `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
-	LogDir    string   `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
-	LogLevel  string   `yaml:"log_level" doc:"debug, info, warn or error." default:"info"`
-	Host      string   `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
-	HostIP    string   `yaml:"host_ip" doc:"This machine's address for the cloud's other machines: tunnels, streams, consoles." default:"127.0.0.1"`
-	Hostlink  string   `yaml:"hostlink_listen" doc:"Address, host:port, for streams from the cloud's other machines; used when the bus joins several." default:":5002"`
-	Control   []string `yaml:"control" doc:"On a host: where control listens for streams, host:port each (their hostlink_listen)." default:""`
-	Region    string   `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
-	Listen    string   `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
-	PublicURL string   `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
-	TLSCert   string   `yaml:"tls_cert" doc:"Certificate chain in PEM; with tls_key the APIs speak HTTPS." default:""`
-	TLSKey    string   `yaml:"tls_key" doc:"Private key of tls_cert, in PEM." default:""`
-	Policy    string   `yaml:"policy_file" doc:"YAML file of policy overrides, rule name to check; empty keeps upstream's defaults." default:""`
+	Database    string   `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
+	StateDir    string   `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
+	RunDir      string   `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
+	LogDir      string   `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
+	LogLevel    string   `yaml:"log_level" doc:"debug, info, warn or error." default:"info"`
+	Host        string   `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
+	HostIP      string   `yaml:"host_ip" doc:"This machine's address for the cloud's other machines: tunnels, streams, consoles." default:"127.0.0.1"`
+	Hostlink    string   `yaml:"hostlink_listen" doc:"Address, host:port, for streams from the cloud's other machines; used when the bus joins several." default:":5002"`
+	Control     []string `yaml:"control" doc:"On a host: where control listens for streams, host:port each (their hostlink_listen)." default:""`
+	Region      string   `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
+	Listen      string   `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
+	PublicURL   string   `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
+	InternalURL string   `yaml:"internal_url" doc:"Scheme, host and port of this machine's APIs for the other control replicas." default:"http://{host}:{listen_port}"`
+	TLSCert     string   `yaml:"tls_cert" doc:"Certificate chain in PEM; with tls_key the APIs speak HTTPS." default:""`
+	TLSKey      string   `yaml:"tls_key" doc:"Private key of tls_cert, in PEM." default:""`
+	Policy      string   `yaml:"policy_file" doc:"YAML file of policy overrides, rule name to check; empty keeps upstream's defaults." default:""`
 
 	Keystone Keystone `yaml:"keystone"`
 	Glance   Glance   `yaml:"glance"`
@@ -157,7 +158,13 @@ func (c *Config) derive() error {
 	c.Neutron.EncapIP = strings.ReplaceAll(c.Neutron.EncapIP, "{host_ip}", c.HostIP)
 	c.Database = strings.ReplaceAll(c.Database, "{state_dir}", c.StateDir)
 	c.PublicURL = strings.TrimSuffix(strings.ReplaceAll(c.PublicURL, "{listen_port}", port), "/")
+	address, _, _ := cutLast(c.Listen, ":")
+	if address == "" || address == "0.0.0.0" || address == "[::]" {
+		address = c.Host
+	}
+	c.InternalURL = strings.NewReplacer("{host}", address, "{listen_port}", port).Replace(c.InternalURL)
 	if c.TLSCert != "" {
+		c.InternalURL = strings.Replace(c.InternalURL, "http://", "https://", 1)
 		c.PublicURL = strings.Replace(c.PublicURL, "http://127.0.0.1", "https://127.0.0.1", 1)
 	}
 	return nil
