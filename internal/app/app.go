@@ -19,6 +19,7 @@ import (
 	"gostack/internal/clock"
 	"gostack/internal/config"
 	"gostack/internal/hostlink"
+	"gostack/internal/hosts"
 	"gostack/internal/replica"
 	"gostack/internal/rest"
 	"gostack/internal/saga"
@@ -56,6 +57,7 @@ type House struct {
 	Link   *hostlink.Link // streams; handlers are added when components are built
 	DB     *store.DB      // nil on a host without control components
 	Saga   *saga.Engine   // likewise
+	Hosts  *hosts.Service // likewise
 	// Replicas are the control processes of the cloud; work for one of them at a time is led. Nil like DB.
 	Replicas *replica.Group
 
@@ -157,12 +159,15 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if h.Bus == nil {
 		h.Bus = bus.NewMemory()
 	}
-	control := slices.ContainsFunc(list, func(c *Component) bool { return c.Control })
-	h.openLink(control, slices.Contains(list, find("nova-compute")))
-	if !control {
-		return nil
+	host := slices.Contains(list, find("nova-compute"))
+	if !slices.ContainsFunc(list, func(c *Component) bool { return c.Control }) {
+		return h.openHostLink()
 	}
-	return h.openDatabase(ctx)
+	if err := h.openDatabase(ctx); err != nil {
+		return err
+	}
+	h.openControlLink(host)
+	return nil
 }
 
 // Stop ends the listener, then the components in reverse order, then the foundations.

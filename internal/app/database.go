@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gostack/internal/clock"
+	"gostack/internal/hosts"
 	"gostack/internal/replica"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -16,7 +17,7 @@ var Version = "dev"
 
 // Migrations are the tables of everything that any component keeps, in the order in which they are made.
 func Migrations() []store.Migrations {
-	sets := []store.Migrations{saga.Migrations, replica.Migrations}
+	sets := []store.Migrations{saga.Migrations, replica.Migrations, hosts.Migrations}
 	for i := range Components {
 		sets = append(sets, Components[i].Migrations...)
 	}

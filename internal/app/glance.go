@@ -23,6 +23,7 @@ func buildGlance(_ context.Context, h *House) (Unit, error) {
 		return Unit{}, err
 	}
 	h.Glance = service
+	h.serveImages()
 	h.Serve(glanceapi.Service(service))
 	h.Auditors = append(h.Auditors, Auditor{Area: "images", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
 		run := service.Audit

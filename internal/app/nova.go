@@ -59,7 +59,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB,
 		},
 		Images: novaImages{h.Glance}, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
-		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus},
+		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts,
 	}
 	ops.New(service, h.Saga, scheduler.DefaultConfig())
 	h.Nova = service

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/driver/libvirt"
 	"gostack/internal/nova/driver/simulated"
+	"gostack/internal/nova/imagelink"
 )
 
 // novaCompute runs servers on this host.
@@ -91,7 +91,7 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	client := engine.New(cfg.LibvirtSocket)
 	dir := filepath.Join(h.Config.StateDir, "instances")
 	d, err := libvirt.New(libvirt.Options{
-		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: h.imageData,
+		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: imagelink.Source(h.Link),
 		VirtType: virtType, Hostname: h.Config.Host, HostIP: h.Config.HostIP, Log: h.Log,
 	})
 	if err != nil {
@@ -154,13 +154,4 @@ func (h *House) simulatedHosts() ([]computeHost, error) {
 	}
 	h.Purgers = append(h.Purgers, func(context.Context) error { return os.RemoveAll(dir) })
 	return hosts, nil
-}
-
-// imageData opens an image's data for a driver's cache.
-func (h *House) imageData(ctx context.Context, id string) (io.ReadCloser, error) {
-	if h.Glance == nil {
-		return nil, errors.New("no image service in this process")
-	}
-	r, _, err := h.Glance.Data(ctx, id)
-	return r, err
 }

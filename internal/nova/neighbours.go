@@ -88,6 +88,12 @@ type Hosts interface {
 	Call(ctx context.Context, host, method string, args, reply any) error
 }
 
+// Tickets permits hosts to open streams: host may use a service of hostlink with a subject (an image, a server, …) for an hour or two. Every one
+// for the same thing within an hour is the same text.
+type Tickets interface {
+	Ticket(ctx context.Context, host, service, subject string) (string, error)
+}
+
 // Operations starts durable work in the transaction of a request, and waits for it where the API is synchronous.
 type Operations interface {
 	Start(ctx context.Context, tx store.Tx, in saga.Intent) (string, error)

@@ -76,6 +76,7 @@ type Service struct {
 	Projects   Projects
 	Hosts      Hosts
 	Operations Operations
+	Tickets    Tickets
 
 	heard heartbeats
 }

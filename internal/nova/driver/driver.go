@@ -102,9 +102,9 @@ type Driver interface {
 	Events(ctx context.Context) (<-chan Event, error)
 }
 
-// ImageSource opens the content of an image by its id. It is how a driver
-// fills its cache; the caller closes what it gets.
-type ImageSource func(ctx context.Context, imageID string) (io.ReadCloser, error)
+// ImageSource opens the content of an image. It is how a driver fills its
+// cache; the caller closes what it gets.
+type ImageSource func(ctx context.Context, image Image) (io.ReadCloser, error)
 
 // RebootKind is how a reboot is done.
 type RebootKind string

@@ -51,8 +51,18 @@ type Image struct {
 	HashAlgo   string `json:"hash_algo,omitempty"` // os_hash_algo, as "sha512"
 	HashValue  string `json:"hash_value,omitempty"`
 
+	// Ticket lets the host that is asked fetch the data from control. It is put in when the call goes out.
+	Ticket string `json:"ticket,omitempty"`
+
 	// Properties are the image's hw_*, os_* properties.
 	Properties map[string]string `json:"properties,omitempty"`
+}
+
+// WithTickets returns the image with a ticket, as arguments of a call (see rpc.NeedsImages).
+func (i Image) WithTickets(issue func(image string) (string, error)) (any, error) {
+	var err error
+	i.Ticket, err = issue(i.ID)
+	return i, err
 }
 
 // NIC is a port as the hypervisor plugs it.

@@ -11,18 +11,28 @@ import (
 	"gostack/internal/nova"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/imagelink"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/saga"
 	"gostack/internal/store"
 )
 
-// BusHosts sends calls to agents over a bus.
-type BusHosts struct{ Bus bus.Bus }
+// BusHosts sends calls to agents over a bus, with tickets for the images that a host needs for the call.
+type BusHosts struct {
+	Bus     bus.Bus
+	Tickets nova.Tickets // nil: hosts need none
+}
 
 var _ nova.Hosts = BusHosts{}
 
 // Call implements nova.Hosts.
 func (b BusHosts) Call(ctx context.Context, host, method string, args, reply any) error {
+	if a, ok := args.(rpc.NeedsImages); ok && b.Tickets != nil {
+		var err error
+		if args, err = a.WithTickets(func(image string) (string, error) { return b.Tickets.Ticket(ctx, host, imagelink.Service, image) }); err != nil {
+			return err
+		}
+	}
 	return rpc.FromBus(b.Bus.Call(ctx, bus.To{Topic: rpc.ComputeTopic, Host: host}, method, args, reply))
 }
 

@@ -85,7 +85,7 @@ func raw(f imageformat.Format) bool {
 // it. The caller removes the file.
 func (d *Driver) download(ctx context.Context, image driver.Image) (string, imageformat.Report, error) {
 	var none imageformat.Report
-	src, err := d.Images(ctx, image.ID)
+	src, err := d.Images(ctx, image)
 	if err != nil {
 		return "", none, fmt.Errorf("open image %s: %w", image.ID, err)
 	}

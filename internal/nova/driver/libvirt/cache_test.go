@@ -51,7 +51,8 @@ func cache(t *testing.T, content map[string][]byte) (*libvirt.Driver, string, *i
 	var mu sync.Mutex
 	d, err := libvirt.New(libvirt.Options{
 		Client: engine.New(filepath.Join(dir, "none")), Dir: dir, Owner: "cloud-1",
-		Images: func(_ context.Context, id string) (io.ReadCloser, error) {
+		Images: func(_ context.Context, image driver.Image) (io.ReadCloser, error) {
+			id := image.ID
 			mu.Lock()
 			defer mu.Unlock()
 			*opens++

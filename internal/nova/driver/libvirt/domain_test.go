@@ -15,7 +15,7 @@ func render(t *testing.T, caps capabilities, datapath string, change func(*drive
 	t.Helper()
 	d, err := New(Options{
 		Client: engine.New("/nowhere"), Dir: t.TempDir(), Owner: "cloud-1",
-		Images:   func(context.Context, string) (io.ReadCloser, error) { return nil, io.EOF },
+		Images:   func(context.Context, driver.Image) (io.ReadCloser, error) { return nil, io.EOF },
 		Datapath: func(context.Context, string) (string, error) { return datapath, nil },
 	})
 	if err != nil {

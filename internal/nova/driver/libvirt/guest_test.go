@@ -85,7 +85,8 @@ func (l *lab) open() *libvirt.Driver {
 	l.t.Helper()
 	d, err := libvirt.New(libvirt.Options{
 		Client: l.client, Dir: filepath.Join(l.dir, "instances"), Owner: "cloud-1",
-		Images: func(_ context.Context, id string) (io.ReadCloser, error) {
+		Images: func(_ context.Context, image driver.Image) (io.ReadCloser, error) {
+			id := image.ID
 			l.opens++
 			return os.Open(l.sources[id])
 		},

@@ -142,7 +142,7 @@ func (d *Driver) EnsureImage(ctx context.Context, image driver.Image) error {
 		return nil
 	}
 	if d.Images != nil {
-		r, err := d.Images(ctx, image.ID)
+		r, err := d.Images(ctx, image)
 		if err != nil {
 			return err
 		}
