@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gostack/internal/bus"
+	"gostack/internal/bus/amqp"
 	"gostack/internal/clock"
 	"gostack/internal/config"
 	"gostack/internal/hostlink"
@@ -58,6 +59,8 @@ type House struct {
 	DB     *store.DB      // nil on a host without control components
 	Saga   *saga.Engine   // likewise
 	Hosts  *hosts.Service // likewise
+	// BusAdmin gives hosts users on the broker; nil without bus_admin.
+	BusAdmin *amqp.Admin
 	// Replicas are the control processes of the cloud; work for one of them at a time is led. Nil like DB.
 	Replicas *replica.Group
 
@@ -80,6 +83,8 @@ type House struct {
 	started []built
 	waiting *ComponentStatus // what the start waits for
 	begin   time.Time
+
+	stopProvisioning func() // nil unless the broker is still to be set up
 }
 
 type built struct {
@@ -156,11 +161,12 @@ func (h *House) setState(i int, state string) {
 
 // foundations opens what components stand on.
 func (h *House) foundations(ctx context.Context, list []*Component) error {
-	if h.Bus == nil {
-		h.Bus = bus.NewMemory()
-	}
 	host := slices.Contains(list, find("nova-compute"))
-	if !slices.ContainsFunc(list, func(c *Component) bool { return c.Control }) {
+	control := slices.ContainsFunc(list, func(c *Component) bool { return c.Control })
+	if err := h.openBus(ctx, control); err != nil {
+		return err
+	}
+	if !control {
 		return h.openHostLink()
 	}
 	if err := h.openDatabase(ctx); err != nil {
@@ -193,6 +199,7 @@ func (h *House) Stop(ctx context.Context) error {
 	if h.Replicas != nil {
 		errs = append(errs, h.Replicas.Stop(ctx))
 	}
+	errs = append(errs, h.closeBus())
 	if h.DB != nil {
 		errs = append(errs, h.DB.Close())
 	}
@@ -304,5 +311,5 @@ func (h *House) Status(ctx context.Context) []ComponentStatus {
 	if h.DB != nil {
 		out = append(out, h.databaseStatus(ctx))
 	}
-	return out
+	return append(out, h.busStatus()...)
 }

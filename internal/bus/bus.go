@@ -47,6 +47,13 @@ type Notification struct {
 	Timestamp time.Time       `json:"timestamp"`
 	RequestID string          `json:"_context_request_id,omitempty"`
 	Project   string          `json:"_context_project_id,omitempty"`
+
+	// Service is whose event it is: upstream's control_exchange, "nova", "glance", …; empty is oslo.messaging's default, "openstack".
+	Service string `json:"-"`
+	// Versioned events go to topic versioned_notifications, others to notifications.
+	Versioned bool `json:"-"`
+	// Context holds more of the request's context, such as user_id.
+	Context map[string]any `json:"-"`
 }
 
 // Bus is a transport as one process sees it.
@@ -112,6 +119,17 @@ func Handle[A, R any](f func(ctx context.Context, from string, args A) (R, error
 	}
 }
 
+type ephemeralKey struct{}
+
+// Ephemeral marks casts sent under ctx as worthless when late, like heartbeats: a transport must not keep them for a server that comes
+// later. Others it keeps where it can.
+func Ephemeral(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ephemeralKey{}, true)
+}
+
+// IsEphemeral tells whether Ephemeral was called.
+func IsEphemeral(ctx context.Context) bool { return ctx.Value(ephemeralKey{}) != nil }
+
 type requestIDKey struct{}
 
 // WithRequestID makes messages sent under ctx carry a request id.
@@ -125,5 +143,5 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// callTimeout ends calls whose context has no deadline.
-const callTimeout = time.Minute
+// CallTimeout ends calls whose context has no deadline, or a later one.
+const CallTimeout = time.Minute

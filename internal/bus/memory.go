@@ -58,7 +58,7 @@ func (m *Memory) pick(to To) *memoryServer {
 
 // Call implements Bus.
 func (m *Memory) Call(ctx context.Context, to To, method string, args, reply any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	s, msg, err := m.prepare(ctx, to, method, args)
 	if err != nil {
@@ -104,7 +104,7 @@ func (m *Memory) prepare(ctx context.Context, to To, method string, args any) (*
 	if s == nil {
 		return nil, nil, fmt.Errorf("%s on %s: %w", method, to, ErrUnroutable)
 	}
-	return s, &Message{From: senderOf(ctx), RequestID: RequestID(ctx), Method: method, Args: raw}, nil
+	return s, &Message{From: Sender(ctx), RequestID: RequestID(ctx), Method: method, Args: raw}, nil
 }
 
 // Fanout implements Bus.
@@ -117,7 +117,7 @@ func (m *Memory) Fanout(ctx context.Context, topic, method string, args any) err
 	list := append([]*memoryServer(nil), m.servers[topic]...)
 	m.mu.RUnlock()
 	for _, s := range list {
-		s.handle(context.WithoutCancel(ctx), &Message{From: senderOf(ctx), RequestID: RequestID(ctx), Method: method, Args: raw}, func([]byte, error) {})
+		s.handle(context.WithoutCancel(ctx), &Message{From: Sender(ctx), RequestID: RequestID(ctx), Method: method, Args: raw}, func([]byte, error) {})
 	}
 	return nil
 }
@@ -136,13 +136,13 @@ func (s *memoryServer) handle(ctx context.Context, msg *Message, done func([]byt
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		done(answerTo(WithRequestID(ctx, msg.RequestID), s.handlers, msg))
+		done(Answer(WithRequestID(ctx, msg.RequestID), s.handlers, msg))
 	}()
 	return true
 }
 
-// answerTo runs a handler and makes of whatever it does a reply or a *RemoteError.
-func answerTo(ctx context.Context, handlers Handlers, msg *Message) (raw []byte, err error) {
+// Answer runs a handler, for a transport, and makes of whatever it does a reply or a *RemoteError.
+func Answer(ctx context.Context, handlers Handlers, msg *Message) (raw []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			raw, err = nil, Fail(CodePermanent, "%s: panic: %v", msg.Method, p)
@@ -253,12 +253,14 @@ func (m *Memory) Subscribe(f func(Notification)) (func(), error) {
 
 type senderKey struct{}
 
-// AsHost makes messages sent under ctx come from a host, in the memory transport; a broker knows the host by its credentials.
+// AsHost makes messages sent under ctx come from a host. A broker knows a host by its credentials: there it holds for the control
+// side alone, which may play hosts (simulated ones, or the one it runs on); from a host's own connection it changes nothing.
 func AsHost(ctx context.Context, host string) context.Context {
 	return context.WithValue(ctx, senderKey{}, host)
 }
 
-func senderOf(ctx context.Context) string {
+// Sender returns the host that AsHost set, or "".
+func Sender(ctx context.Context) string {
 	h, _ := ctx.Value(senderKey{}).(string)
 	return h
 }

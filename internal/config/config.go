@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,11 @@ const DefaultFile = "/etc/gostack/gostack.yaml"
 // Config is the whole configuration. The tag doc explains a key, default is its value when the file says nothing.
 type Config struct {
 	Database    string   `yaml:"database" doc:"Where state is kept: sqlite:/path/to/file for one machine, postgres://user@host/name for several." default:"sqlite:{state_dir}/gostack.db"`
+	Bus         string   `yaml:"bus" doc:"How components talk to each other: empty inside this process, amqps://user:password@host:port/vhost (or amqp://) over RabbitMQ; several host:port may be given, with commas between." default:""`
+	BusAdmin    string   `yaml:"bus_admin" doc:"On the control side: RabbitMQ's management API, https://user:password@host:15671, with which hosts get users of their own." default:""`
+	BusCA       string   `yaml:"bus_ca" doc:"Certificates in PEM that sign the broker's; empty trusts the system's." default:""`
+	BusCert     string   `yaml:"bus_cert" doc:"Certificate in PEM to show to the broker, with bus_key." default:""`
+	BusKey      string   `yaml:"bus_key" doc:"Private key of bus_cert, in PEM." default:""`
 	StateDir    string   `yaml:"state_dir" doc:"Directory for the database, images, disks and keys." default:"/var/lib/gostack"`
 	RunDir      string   `yaml:"run_dir" doc:"Directory for sockets and pid files; empties at boot." default:"/run/gostack"`
 	LogDir      string   `yaml:"log_dir" doc:"Directory for the logs of engines that gostack starts." default:"/var/log/gostack"`
@@ -208,6 +214,15 @@ func (c *Config) verify() error {
 			bad("control", "%q is not host:port", address)
 		}
 	}
+	if c.Bus != "" && !strings.HasPrefix(c.Bus, "amqp://") && !strings.HasPrefix(c.Bus, "amqps://") {
+		bad("bus", "must be empty or begin with amqps:// or amqp://")
+	}
+	if c.BusAdmin != "" && c.Bus == "" {
+		bad("bus_admin", "is about the broker of bus, which is empty")
+	}
+	if (c.BusCert == "") != (c.BusKey == "") {
+		bad("bus_cert", "bus_cert and bus_key go together")
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("tls_cert", "tls_cert and tls_key go together")
 	}
@@ -249,17 +264,16 @@ func (k Key) Env() string {
 	return "GOSTACK_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
 }
 
-// Value is the present value as one would write it in the file; a database's password is hidden.
+// Value is the present value as one would write it in the file; the password in a URL is hidden.
 func (k Key) Value() string {
 	if k.value.Kind() == reflect.Slice {
 		return strings.Join(k.value.Interface().([]string), ",")
 	}
-	s := fmt.Sprint(k.value.Interface())
-	if u, err := url.Parse(s); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return s
+	return password.ReplaceAllString(fmt.Sprint(k.value.Interface()), "$1:xxxxx@")
 }
+
+// password finds the one in a URL; url.Parse would refuse those with several hosts.
+var password = regexp.MustCompile(`^([a-z0-9+]+://[^:/@]*):.*@`)
 
 // Keys lists all settings of c in the order of the file.
 func (c *Config) Keys() []Key { return keys(c) }

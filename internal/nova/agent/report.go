@@ -85,7 +85,7 @@ func (a *Agent) describe(ctx context.Context) error {
 func (a *Agent) heartbeat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := a.Bus.Cast(ctx, conductor, rpc.Heartbeat, rpc.HeartbeatArgs{Host: a.Host, At: time.Now().UTC()})
+	err := a.Bus.Cast(bus.Ephemeral(ctx), conductor, rpc.Heartbeat, rpc.HeartbeatArgs{Host: a.Host, At: time.Now().UTC()})
 	if err != nil {
 		return fmt.Errorf("control side: %w", err)
 	}

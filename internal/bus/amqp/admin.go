@@ -1,0 +1,242 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gostack/internal/secret"
+)
+
+// Admin provisions a virtual host and its users through RabbitMQ's management API (plugin rabbitmq_management). Only the control
+// side has one.
+type Admin struct {
+	// HostTopics are those that agents on hosts serve; ControlTopics are the roles of the control side that agents may call.
+	HostTopics, ControlTopics []string
+
+	base     string
+	user     string
+	password secret.String
+	vhost    string
+	client   *http.Client
+}
+
+// OpenAdmin reads http://user:password@host:15672 or https://…; vhost is that of the bus. tlsFiles are as in Options.
+func OpenAdmin(address, vhost, caFile, certFile, keyFile string) (*Admin, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User == nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the address of the message broker's management API is http(s)://user:password@host:port")
+	}
+	password, _ := u.User.Password()
+	a := &Admin{base: u.Scheme + "://" + u.Host + "/api/", user: u.User.Username(), password: secret.New(password), vhost: vhost, client: &http.Client{Timeout: time.Minute}}
+	transport := &http.Transport{Proxy: nil, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 4}
+	if u.Scheme == "https" {
+		var c *tls.Config
+		if c, err = tlsConfig(caFile, certFile, keyFile); err != nil {
+			return nil, fmt.Errorf("TLS to the message broker's management API: %w", err)
+		}
+		transport.TLSClientConfig = c
+	}
+	a.client.Transport = transport
+	return a, nil
+}
+
+// Close gives up idle connections.
+func (a *Admin) Close() { a.client.CloseIdleConnections() }
+
+// errAbsent is a 404.
+var errAbsent = errors.New("not found")
+
+// do makes a request; parts are the path, escaped here.
+func (a *Admin) do(ctx context.Context, method string, body, reply any, parts ...string) error {
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	path := strings.Join(parts, "/")
+	var r io.Reader = http.NoBody
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		r = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, r)
+	if err != nil {
+		return err
+	}
+	req.SetBasicAuth(a.user, a.password.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("message broker's management API: %w", err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	switch {
+	case err != nil:
+		return fmt.Errorf("message broker's management API: %w", err)
+	case resp.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("message broker's management API: %s %s: %w", method, path, errAbsent)
+	case resp.StatusCode/100 != 2:
+		return fmt.Errorf("message broker's management API: %s %s: %s: %s", method, path, resp.Status, said[:min(len(said), 300)])
+	case reply != nil:
+		return json.Unmarshal(said, reply)
+	}
+	return nil
+}
+
+func present(err error) error {
+	if errors.Is(err, errAbsent) {
+		return nil
+	}
+	return err
+}
+
+// EnsureVhost makes the virtual host and the exchanges that hosts look for.
+func (a *Admin) EnsureVhost(ctx context.Context) error {
+	// Made anew, a virtual host would be the same; but the broker then takes its time.
+	if err := a.do(ctx, http.MethodGet, nil, nil, "vhosts", a.vhost); errors.Is(err, errAbsent) {
+		err = a.do(ctx, http.MethodPut, map[string]any{}, nil, "vhosts", a.vhost)
+		if err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	// The administrator needs permissions of its own to declare exchanges in a virtual host that another one made.
+	if err := a.permit(ctx, a.user, permissions{".*", ".*", ".*"}, nil); err != nil {
+		return err
+	}
+	for _, e := range a.exchanges() {
+		if err := a.do(ctx, http.MethodPut, map[string]any{"type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": map[string]any{}}, nil, "exchanges", a.vhost, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exchanges are those that hosts have to do with.
+func (a *Admin) exchanges() []string {
+	list := []string{repliesExchange}
+	for _, t := range slices.Concat(a.HostTopics, a.ControlTopics) {
+		list = append(list, exchangeOf(t))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// EnsureControlUser makes the user of the control side, with the password that the replicas use.
+func (a *Admin) EnsureControlUser(ctx context.Context, password secret.String) error {
+	if err := a.setUser(ctx, ControlUser, password); err != nil {
+		return err
+	}
+	return a.permit(ctx, ControlUser, permissions{".*", ".*", ".*"}, nil)
+}
+
+// EnsureHostUser makes the user of a host, or gives it another password; the old one is no good from then on. The user may do what
+// hostRights says and nothing else.
+func (a *Admin) EnsureHostUser(ctx context.Context, host string) (secret.String, error) {
+	if !hostName.MatchString(host) {
+		return secret.String{}, fmt.Errorf("%q is not the name of a host", host)
+	}
+	password := secret.New(rand.Text() + rand.Text())
+	if err := a.setUser(ctx, HostUser(host), password); err != nil {
+		return secret.String{}, err
+	}
+	return password, a.permitHost(ctx, host)
+}
+
+// RefreshHostUsers gives all hosts' users the rights of the present topics, and tells which hosts there are.
+func (a *Admin) RefreshHostUsers(ctx context.Context) ([]string, error) {
+	hosts, err := a.HostUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		if err := a.permitHost(ctx, h); err != nil {
+			return nil, err
+		}
+	}
+	return hosts, nil
+}
+
+func (a *Admin) permitHost(ctx context.Context, host string) error {
+	p, topics := a.hostRights(host)
+	return a.permit(ctx, HostUser(host), p, topics)
+}
+
+// HostUsers lists the hosts that have rights in this virtual host.
+func (a *Admin) HostUsers(ctx context.Context) ([]string, error) {
+	var list []struct{ User string }
+	if err := a.do(ctx, http.MethodGet, nil, &list, "vhosts", a.vhost, "permissions"); err != nil {
+		return nil, err
+	}
+	var hosts []string
+	for _, p := range list {
+		if host, ok := strings.CutPrefix(p.User, HostUserPrefix); ok {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, nil
+}
+
+// RemoveHostUser takes a host's user away and ends its connections. A host that has none is no error.
+func (a *Admin) RemoveHostUser(ctx context.Context, host string) error {
+	user := HostUser(host)
+	if err := present(a.do(ctx, http.MethodDelete, nil, nil, "users", user)); err != nil {
+		return err
+	}
+	// The broker ends them by itself; not always at once.
+	var list []struct{ Name string }
+	if err := a.do(ctx, http.MethodGet, nil, &list, "connections", "username", user); err != nil {
+		return present(err)
+	}
+	for _, c := range list {
+		if err := present(a.do(ctx, http.MethodDelete, nil, nil, "connections", c.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Admin) setUser(ctx context.Context, user string, password secret.String) error {
+	return a.do(ctx, http.MethodPut, map[string]string{"password": password.Reveal(), "tags": ""}, nil, "users", user)
+}
+
+// Counts is what the virtual host holds, for operators and tests.
+type Counts struct{ Exchanges, Queues, Messages int }
+
+// Count counts the exchanges (the broker's own apart), queues and messages that wait.
+func (a *Admin) Count(ctx context.Context) (Counts, error) {
+	var c Counts
+	var exchanges []struct{ Name string }
+	if err := a.do(ctx, http.MethodGet, nil, &exchanges, "exchanges", a.vhost); err != nil {
+		return c, err
+	}
+	for _, e := range exchanges {
+		if e.Name != "" && !strings.HasPrefix(e.Name, "amq.") {
+			c.Exchanges++
+		}
+	}
+	var queues []struct{ Messages int }
+	if err := a.do(ctx, http.MethodGet, nil, &queues, "queues", a.vhost); err != nil {
+		return c, err
+	}
+	c.Queues = len(queues)
+	for _, q := range queues {
+		c.Messages += q.Messages
+	}
+	return c, nil
+}

@@ -1,0 +1,99 @@
+package amqp_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gostack/internal/bus"
+	"gostack/internal/bus/amqp"
+	"gostack/internal/bus/amqp/rabbittest"
+	"gostack/internal/bus/bustest"
+	"gostack/internal/secret"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	rabbittest.Close()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// cloud is a virtual host of its own, with a control side's user.
+type cloud struct {
+	*rabbittest.Broker
+	t        testing.TB
+	vhost    string
+	admin    *amqp.Admin
+	password secret.String
+}
+
+const controlPassword = "control/passw:rd@" // needs escaping in URLs
+
+func newCloud(t testing.TB) *cloud {
+	t.Helper()
+	b := rabbittest.Start(t)
+	c := &cloud{Broker: b, t: t, vhost: b.NewVHost(t), password: secret.New(controlPassword)}
+	var err error
+	if c.admin, err = amqp.OpenAdmin(b.AdminURL(""), c.vhost, "", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.admin.Close)
+	c.admin.HostTopics, c.admin.ControlTopics = []string{"nova-compute"}, []string{"nova-conductor", "nova-metadata"}
+	must(t, c.admin.EnsureVhost(t.Context()))
+	must(t, c.admin.EnsureControlUser(t.Context(), c.password))
+	return c
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *cloud) options(url string) amqp.Options {
+	return amqp.Options{
+		URL: url, Name: c.t.Name(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
+	}
+}
+
+// open connects with options, until the test ends.
+func (c *cloud) open(o amqp.Options) *amqp.Bus {
+	c.t.Helper()
+	b, err := amqp.Open(o)
+	must(c.t, err)
+	c.t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func (c *cloud) control() *amqp.Bus {
+	c.t.Helper()
+	return c.open(c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost)))
+}
+
+func (c *cloud) asHost(name string) *amqp.Bus {
+	c.t.Helper()
+	password, err := c.admin.EnsureHostUser(c.t.Context(), name)
+	must(c.t, err)
+	return c.open(c.options(c.URL(amqp.HostUser(name), password.Reveal(), c.vhost)))
+}
+
+func TestConformance(t *testing.T) {
+	bustest.Conform(t, func(t *testing.T, n int) []bus.Bus {
+		c := newCloud(t)
+		handles := make([]bus.Bus, n)
+		for i := range handles {
+			handles[i] = c.control()
+		}
+		return handles
+	})
+}

@@ -1,0 +1,71 @@
+package amqp
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"gostack/internal/bus"
+)
+
+// Dead letters are messages that cannot be handled: not ours, or deadly to each process that had them. They are kept for an operator
+// to look at, the latest of them, for a week.
+const (
+	deadKept = 10_000
+	deadLive = 7 * 24 * time.Hour
+)
+
+// declareDead makes the place for dead letters.
+func (b *Bus) declareDead(s *session) error {
+	if err := s.exchange(deadExchange); err != nil {
+		return err
+	}
+	return s.setup(func(ch *amqp091.Channel) error {
+		_, err := ch.QueueDeclare(deadQueue, true, false, false, false, amqp091.Table{
+			"x-max-length": int32(deadKept), "x-overflow": "drop-head", "x-message-ttl": deadLive.Milliseconds(),
+		})
+		if err != nil {
+			return err
+		}
+		return ch.QueueBind(deadQueue, "#", deadExchange, false, nil)
+	})
+}
+
+// bury puts a message aside. A host, which may write to nobody, only says so in its log.
+func (b *Bus) bury(queue string, d amqp091.Delivery, why error) {
+	b.Log.Warn("a message cannot be handled and is put aside", "queue", queue, "from", d.UserId, "message", d.MessageId, "why", why)
+	if b.host == "" {
+		ctx, cancel := context.WithTimeout(b.ctx, bus.CallTimeout)
+		defer cancel()
+		headers := amqp091.Table{"x-gostack-queue": queue, "x-gostack-why": why.Error(), "x-gostack-user": d.UserId}
+		if m, ok := d.Headers[headerMethod].(string); ok {
+			headers[headerMethod] = m
+		}
+		m := amqp091.Publishing{
+			Type: d.Type, MessageId: d.MessageId, UserId: b.address.User, AppId: d.AppId, ContentType: d.ContentType, DeliveryMode: amqp091.Persistent,
+			Timestamp: time.Now(), Headers: headers, Body: d.Body,
+		}
+		s, err := b.session(ctx)
+		if err == nil {
+			var c *amqp091.DeferredConfirmation
+			if c, err = s.publish(ctx, deadExchange, queue, false, m); err == nil {
+				err = s.confirmed(ctx, c)
+			}
+		}
+		if err != nil {
+			_ = d.Nack(false, true) // it comes again
+			return
+		}
+	}
+	_ = d.Ack(false)
+}
+
+func remoteJSON(e *bus.RemoteError) []byte {
+	raw, err := json.Marshal(e)
+	if err != nil { // two strings always can be written
+		return []byte(`{"message":"the error cannot be written"}`)
+	}
+	return raw
+}

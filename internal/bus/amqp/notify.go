@@ -1,0 +1,242 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	crand "crypto/rand"
+
+	"github.com/google/uuid"
+	"github.com/rabbitmq/amqp091-go"
+
+	"gostack/internal/bus"
+)
+
+// NotifyExchanges are the exchanges on which OpenStack's services notify: their control_exchange, and oslo.messaging's default.
+var NotifyExchanges = []string{defaultNotifyExchange, "nova", "glance", "neutron", "cinder", "keystone", "swift", "ironic"}
+
+const defaultNotifyExchange = "openstack"
+
+// The topics; a routing key is the topic, a dot and the priority.
+const (
+	topicNotifications = "notifications"
+	topicVersioned     = "versioned_notifications"
+)
+
+// oslo.messaging's envelope (its rpc_common.serialize_msg): the message is a string of JSON inside.
+type envelope struct {
+	Version string `json:"oslo.version"`
+	Message string `json:"oslo.message"`
+}
+
+// envelopeVersion is that of oslo.messaging's envelope since messagingv2.
+const envelopeVersion = "2.0"
+
+// osloTime is how Python writes a datetime in UTC.
+const osloTime = "2006-01-02 15:04:05.000000"
+
+const contextPrefix = "_context_"
+
+// encodeNotification writes an event as oslo.messaging's driver messagingv2 does.
+func encodeNotification(n bus.Notification) ([]byte, error) {
+	m := map[string]any{
+		"message_id": n.MessageID, "publisher_id": n.Publisher, "event_type": n.EventType, "priority": strings.ToUpper(n.Priority),
+		"payload": n.Payload, "timestamp": n.Timestamp.UTC().Format(osloTime), "_unique_id": strings.ToLower(crand.Text()),
+	}
+	for k, v := range n.Context {
+		m[contextPrefix+k] = v
+	}
+	if n.RequestID != "" {
+		m[contextPrefix+"request_id"] = n.RequestID
+	}
+	if n.Project != "" {
+		m[contextPrefix+"project_id"] = n.Project
+	}
+	inner, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope{envelopeVersion, string(inner)})
+}
+
+// decodeNotification reads one, with or without envelope (driver messaging, version 1).
+func decodeNotification(body []byte) (bus.Notification, error) {
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return bus.Notification{}, err
+	}
+	if e.Version != "" {
+		body = []byte(e.Message)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return bus.Notification{}, err
+	}
+	n := bus.Notification{Payload: fields["payload"], Context: map[string]any{}}
+	var stamp string
+	for key, to := range map[string]*string{
+		"message_id": &n.MessageID, "publisher_id": &n.Publisher, "event_type": &n.EventType, "priority": &n.Priority, "timestamp": &stamp,
+	} {
+		if raw, ok := fields[key]; ok {
+			if err := json.Unmarshal(raw, to); err != nil {
+				return n, fmt.Errorf("%s: %w", key, err)
+			}
+		}
+	}
+	n.Priority = strings.ToLower(n.Priority)
+	n.Timestamp, _ = time.Parse("2006-01-02 15:04:05.999999999", stamp) // of another make: left zero
+	for key, raw := range fields {
+		name, ok := strings.CutPrefix(key, contextPrefix)
+		if !ok {
+			continue
+		}
+		var v any
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return n, fmt.Errorf("%s: %w", key, err)
+		}
+		text, _ := v.(string)
+		switch name {
+		case "request_id":
+			n.RequestID = text
+		case "project_id":
+			n.Project = text
+		default:
+			n.Context[name] = v
+		}
+	}
+	return n, nil
+}
+
+// Notify implements bus.Bus. Whoever wants events declares a queue for them; upstream declares one by itself, which grows for ever where
+// nobody reads. Nobody listening is no error.
+func (b *Bus) Notify(ctx context.Context, n bus.Notification) error {
+	if n.MessageID == "" {
+		n.MessageID = uuid.NewString()
+	}
+	if n.Timestamp.IsZero() {
+		n.Timestamp = time.Now()
+	}
+	if n.Priority == "" {
+		n.Priority = "info"
+	}
+	body, err := encodeNotification(n)
+	if err != nil {
+		return fmt.Errorf("notification %s: %w", n.EventType, err)
+	}
+	exchange, topic := n.Service, topicNotifications
+	if exchange == "" {
+		exchange = defaultNotifyExchange
+	}
+	if n.Versioned {
+		topic = topicVersioned
+	}
+	ctx, cancel := context.WithTimeout(ctx, bus.CallTimeout)
+	defer cancel()
+	m := amqp091.Publishing{
+		MessageId: n.MessageID, UserId: b.address.User, ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp091.Persistent, Body: body,
+	}
+	for {
+		s, err := b.session(ctx)
+		if err != nil {
+			return fmt.Errorf("notification %s: %w", n.EventType, err)
+		}
+		if err := b.notifyExchange(s, exchange); err != nil {
+			if c := code(err); c == amqp091.AccessRefused || c == amqp091.PreconditionFailed {
+				return fmt.Errorf("notification %s: %w", n.EventType, err)
+			}
+			s.end(err)
+			continue
+		}
+		c, err := s.publish(ctx, exchange, topic+"."+strings.ToLower(n.Priority), false, m)
+		if err == nil {
+			err = s.confirmed(ctx, c)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errLost):
+		case errors.Is(err, errRefused):
+			pause(ctx)
+		default:
+			return fmt.Errorf("notification %s: %w", n.EventType, err)
+		}
+	}
+}
+
+// notifyExchange declares an exchange as oslo.messaging does with its defaults: topic, not durable, kept without queues. Declared
+// otherwise by its owner (amqp_durable_queues), it is used as it is.
+func (b *Bus) notifyExchange(s *session, name string) error {
+	declare := func(durable bool) error {
+		return s.setup(func(ch *amqp091.Channel) error {
+			if s.known[name] {
+				return nil
+			}
+			err := ch.ExchangeDeclare(name, "topic", durable, false, false, false, nil)
+			s.known[name] = err == nil
+			return err
+		})
+	}
+	err := declare(false)
+	if code(err) == amqp091.PreconditionFailed {
+		err = declare(true)
+	}
+	return err
+}
+
+// Subscribe implements bus.Bus: the events of all services, ours and others'. A subscriber gets what is published while it is
+// connected.
+func (b *Bus) Subscribe(f func(bus.Notification)) (func(), error) {
+	queue := inboxQueue(b.host, b.id) + "." + strings.ToLower(crand.Text()[:8])
+	c := b.newConsumer(queue, repliesExchange, nil, func(d amqp091.Delivery) {
+		_ = d.Ack(false)
+		n, err := decodeNotification(d.Body)
+		if err != nil {
+			b.Log.Warn("a notification does not read", "exchange", d.Exchange, "error", err)
+			return
+		}
+		n.Service = d.Exchange
+		n.Versioned = strings.HasPrefix(d.RoutingKey, topicVersioned+".")
+		f(n)
+	})
+	c.own = true
+	c.prepare = func(s *session) error {
+		for _, exchange := range b.NotifyExchanges {
+			if err := b.notifyExchange(s, exchange); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	c.declare = func(ch *amqp091.Channel) error {
+		if _, err := ch.QueueDeclare(queue, false, true, true, false, amqp091.Table{"x-max-length": int32(subscriberBacklog)}); err != nil {
+			return err
+		}
+		for _, exchange := range b.NotifyExchanges {
+			for _, topic := range []string{topicNotifications, topicVersioned} {
+				if err := ch.QueueBind(queue, topic+".*", exchange, false, nil); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	b.mu.Lock()
+	s := b.current
+	b.mu.Unlock()
+	b.wg.Go(c.run)
+	if s != nil {
+		b.await(s, []*consumer{c})
+	}
+	return sync.OnceFunc(c.stop), nil
+}
+
+// subscriberBacklog is how many events wait for a slow subscriber before the oldest are lost.
+const subscriberBacklog = 10_000

@@ -1,0 +1,250 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// dialTimeout bounds one attempt to connect, TLS and login included.
+const dialTimeout = 15 * time.Second
+
+// errLost says that the connection went away under an operation.
+var errLost = errors.New("the connection to the message broker was lost")
+
+// session is one connection to the broker and what is on it. It ends as a whole: another one follows.
+type session struct {
+	bus     *Bus
+	conn    *amqp091.Connection
+	out, in *amqp091.Channel // for publishing, with confirms; for consuming
+	began   time.Time
+	again   bool // it follows one that was lost
+	queue   chan *outgoing
+	flush   chan struct{} // see returns
+	done    chan struct{} // closed at its end
+
+	once sync.Once
+	err  error // why it ended
+
+	setupMu sync.Mutex
+	setupCh *amqp091.Channel
+	known   map[string]bool // exchanges that are there
+}
+
+// outgoing is a message on its way to the connection.
+type outgoing struct {
+	exchange, key string
+	mandatory     bool
+	message       amqp091.Publishing
+	sent          chan sent
+}
+
+type sent struct {
+	confirmation *amqp091.DeferredConfirmation
+	err          error
+}
+
+// dial connects to one node and opens the channels.
+func (b *Bus) dial(hostPort string, again bool) (*session, error) {
+	scheme := "amqp"
+	cfg := amqp091.Config{
+		SASL:  []amqp091.Authentication{&amqp091.PlainAuth{Username: b.address.User, Password: b.address.Password.Reveal()}},
+		Vhost: b.address.VHost, Heartbeat: b.Heartbeat, ChannelMax: 64,
+		Properties: amqp091.Table{"connection_name": b.Name, "product": "gostack"},
+		Dial: func(network, addr string) (net.Conn, error) {
+			conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(b.ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return conn, conn.SetDeadline(time.Now().Add(dialTimeout))
+		},
+	}
+	if b.tls != nil {
+		scheme = "amqps"
+		cfg.TLSClientConfig = b.tls.Clone()
+		cfg.TLSClientConfig.ServerName, _, _ = net.SplitHostPort(hostPort)
+	}
+	conn, err := amqp091.DialConfig((&url.URL{Scheme: scheme, Host: hostPort, Path: "/"}).String(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{bus: b, conn: conn, began: time.Now(), again: again, queue: make(chan *outgoing), flush: make(chan struct{}), done: make(chan struct{}), known: map[string]bool{}}
+	open := func() error {
+		if s.out, err = conn.Channel(); err != nil {
+			return err
+		}
+		if err := s.out.Confirm(false); err != nil {
+			return err
+		}
+		if s.in, err = conn.Channel(); err != nil {
+			return err
+		}
+		return s.in.Qos(b.Prefetch, 0, false) // for each consumer
+	}
+	if err := open(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// watch ends the session when the connection or a channel ends. Its goroutines end with it.
+func (s *session) watch() {
+	b := s.bus
+	returned := s.out.NotifyReturn(make(chan amqp091.Return))
+	for _, closed := range []chan *amqp091.Error{
+		s.conn.NotifyClose(make(chan *amqp091.Error, 1)), s.out.NotifyClose(make(chan *amqp091.Error, 1)), s.in.NotifyClose(make(chan *amqp091.Error, 1)),
+	} {
+		b.wg.Go(func() {
+			select {
+			case err := <-closed:
+				if err != nil {
+					s.end(err)
+				} else {
+					s.end(errLost)
+				}
+			case <-s.done:
+			}
+		})
+	}
+	b.wg.Go(func() { s.returns(returned) })
+	b.wg.Go(s.publisher)
+}
+
+// end closes the session for a reason.
+func (s *session) end(why error) {
+	s.once.Do(func() {
+		s.err = why
+		close(s.done)
+		s.bus.wg.Go(func() { _ = s.conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
+	})
+}
+
+// publisher writes what is sent. One goroutine does, so that who sends can give up waiting when the connection is stuck.
+func (s *session) publisher() {
+	for {
+		select {
+		case o := <-s.queue:
+			c, err := s.out.PublishWithDeferredConfirm(o.exchange, o.key, o.mandatory, false, o.message)
+			if err != nil {
+				s.end(err)
+				err = errLost
+			}
+			o.sent <- sent{c, err}
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// publish hands a message to the connection. The confirmation tells when the broker has it.
+func (s *session) publish(ctx context.Context, exchange, key string, mandatory bool, message amqp091.Publishing) (*amqp091.DeferredConfirmation, error) {
+	o := &outgoing{exchange, key, mandatory, message, make(chan sent, 1)}
+	select {
+	case s.queue <- o:
+	case <-s.done:
+		return nil, errLost
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case r := <-o.sent:
+		return r.confirmation, r.err
+	case <-s.done:
+		return nil, errLost
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// returns takes back what the broker could not route. The broker returns a message before it confirms it, and the library hands both on in
+// that order; a round through flush after a confirmation makes sure that its return has been seen.
+func (s *session) returns(returned <-chan amqp091.Return) {
+	for {
+		select {
+		case r, ok := <-returned:
+			if !ok {
+				return
+			}
+			s.bus.returned(r.MessageId)
+		case <-s.flush:
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// confirmed waits until the broker has taken the message, or has said that nobody would.
+func (s *session) confirmed(ctx context.Context, c *amqp091.DeferredConfirmation) error {
+	select {
+	case <-c.Done():
+	case <-s.done:
+		return errLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !c.Acked() {
+		return errRefused
+	}
+	select {
+	case s.flush <- struct{}{}:
+		return nil
+	case <-s.done:
+		return errLost
+	}
+}
+
+// errRefused says that the broker could not take a message just now.
+var errRefused = errors.New("the message broker did not take the message")
+
+// setup runs declarations on a channel of their own, since a refused one closes its channel.
+func (s *session) setup(f func(ch *amqp091.Channel) error) error {
+	s.setupMu.Lock()
+	defer s.setupMu.Unlock()
+	if s.setupCh == nil || s.setupCh.IsClosed() {
+		ch, err := s.conn.Channel()
+		if err != nil {
+			return err
+		}
+		s.setupCh = ch
+	}
+	return f(s.setupCh)
+}
+
+// exchange makes sure that an exchange is there. A host may not declare any, and finds out with errNoExchange.
+func (s *session) exchange(name string) error {
+	return s.setup(func(ch *amqp091.Channel) error {
+		if s.known[name] {
+			return nil
+		}
+		var err error
+		if s.bus.host == "" {
+			err = ch.ExchangeDeclare(name, "topic", true, false, false, false, nil)
+		} else {
+			err = ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil)
+		}
+		if code(err) == amqp091.NotFound {
+			return fmt.Errorf("%w: %w", errNoExchange, err)
+		}
+		s.known[name] = err == nil
+		return err
+	})
+}
+
+// errNoExchange says that no control side has been on this broker yet.
+var errNoExchange = errors.New("the exchange does not exist")
+
+// code is the reply code of a broker's refusal, or 0.
+func code(err error) int {
+	var e *amqp091.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
