@@ -13,6 +13,7 @@ import (
 	"gostack/internal/nova/ops"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/nova/scheduler"
+	"gostack/internal/nova/snapshotlink"
 	"gostack/internal/store"
 )
 
@@ -58,11 +59,12 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			CPURatio: cfg.CPUAllocationRatio, RAMRatio: cfg.RAMAllocationRatio, DiskRatio: cfg.DiskAllocationRatio,
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB,
 		},
-		Images: novaImages{h.Glance}, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
+		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
 		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts,
 	}
 	ops.New(service, h.Saga, scheduler.DefaultConfig())
 	h.Nova = service
+	h.Link.Handle(snapshotlink.Service, snapshotlink.Handler(service.ReceiveSnapshot))
 	h.Auditors = append(h.Auditors, Auditor{Area: "servers", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
 		found, err := service.Audit(ctx, repair)
 		findings := make([]Finding, len(found))

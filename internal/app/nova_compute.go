@@ -37,6 +37,7 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 		return Unit{}, err
 	}
 	for i := range hosts {
+		hosts[i].Options.Images = h.imageSink(hosts[i].Host)
 		if hosts[i].agent, err = agent.New(hosts[i].Options); err != nil {
 			return Unit{}, err
 		}

@@ -70,6 +70,7 @@ type Service struct {
 	Log    *slog.Logger
 
 	Images     Images
+	Made       MadeImages
 	Network    Network
 	Groups     SecurityGroups
 	Placement  Placement

@@ -56,6 +56,7 @@ type Server struct {
 	SchedulerHints   map[string]any    `bun:"scheduler_hints"`
 	TrustedCerts     []string          `bun:"trusted_certs"`
 	Requested        Requested         `bun:"requested"`
+	Kept             Kept              `bun:"kept"`
 	Fault            *Fault            `bun:"fault"`
 	CreatedAt        time.Time         `bun:"created_at"`
 	UpdatedAt        time.Time         `bun:"updated_at"`

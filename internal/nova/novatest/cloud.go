@@ -11,6 +11,7 @@ import (
 
 	"gostack/internal/bus"
 	"gostack/internal/clock"
+	"gostack/internal/glance"
 	"gostack/internal/nova"
 	"gostack/internal/nova/agent"
 	"gostack/internal/nova/db"
@@ -25,7 +26,7 @@ import (
 )
 
 // Migrations are the tables that a Cloud needs.
-var Migrations = []store.Migrations{saga.Migrations, placement.Migrations, db.Migrations}
+var Migrations = []store.Migrations{saga.Migrations, placement.Migrations, glance.Migrations, db.Migrations}
 
 // Cloud is a Nova with a real database, placement, scheduler and agents on simulated hosts; network and images are pretended.
 type Cloud struct {
@@ -34,6 +35,7 @@ type Cloud struct {
 	Nova      *nova.Service
 	Network   *Network
 	Images    Images
+	Glance    *glance.Service // takes the images that servers become
 	Placement *placement.Service
 	Bus       *bus.Memory
 	Hosts     map[string]*Host
@@ -62,10 +64,10 @@ func NewCloud(t testing.TB, d *store.DB, hosts int) *Cloud {
 	t.Helper()
 	network := NewNetwork()
 	w := &Cloud{
-		T: t, DB: d, Network: network, Images: Images{}, Placement: &placement.Service{DB: d}, Bus: bus.NewMemory(), Hosts: map[string]*Host{}, Agents: map[string]*agent.Agent{},
+		T: t, DB: d, Network: network, Glance: newGlance(t, d), Images: Images{}, Placement: &placement.Service{DB: d}, Bus: bus.NewMemory(), Hosts: map[string]*Host{}, Agents: map[string]*agent.Agent{},
 	}
 	w.Nova = &nova.Service{
-		DB: d, Clock: clock.System, Network: network, Groups: network, Placement: w.Placement, Images: w.Images, Hosts: ops.BusHosts{Bus: w.Bus}, Log: quiet(),
+		DB: d, Clock: clock.System, Network: network, Groups: network, Placement: w.Placement, Images: bothImages{w.Images, w.Glance}, Made: w.Glance, Hosts: ops.BusHosts{Bus: w.Bus}, Log: quiet(),
 		Config: nova.Config{ConsoleURL: "http://127.0.0.1:5000/novnc"},
 	}
 	if _, err := w.Bus.Serve(bus.To{Topic: rpc.ConductorTopic}, w.Nova.ConductorHandlers()); err != nil {
@@ -99,7 +101,7 @@ func (w *Cloud) AddHost(name string) {
 // StartAgent starts the agent of a host that has none: a new one, or one whose agent was stopped.
 func (w *Cloud) StartAgent(name string) {
 	w.T.Helper()
-	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet()})
+	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet(), Images: w.sink(name)})
 	if err != nil {
 		w.T.Fatal(err)
 	}

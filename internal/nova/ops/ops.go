@@ -44,6 +44,7 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.attach())
 	saga.Register(engine, o.detach())
 	saga.Register(engine, o.cacheImages())
+	saga.Register(engine, o.createImage())
 	return o
 }
 
