@@ -40,8 +40,8 @@ type Migration struct {
 
 // MovedFlavor is a flavor as it was when the move began.
 type MovedFlavor struct {
-	ID string `json:"id"`
-	FlavorCopy
+	ID     string     `json:"id"`
+	Flavor FlavorCopy `json:"flavor"`
 }
 
 // Progress is how far a live migration is, in bytes; nil while nobody knows.

@@ -75,6 +75,8 @@ type Driver interface {
 	AttachInterface(ctx context.Context, id string, nic NIC) error
 	DetachInterface(ctx context.Context, id, portID string) error
 
+	Resizer
+
 	// ConsoleLog answers the last lines of the serial console; lines < 0 means
 	// all that is kept.
 	ConsoleLog(ctx context.Context, id string, lines int) ([]byte, error)

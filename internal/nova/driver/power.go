@@ -59,4 +59,6 @@ type DiskSet struct {
 	ID    string    `json:"id"`
 	Bytes int64     `json:"bytes"` // as allocated on the file system
 	Since time.Time `json:"since"` // youngest change
+	// Aside: they are what a move put aside, kept until it is confirmed or reverted. The server may have others here as well.
+	Aside bool `json:"aside,omitempty"`
 }

@@ -33,6 +33,8 @@ func (s Suite) Conform(t *testing.T) {
 	t.Run("Events", s.events)
 	t.Run("DisksWithoutDefinition", s.disksOnly)
 	t.Run("Snapshots", s.snapshots)
+	t.Run("Moves", s.moves)
+	t.Run("Adoption", s.adoption)
 }
 
 func (s Suite) prepare(t *testing.T) driver.GuestSpec {

@@ -72,6 +72,8 @@ func (d *Driver) disk(id string, k disk, bus busKind) libvirtxml.DomainDisk {
 				}},
 				BackingStore: &libvirtxml.DomainDiskBackingStore{},
 			}
+		} else if err == nil && info.Alone {
+			e.BackingStore = &libvirtxml.DomainDiskBackingStore{}
 		}
 	}
 	return e

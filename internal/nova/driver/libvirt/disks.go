@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,10 @@ type diskInfo struct {
 	Image   string `json:"image,omitempty"` // id of the base
 	Kernel  string `json:"kernel,omitempty"`
 	Ramdisk string `json:"ramdisk,omitempty"`
+	// Host is who may remove the files, where several hosts share the directory; empty: everybody.
+	Host string `json:"host,omitempty"`
+	// Alone says that the root disk stands on no image: it came from a host that had an image which is gone.
+	Alone bool `json:"alone,omitempty"`
 }
 
 func (d *Driver) serverDir(id string) string   { return filepath.Join(d.Dir, id) }
@@ -204,22 +209,43 @@ func run(ctx context.Context, name string, args ...string) error {
 }
 
 func (d *Driver) writeInfo(spec driver.GuestSpec) error {
-	var info diskInfo
+	info := diskInfo{Host: d.Hostname}
 	if spec.Image != nil {
 		info.Image = spec.Image.ID
 		info.Kernel = spec.Image.Properties[driver.PropKernelID]
 		info.Ramdisk = spec.Image.Properties[driver.PropRamdiskID]
 	}
-	data, err := json.Marshal(info)
+	old, err := d.readInfo(spec.ID)
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(d.serverDir(spec.ID), infoFile), data, 0o600)
+	if old.Alone && exists(filepath.Join(d.serverDir(spec.ID), rootFile)) {
+		info.Alone, info.Image = true, ""
+	}
+	return d.storeInfo(spec.ID, info)
 }
 
-func (d *Driver) readInfo(id string) (diskInfo, error) {
+func (d *Driver) storeInfo(id string, info diskInfo) error {
+	data, err := infoText(info)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(d.serverDir(id), infoFile), data, 0o600)
+}
+
+func infoText(info diskInfo) ([]byte, error) { return json.Marshal(info) }
+
+// foreign tells that a server's files belong to another host, which sees the same directory.
+func (d *Driver) foreign(id string) (bool, error) {
+	info, err := d.readInfo(id)
+	return info.Host != "" && info.Host != d.Hostname, err
+}
+
+func (d *Driver) readInfo(id string) (diskInfo, error) { return readInfoIn(d.serverDir(id)) }
+
+func readInfoIn(dir string) (diskInfo, error) {
 	var info diskInfo
-	data, err := os.ReadFile(filepath.Join(d.serverDir(id), infoFile))
+	data, err := os.ReadFile(filepath.Join(dir, infoFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return info, nil // killed before the first file, or just removed
 	}
@@ -238,8 +264,11 @@ func replaceFile(path string, data []byte, mode os.FileMode) error {
 	return os.Rename(part, path)
 }
 
-// removeFiles takes a server's directory away in one step and then empties it.
+// removeFiles takes a server's directory away in one step and then empties it. Files that another host runs the server from stay.
 func (d *Driver) removeFiles(id string) error {
+	if foreign, err := d.foreign(id); err != nil || foreign {
+		return err
+	}
 	dying := filepath.Join(d.Dir, "."+id+dyingSuffix)
 	if err := os.Rename(d.serverDir(id), dying); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -249,29 +278,47 @@ func (d *Driver) removeFiles(id string) error {
 
 // serverDirs lists the ids that have a directory.
 func (d *Driver) serverDirs() ([]string, error) {
+	ids, _, err := d.allDirs()
+	return ids, err
+}
+
+// allDirs lists the directories of servers, and those that are aside.
+func (d *Driver) allDirs() (ids, asides []string, err error) {
 	entries, err := os.ReadDir(d.Dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var ids []string
 	for _, e := range entries {
-		if e.IsDir() && checkID(e.Name()) == nil {
-			ids = append(ids, e.Name())
+		id, aside := strings.CutSuffix(e.Name(), asideSuffix)
+		switch {
+		case !e.IsDir() || checkID(id) != nil:
+		case aside:
+			asides = append(asides, e.Name())
+		default:
+			ids = append(ids, id)
 		}
 	}
-	return ids, nil
+	return ids, asides, nil
 }
 
 // Disks answers what has files here.
 func (d *Driver) Disks(_ context.Context) ([]driver.DiskSet, error) {
-	ids, err := d.serverDirs()
+	ids, asides, err := d.allDirs()
 	if err != nil {
 		return nil, err
 	}
 	var sets []driver.DiskSet
-	for _, id := range ids {
-		set := driver.DiskSet{ID: id}
-		err := filepath.WalkDir(d.serverDir(id), func(_ string, e fs.DirEntry, err error) error {
+	for _, id := range slices.Concat(ids, asides) {
+		info, err := readInfoIn(filepath.Join(d.Dir, id))
+		if err != nil {
+			return nil, err
+		}
+		if info.Host != "" && info.Host != d.Hostname {
+			continue
+		}
+		set := driver.DiskSet{}
+		set.ID, set.Aside = strings.CutSuffix(id, asideSuffix)
+		err = filepath.WalkDir(filepath.Join(d.Dir, id), func(_ string, e fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}

@@ -39,9 +39,16 @@ func (d *Driver) sweep() error {
 // Housekeep ages the image cache and trims console logs. Call it now and then.
 func (d *Driver) Housekeep(ctx context.Context) error {
 	used := map[string]bool{}
-	servers, err := d.serverDirs()
+	servers, asides, err := d.allDirs()
 	if err != nil {
 		return err
+	}
+	for _, name := range asides {
+		info, err := readInfoIn(filepath.Join(d.Dir, name))
+		if err != nil {
+			return err
+		}
+		used[info.Image], used[info.Kernel], used[info.Ramdisk] = true, true, true
 	}
 	var errs []error
 	for _, id := range servers {

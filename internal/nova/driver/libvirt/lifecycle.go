@@ -41,7 +41,7 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err != nil {
 		return fmt.Errorf("define domain: %w", err)
 	}
-	return nil
+	return d.returnFirmware(ctx, spec.ID)
 }
 
 // Destroy removes the domain and all its files.
@@ -60,6 +60,13 @@ func (d *Driver) Destroy(ctx context.Context, id string) error {
 	}
 	if err == nil {
 		if err := d.undefine(ctx, dom); err != nil {
+			return err
+		}
+	}
+	if info, err := readInfoIn(d.asideDir(id)); err != nil {
+		return err
+	} else if info.Host == "" || info.Host == d.Hostname {
+		if err := d.removeDir(d.asideDir(id)); err != nil {
 			return err
 		}
 	}

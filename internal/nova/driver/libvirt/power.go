@@ -90,6 +90,12 @@ func (d *Driver) start(ctx context.Context, dom rpc.Domain) error {
 	case s.PowerState == driver.Paused:
 		return d.unpause(ctx, dom)
 	}
+	// Where hosts share storage, only one of them may run a server: the one that its files belong to.
+	if foreign, err := d.foreign(libvirt.UUIDString(dom.UUID)); err != nil {
+		return err
+	} else if foreign {
+		return driver.Refuse(driver.CodeBadState, "Instance %s belongs to another host.", libvirt.UUIDString(dom.UUID))
+	}
 	err = d.do(ctx, func(l *rpc.Libvirt) error {
 		_, err := l.DomainCreateWithFlags(dom, 0)
 		return err

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 )
 
 // entry is a line of the journal: what became of a server; nil when it went.
 type entry struct {
 	ID     string  `json:"id"`
 	Server *server `json:"server,omitempty"`
+	Disks  *dir    `json:"disks,omitempty"`
+	Aside  *dir    `json:"aside,omitempty"`
 }
 
 // load reads the journal and begins a new one with what is left of it.
@@ -27,7 +30,7 @@ func (d *Driver) load() error {
 		return err
 	}
 	d.file = file
-	for id := range d.servers {
+	for id := range d.known() {
 		if err := d.keep(id); err != nil {
 			return errors.Join(err, file.Close())
 		}
@@ -47,6 +50,10 @@ func (d *Driver) replay() error {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 16<<20)
 	d.servers = map[string]*server{}
+	return errors.Join(d.storage.with(func(dirs map[string]*dir) error { return d.read(lines, dirs) }), lines.Err())
+}
+
+func (d *Driver) read(lines *bufio.Scanner, dirs map[string]*dir) error {
 	for lines.Scan() {
 		var e entry
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
@@ -57,8 +64,30 @@ func (d *Driver) replay() error {
 		} else {
 			d.servers[e.ID] = e.Server
 		}
+		for key, f := range map[string]*dir{e.ID: e.Disks, e.ID + asideSuffix: e.Aside} {
+			if f == nil {
+				delete(dirs, key)
+			} else {
+				dirs[key] = f
+			}
+		}
 	}
-	return lines.Err()
+	return nil
+}
+
+// known are the servers of which the host has anything.
+func (d *Driver) known() map[string]bool {
+	ids := map[string]bool{}
+	for id := range d.servers {
+		ids[id] = true
+	}
+	_ = d.storage.with(func(dirs map[string]*dir) error {
+		for key := range dirs {
+			ids[strings.TrimSuffix(key, asideSuffix)] = true
+		}
+		return nil
+	})
+	return ids
 }
 
 // keep writes a server's line; d.mu is held.
@@ -66,7 +95,7 @@ func (d *Driver) keep(id string) error {
 	if d.file == nil {
 		return nil
 	}
-	text, err := json.Marshal(entry{id, d.servers[id]})
+	text, err := json.Marshal(entry{id, d.servers[id], d.storage.get(id), d.storage.get(id + asideSuffix)})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ func (d *Driver) power(ctx context.Context, id string, to driver.PowerState, fro
 		if !allowed {
 			return driver.Refuse(driver.CodeBadState, "Instance %s is %s.", id, s.State)
 		}
+		if f := d.storage.get(id); to == driver.Running && f != nil && f.Owner != d.Hostname {
+			return driver.Refuse(driver.CodeBadState, "Instance %s belongs to another host.", id)
+		}
 		if to == driver.Running && s.State == driver.Shutdown {
 			s.Boots++
 		}

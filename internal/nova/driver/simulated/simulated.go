@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ type Options struct {
 	DiskGB   int // 0: 4096
 	Delays   Delays
 	Images   driver.ImageSource // nil: images are there
+
+	// Storage holds the servers' files; hosts with the same one share it. nil: the host's own.
+	Storage *Storage
 
 	// StateFile is a journal that keeps the servers across restarts; empty:
 	// nothing does.
@@ -53,6 +57,7 @@ type Driver struct {
 	mu      sync.Mutex
 	file    *os.File // journal, when there is a state file
 	servers map[string]*server
+	storage *Storage
 	images  map[string]bool
 	watch   map[chan driver.Event]struct{}
 }
@@ -64,7 +69,6 @@ var _ driver.Driver = (*Driver)(nil)
 type server struct {
 	Spec    driver.GuestSpec  `json:"spec"`
 	Defined bool              `json:"defined"` // else it has disks only
-	Disks   bool              `json:"disks"`
 	State   driver.PowerState `json:"state"`
 	Boots   int               `json:"boots"`
 	Since   time.Time         `json:"since"`
@@ -86,7 +90,10 @@ func New(o Options) (*Driver, error) {
 	if o.DiskGB == 0 {
 		o.DiskGB = 4096
 	}
-	d := &Driver{Options: o, since: time.Now()}
+	d := &Driver{Options: o, since: time.Now(), storage: o.Storage}
+	if d.storage == nil {
+		d.storage = &Storage{}
+	}
 	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("simulated driver: %s: %w", o.StateFile, err)
 	}
@@ -175,9 +182,13 @@ func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error 
 		return err
 	}
 	return d.change(spec.ID, func() error {
-		s := d.ensure(spec)
-		s.Disks = true
-		return nil
+		return d.storage.with(func(dirs map[string]*dir) error {
+			if dirs[spec.ID] == nil {
+				d.storage.made++
+				dirs[spec.ID] = &dir{Owner: d.Hostname, Disk: fmt.Sprintf("disk %d of %s", d.storage.made, d.Hostname), GB: spec.Flavor.RootGB, Since: time.Now().UTC()}
+			}
+			return nil
+		})
 	})
 }
 
@@ -212,13 +223,14 @@ func (d *Driver) Destroy(ctx context.Context, id string) error {
 		return err
 	}
 	return d.change(id, func() error {
-		if s := d.servers[id]; s != nil {
-			delete(d.servers, id)
-			if s.Defined {
-				d.tell(driver.Event{ServerID: id, Gone: true, State: driver.NoState})
+		d.undefine(id)
+		return d.storage.with(func(dirs map[string]*dir) error {
+			d.remove(dirs, id)
+			if f := dirs[id+asideSuffix]; f != nil && f.Owner == d.Hostname {
+				delete(dirs, id+asideSuffix)
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 }
 
@@ -240,17 +252,18 @@ func (d *Driver) List(context.Context) ([]driver.Guest, error) {
 	return guests, nil
 }
 
-// Disks answers the servers that have disks.
+// Disks answers the servers that have disks here, or aside.
 func (d *Driver) Disks(context.Context) ([]driver.DiskSet, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var sets []driver.DiskSet
-	for id, s := range d.servers {
-		if s.Disks {
-			sets = append(sets, driver.DiskSet{ID: id, Since: s.Since})
+	err := d.storage.with(func(dirs map[string]*dir) error {
+		for key, f := range dirs {
+			if id, aside := strings.CutSuffix(key, asideSuffix); f.Owner == d.Hostname {
+				sets = append(sets, driver.DiskSet{ID: id, Since: f.Since, Aside: aside})
+			}
 		}
-	}
-	return sets, nil
+		return nil
+	})
+	return sets, err
 }
 
 // AttachInterface adds a NIC.
