@@ -1,0 +1,73 @@
+package crash_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"gostack/test/crash"
+)
+
+var (
+	seed       = flag.Uint64("seed", number("CRASH_SEED", 0), "what the walk follows from; 0: another each time")
+	operations = flag.Int("operations", int(number("CRASH_OPERATIONS", 0)), "how many; 0: a few, for make test")
+	verbose    = flag.Bool("story", os.Getenv("CRASH_STORY") != "", "print every operation and fault")
+)
+
+func number(variable string, absent uint64) uint64 {
+	n, err := strconv.ParseUint(os.Getenv(variable), 10, 64)
+	if err != nil {
+		return absent
+	}
+	return n
+}
+
+func options(t *testing.T, bounded int) crash.Options {
+	o := crash.Options{Seed: *seed, Operations: *operations, Out: t.Output(), Verbose: *verbose}
+	if o.Seed == 0 {
+		o.Seed = uint64(time.Now().UnixNano() % 1e9)
+	}
+	if o.Operations == 0 {
+		o.Operations = bounded
+	}
+	t.Logf("seed %d", o.Seed)
+	return o
+}
+
+// TestSimulated walks on simulated hosts while gostack dies.
+func TestSimulated(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "gostack")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/gostack")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	w, err := crash.NewSimulated(t.Context(), program, dir, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Kill)
+	walk(t, w, options(t, 600))
+	if t.Failed() {
+		log, _ := os.ReadFile(w.Log())
+		t.Logf("the end of the log:\n%s", log[max(0, len(log)-4000):])
+	}
+}
+
+func walk(t *testing.T, w crash.World, o crash.Options) {
+	t.Helper()
+	report, err := crash.Run(context.Background(), w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report.Print(t.Output())
+	for _, f := range report.Findings {
+		t.Error(f)
+	}
+}

@@ -1,0 +1,132 @@
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// operation is something a user or an operator does to a server.
+type operation struct {
+	name   string
+	weight int
+	// from are the states in which it makes sense; now and then it is tried in others.
+	from []string
+	// to are the states that it may end in when it was accepted, beside the state before and ERROR.
+	to []string
+	do func(ctx context.Context, w *worker, s *server) (answer, error)
+}
+
+// operations are what workers draw from. A server action is one line.
+var operations = []operation{
+	action("stop", 4, "ACTIVE", "SHUTOFF", `{"os-stop": null}`),
+	action("start", 6, "SHUTOFF", "ACTIVE", `{"os-start": null}`),
+	action("reboot soft", 2, "ACTIVE", "ACTIVE", `{"reboot": {"type": "SOFT"}}`),
+	action("reboot hard", 4, "ACTIVE SHUTOFF PAUSED SUSPENDED ERROR", "ACTIVE", `{"reboot": {"type": "HARD"}}`),
+	action("pause", 2, "ACTIVE", "PAUSED", `{"pause": null}`),
+	action("unpause", 6, "PAUSED", "ACTIVE", `{"unpause": null}`),
+	action("suspend", 1, "ACTIVE", "SUSPENDED", `{"suspend": null}`),
+	action("resume", 6, "SUSPENDED", "ACTIVE", `{"resume": null}`),
+	action("reset state", 1, "ACTIVE ERROR", "ACTIVE", `{"os-resetState": {"state": "active"}}`),
+	{name: "delete", weight: 8, do: remove},
+	{name: "attach interface", weight: 3, do: attach},
+	{name: "attach port", weight: 2, do: attachPort},
+	{name: "detach interface", weight: 4, do: detach},
+	{name: "floating ip", weight: 2, do: floatingIP},
+}
+
+func action(name string, weight int, from, to, body string) operation {
+	return operation{name: name, weight: weight, from: strings.Fields(from), to: strings.Fields(to), do: func(ctx context.Context, w *worker, s *server) (answer, error) {
+		return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(body))
+	}}
+}
+
+var createOperation = operation{name: "create", to: []string{"ACTIVE"}, do: create}
+
+// create asks for a server. One whose request was not answered may be there: it is found by its name.
+func create(ctx context.Context, w *worker, s *server) (answer, error) {
+	f := w.flavors[w.rnd.IntN(len(w.flavors))]
+	body := map[string]any{"server": map[string]any{
+		"name": s.name, "imageRef": w.image, "flavorRef": f.id, "networks": []any{map[string]any{"uuid": w.network}},
+	}}
+	a, err := w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers", body)
+	if err != nil {
+		return a, err
+	}
+	ids := []string{}
+	if a.status == http.StatusAccepted {
+		var made struct{ Server struct{ ID string } }
+		if err := a.into(&made); err != nil {
+			return a, err
+		}
+		ids = append(ids, made.Server.ID)
+	}
+	if a.silent > 0 {
+		var list struct{ Servers []struct{ ID string } }
+		if _, err := w.client.get(ctx, "/compute/v2.1/servers?name="+url.QueryEscape("^"+s.name+"$"), &list); err != nil {
+			return a, err
+		}
+		ids = ids[:0]
+		for _, found := range list.Servers {
+			ids = append(ids, found.ID)
+		}
+	}
+	for i, id := range ids {
+		one := s
+		if i > 0 {
+			one = &server{name: s.name}
+		}
+		one.id, one.status = id, "BUILD"
+		w.known[id] = true
+		w.servers = append(w.servers, one)
+	}
+	return a, nil
+}
+
+func remove(ctx context.Context, w *worker, s *server) (answer, error) {
+	a, err := w.client.do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id, nil)
+	// Sent in vain before, it may have been carried out.
+	if err == nil && (a.status == http.StatusNoContent || a.status == http.StatusNotFound && a.silent > 0) {
+		s.deleting = true
+	}
+	return a, err
+}
+
+func attach(ctx context.Context, w *worker, s *server) (answer, error) {
+	return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"net_id": w.network}})
+}
+
+// attachPort attaches a port that the user made, which survives the server.
+func attachPort(ctx context.Context, w *worker, s *server) (answer, error) {
+	id, err := w.client.create(ctx, "/network/v2.0/ports", "port", map[string]any{"network_id": w.network, "name": "of " + s.name})
+	if err != nil {
+		return answer{}, err
+	}
+	return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"port_id": id}})
+}
+
+func detach(ctx context.Context, w *worker, s *server) (answer, error) {
+	var list struct {
+		InterfaceAttachments []struct {
+			PortID string `json:"port_id"`
+		}
+	}
+	pick := w.rnd.Int()
+	if ok, err := w.client.get(ctx, "/compute/v2.1/servers/"+s.id+"/os-interface", &list); err != nil || !ok || len(list.InterfaceAttachments) == 0 {
+		return answer{status: http.StatusNotFound}, err
+	}
+	port := list.InterfaceAttachments[pick%len(list.InterfaceAttachments)].PortID
+	return w.client.do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id+"/os-interface/"+port, nil)
+}
+
+// floatingIP gives the server's first port an address on the outside; it goes with the port's address and is deleted at the end.
+func floatingIP(ctx context.Context, w *worker, s *server) (answer, error) {
+	var list struct{ Ports []struct{ ID string } }
+	if _, err := w.client.get(ctx, "/network/v2.0/ports?fields=id&device_id="+s.id, &list); err != nil || len(list.Ports) == 0 {
+		return answer{status: http.StatusNotFound}, err
+	}
+	a, err := w.client.do(ctx, http.MethodPost, "/network/v2.0/floatingips", map[string]any{"floatingip": map[string]any{"floating_network_id": w.public, "port_id": list.Ports[0].ID}})
+	return a, err
+}

@@ -1,0 +1,216 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Simulated is a cloud of one child process with simulated hosts, on SQLite. Nothing in it is real but gostack, which dies often.
+type Simulated struct {
+	program, dir, url string
+
+	mu     sync.Mutex
+	child  *exec.Cmd
+	exited chan struct{}
+}
+
+// NewSimulated starts it in a directory.
+func NewSimulated(ctx context.Context, program, dir string, hosts int) (*Simulated, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := ln.Addr().String()
+	_ = ln.Close()
+	s := &Simulated{program: program, dir: dir, url: "http://" + address}
+	config := fmt.Sprintf("host: simulated\nstate_dir: %[1]s/state\nrun_dir: %[1]s/run\nlog_dir: %[1]s/log\nlisten: %[2]s\nlog_level: warn\nkeystone: {bcrypt_cost: 4}\nnova: {compute_driver: simulated, simulated_hosts: %[3]d}\n", dir, address, hosts)
+	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	if err := s.start(""); err != nil {
+		return nil, err
+	}
+	return s, s.answers(ctx)
+}
+
+func (s *Simulated) config() string { return filepath.Join(s.dir, "gostack.yaml") }
+func (s *Simulated) places() string { return filepath.Join(s.dir, "places") }
+
+// Log is what the child said.
+func (s *Simulated) Log() string { return filepath.Join(s.dir, "out.log") }
+
+// start starts the child; it will die by itself at the place, if one is given.
+func (s *Simulated) start(place string) error {
+	log, err := os.OpenFile(s.Log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(s.program, "run", "all", "--config", s.config())
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "GOSTACK_FAULTPOINT_LIST="+s.places())
+	if place != "" {
+		cmd.Env = append(cmd.Env, "GOSTACK_FAULTPOINT="+place)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	exited := make(chan struct{})
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the death signal follows the thread that started the child
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(exited)
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.child, s.exited = cmd, exited
+	s.mu.Unlock()
+	return nil
+}
+
+// Kill ends the child at once.
+func (s *Simulated) Kill() {
+	s.mu.Lock()
+	child, exited := s.child, s.exited
+	s.mu.Unlock()
+	_ = child.Process.Kill()
+	<-exited
+}
+
+func (s *Simulated) answers(ctx context.Context) error {
+	for end := time.Now().Add(time.Minute); ; {
+		resp, err := http.Get(s.url + "/v3")
+		if err == nil {
+			return resp.Body.Close()
+		}
+		s.mu.Lock()
+		exited := s.exited
+		s.mu.Unlock()
+		select {
+		case <-exited:
+			b, _ := os.ReadFile(s.Log())
+			return fmt.Errorf("gostack does not start: %s", b[max(0, len(b)-1000):])
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// Endpoint is the child's address.
+func (s *Simulated) Endpoint() string { return s.url }
+
+// AdminPassword is read from the file of the first start.
+func (s *Simulated) AdminPassword() string {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "state", "keystone", "admin-password"))
+	return strings.TrimSpace(string(b))
+}
+
+// Image is an empty disk: nobody boots it.
+func (s *Simulated) Image() (io.ReadSeeker, error) { return emptyImage() }
+
+// Faults are the ways in which the child dies.
+func (s *Simulated) Faults() []Fault {
+	restart := func(context.Context) error { return s.start("") }
+	return []Fault{
+		{Name: "gostack killed", Weight: 2, Lasts: 200 * time.Millisecond, Do: func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+			s.Kill()
+			return restart, nil
+		}},
+		{Name: "gostack killed at a step", Weight: 4, Do: func(ctx context.Context, rnd *rand.Rand) (func(context.Context) error, error) {
+			b, _ := os.ReadFile(s.places())
+			places := strings.Fields(string(b))
+			if len(places) == 0 {
+				return nil, errNoDamage
+			}
+			place := fmt.Sprintf("%s#%d", places[rnd.IntN(len(places))], 1+rnd.IntN(4))
+			s.Kill()
+			if err := s.start(place); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			exited := s.exited
+			s.mu.Unlock()
+			select {
+			case <-exited:
+			case <-time.After(1500 * time.Millisecond):
+				return nil, errNoDamage
+			}
+			return restart, nil
+		}},
+		{Name: "gostack frozen", Weight: 1, Lasts: 500 * time.Millisecond, Do: func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+			s.mu.Lock()
+			child := s.child
+			s.mu.Unlock()
+			_ = child.Process.Signal(syscall.SIGSTOP)
+			return func(context.Context) error { return child.Process.Signal(syscall.SIGCONT) }, nil
+		}},
+	}
+}
+
+// Audit runs gostack audit.
+func (s *Simulated) Audit(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, s.program, "audit", "-o", "json", "--config", s.config()).Output()
+	return auditFindings(out, err)
+}
+
+// auditFindings reads what gostack audit -o json printed.
+func auditFindings(out []byte, err error) ([]string, error) {
+	var report struct {
+		Findings []struct{ Area, ID, Problem string }
+		Error    string
+	}
+	if decodeErr := json.Unmarshal(out, &report); decodeErr != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return nil, errors.Join(err, decodeErr)
+	}
+	var list []string
+	for _, f := range report.Findings {
+		list = append(list, fmt.Sprintf("%s %s: %s", f.Area, f.ID, f.Problem))
+	}
+	if report.Error != "" {
+		return list, errors.New(report.Error)
+	}
+	return list, nil
+}
+
+// emptyImage is a qcow2 file of one MiB with nothing in it.
+func emptyImage() (io.ReadSeeker, error) {
+	dir, err := os.MkdirTemp("", "crash-image-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "empty.qcow2")
+	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", file, "1M").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("qemu-img: %w: %s", err, out)
+	}
+	b, err := os.ReadFile(file)
+	return bytes.NewReader(b), err
+}
