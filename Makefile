@@ -39,6 +39,11 @@ lab: build $(GUEST) ## a cloud of HOSTS=3 hosts on this machine, in namespaces
 lab-down: ## the end of the lab
 	$(SUDO) env PATH="$$PATH" $(GO) run ./test/lab/cmd down
 
+OPERATIONS ?= 10000
+.PHONY: crash
+crash: $(GUEST) ## OPERATIONS=10000 random operations while everything dies; SEED=n repeats a walk
+	CRASH_SEED=$(SEED) CRASH_OPERATIONS=$(OPERATIONS) $(GO) test -count=1 -v -timeout 12h ./test/crash
+
 .PHONY: bench
 bench: build $(GUEST) ## how fast it is, each figure beside its baseline
 	$(GO) test -run '^$$' -bench . -benchtime 200ms $(addprefix ./internal/,engine/qemuimg imageformat keystone nova/scheduler placement saga store)
