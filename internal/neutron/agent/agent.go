@@ -1,4 +1,5 @@
-// Package agent is neutron-metadata-agent: it gives the guests of this host the metadata service at 169.254.169.254.
+// Package agent is neutron-metadata-agent: it gives the guests of this host the metadata service at 169.254.169.254, and keeps them
+// from playing IPv6 routers (guard.go).
 //
 // For every network with a port bound to this host it keeps a namespace ovnmeta-NETWORK, which is plugged into the integration bridge
 // as the network's localport, and in it an HTTP server that hands requests to a Fetcher together with what the guest cannot
@@ -127,14 +128,23 @@ func (a *Agent) Run(ctx context.Context) error {
 		if ctx.Err() != nil || errors.Is(err, ovsdb.ErrClosed) {
 			return ended(ctx, err)
 		}
+		look := guardEvery
+		if err == nil {
+			look = guardSettle // something has changed
+		}
 		again, err = a.reconcile(ctx, host.chassis)
+		if guards, failed := a.guard(ctx, host.chassis); failed != nil {
+			err = errors.Join(err, failed)
+		} else if guards && (again == 0 || again > look) {
+			again = look
+		}
 		if err == nil {
 			err = a.report(ctx, host.chassis)
 		}
 		if err != nil {
 			again = retry
 			if ctx.Err() == nil {
-				a.log.Warn("metadata of some networks is not served yet", "error", err)
+				a.log.Warn("not everything of this host's networks is as it should be yet", "error", err)
 			}
 			continue
 		}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,6 +87,14 @@ func TestProxyRefusals(t *testing.T) {
 		if w.Code != c.want || strings.Contains(w.Body.String(), "operator detail") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
+	}
+}
+
+func TestGuardedPorts(t *testing.T) {
+	got := guardedPorts(" cookie=0x676f737461636b, priority=2000,icmp6,in_port=7,icmp_type=134 actions=drop\n cookie=0x1, in_port=8 actions=drop\n" +
+		" cookie=0x676f737461636b, priority=2000,icmp6,in_port=12,icmp_type=134 actions=drop\n")
+	if strings.Join(got, " ") != "7 12" {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -199,6 +208,35 @@ func TestGuestsReachMetadata(t *testing.T) {
 		if after := ovntest.Run(t, "ip", "netns", "exec", namespaceName(netID), "ip", "-o", "link", "show", innerName(netID)); after != before {
 			t.Errorf("the cable was made anew:\n%s\n%s", before, after)
 		}
+		// It cannot play a router: its advertisements go nowhere, before and after ovn-controller has forgotten our flow.
+		peer := port(uuid.NewString(), "fa:16:3e:07:00:11", "10.7.1.11", driver.NormalPort)
+		check(b.EnsurePort(ctx, peer))
+		other := host.Plug(t, "h", peer.ID, peer.MAC)
+		listener := other.Wire(t)
+		check(b.WaitPortUp(ctx, peer.ID))
+		wire, lla := guest.Wire(t), "fe80::f816:3eff:fe07:10"
+		ra := append([]byte{64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}, 1, 1, 0xfa, 0x16, 0x3e, 7, 0, 0x10)
+		advertisement := ovntest.Ethernet("33:33:00:00:00:01", guest.MAC, 0x86dd, ovntest.ICMP6(lla, "ff02::1", 134, 0, ra))
+		solicitation := ovntest.Ethernet("33:33:00:00:00:02", guest.MAC, 0x86dd, ovntest.ICMP6(lla, "ff02::2", 133, 0, []byte{0, 0, 0, 0}))
+		arrives := func() (advertised bool) {
+			t.Helper()
+			ovntest.Eventually(t, "an honest solicitation arrives", func() bool {
+				wire.Send(t, advertisement)
+				wire.Send(t, solicitation)
+				return listener.Saw(200*time.Millisecond, func(f []byte) bool {
+					advertised = advertised || bytes.Equal(f[6:], advertisement[6:])
+					return bytes.Equal(f[6:], solicitation[6:])
+				})
+			})
+			return advertised
+		}
+		if arrives() {
+			t.Error("a guest's router advertisement arrives")
+		}
+		ovntest.Eventually(t, "without our flow, until the agent puts it back, an advertisement arrives", func() bool {
+			ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "br-int", "cookie="+guardCookie+"/-1")
+			return arrives()
+		})
 		liveness := func(controller, metadata bool) {
 			t.Helper()
 			all, err := b.Chassis(ctx)
@@ -211,8 +249,10 @@ func TestGuestsReachMetadata(t *testing.T) {
 		host.KillController(t)
 		host.StartController(t)
 		ask(v4)
+		ovntest.Eventually(t, "the guest's advertisements are dropped again", func() bool { return !arrives() })
 
 		guest.Unplug(t)
+		other.Unplug(t)
 		ovntest.Eventually(t, "everything of the network is gone", func() bool {
 			ports := ovntest.Run(t, "ovs-vsctl", "list-ports", "br-int")
 			links := ovntest.Run(t, "ip", "-o", "link")

@@ -20,15 +20,17 @@ func Tables() []ovsdb.Table {
 
 // PortBinding says on which chassis a logical port is.
 type PortBinding struct {
-	UUID        string            `ovsdb:"_uuid"`
-	LogicalPort string            `ovsdb:"logical_port"`
-	Type        string            `ovsdb:"type"`
-	Datapath    string            `ovsdb:"datapath"`
-	TunnelKey   int               `ovsdb:"tunnel_key"`
-	Chassis     *string           `ovsdb:"chassis"`
-	Up          *bool             `ovsdb:"up"`
-	MAC         []string          `ovsdb:"mac"`
-	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	UUID        string   `ovsdb:"_uuid"`
+	LogicalPort string   `ovsdb:"logical_port"`
+	Type        string   `ovsdb:"type"`
+	Datapath    string   `ovsdb:"datapath"`
+	TunnelKey   int      `ovsdb:"tunnel_key"`
+	Chassis     *string  `ovsdb:"chassis"`
+	Up          *bool    `ovsdb:"up"`
+	MAC         []string `ovsdb:"mac"`
+	// PortSecurity is a copy of the logical port's; empty: the port may send what it likes.
+	PortSecurity []string          `ovsdb:"port_security"`
+	ExternalIDs  map[string]string `ovsdb:"external_ids"`
 }
 
 // Chassis is a host.

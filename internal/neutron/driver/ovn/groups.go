@@ -95,8 +95,9 @@ func renderDropGroup() *plan {
 	// A guest is never a DHCP server for others.
 	acl("from-lport", in+" && ip4 && udp.src == 67 && udp.dst == 68", "drop", aclSpoof)
 	acl("from-lport", in+" && ip6 && udp.src == 547 && udp.dst == 546", "drop", aclSpoof)
-	// Router advertisements of guests cannot be dropped this way: northd lets them pass before all ACLs (priority 65532). A port
-	// without an IPv6 address sends none, because port security drops all its IPv6.
+	// Nor does it redirect anybody's traffic. Its router advertisements cannot be dropped by an ACL: northd lets neighbour discovery
+	// pass before all of them (priority 65532). The agent of the host drops them.
+	acl("from-lport", in+" && icmp6.type == 137", "drop", aclSpoof)
 	return p
 }
 
