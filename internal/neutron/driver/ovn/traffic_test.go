@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,6 +109,28 @@ func TestDHCP(t *testing.T) {
 			out, _ := s.s1.Try(t, "ip", "-6", "route")
 			return strings.Contains(out, "default via fe80::")
 		})
+		// A client that knows nothing of OVN goes the whole way: solicit, request, bound.
+		if _, err := exec.LookPath("dhclient"); err != nil {
+			machine.Missing(t, "NOT TESTED: DHCPv6 with dhclient, which is not installed; scripts/install-engines tests installs it")
+		}
+		dir := t.TempDir()
+		bound, pid := filepath.Join(dir, "bound"), filepath.Join(dir, "pid")
+		if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >"+bound+".$reason\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		s.s1.Run(t, "timeout", "60", "dhclient", "-6", "-1", "-lf", filepath.Join(dir, "leases"), "-pf", pid, "-sf", script, "-cf", "/dev/null", "eth0")
+		if b, err := os.ReadFile(pid); err == nil { // it stays to renew the lease
+			ovntest.Run(t, "kill", strings.TrimSpace(string(b)))
+		}
+		got, err := os.ReadFile(bound + ".BOUND6")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"new_ip6_address=fd00:6:1::10\n", "new_dhcp6_name_servers=fd00::53\n"} {
+			if !strings.Contains(string(got), want) {
+				t.Errorf("no %q in what dhclient was given:\n%s", want, got)
+			}
+		}
 	})
 }
 
