@@ -154,8 +154,16 @@ func (a *Admin) EnsureHostUser(ctx context.Context, host string) (secret.String,
 	if err := a.setUser(ctx, HostUser(host), password); err != nil {
 		return secret.String{}, err
 	}
+	for limit, n := range hostLimits {
+		if err := a.do(ctx, http.MethodPut, map[string]int{"value": n}, nil, "user-limits", HostUser(host), limit); err != nil {
+			return secret.String{}, err
+		}
+	}
 	return password, a.permitHost(ctx, host)
 }
+
+// hostLimits are what a host's processes may have open; two or three connections with three channels each are usual.
+var hostLimits = map[string]int{"max-connections": 16, "max-channels": 128}
 
 // RefreshHostUsers gives all hosts' users the rights of the present topics, and tells which hosts there are.
 func (a *Admin) RefreshHostUsers(ctx context.Context) ([]string, error) {
@@ -239,4 +247,11 @@ func (a *Admin) Count(ctx context.Context) (Counts, error) {
 		c.Messages += q.Messages
 	}
 	return c, nil
+}
+
+// DeadLetters is how many messages were put aside in the last week. A look at them is for RabbitMQ's own tools: queue gostack.dead.
+func (a *Admin) DeadLetters(ctx context.Context) (int, error) {
+	var q struct{ Messages int }
+	err := a.do(ctx, http.MethodGet, nil, &q, "queues", a.vhost, deadQueue)
+	return q.Messages, present(err)
 }

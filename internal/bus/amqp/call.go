@@ -31,6 +31,9 @@ const (
 	headerFrom      = "on_behalf_of" // counts from the control side alone
 	headerTimeout   = "timeout_ms"   // what is left for the caller; clocks of machines differ, so no point in time
 	headerFailed    = "failed"       // the body of this reply is a bus.RemoteError
+	// headerTo repeats the routing key. The broker verifies the sender of a message but not its way: a host may give its queue a dead letter
+	// exchange, and by it pass on what was meant for itself, still under the sender's name. So each receiver compares.
+	headerTo = "to"
 )
 
 // waiter is a message of ours whose fate is open.
@@ -210,6 +213,7 @@ func (b *Bus) send(ctx context.Context, s *session, to bus.To, key string, m amq
 			return nil, errLost
 		}
 	}
+	m.Headers[headerTo] = key
 	return s.publish(ctx, exchange, key, true, m)
 }
 

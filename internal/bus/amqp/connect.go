@@ -145,8 +145,8 @@ func (b *Bus) receive(d amqp091.Delivery) {
 	if w == nil {
 		return // the caller has given up, or a repetition was answered twice
 	}
-	if !w.expects(d.UserId) {
-		b.Log.Warn("a reply from somebody who was not asked is ignored", "from", d.UserId)
+	if err := addressed(d, inboxKey(b.host, b.id)); err != nil || w.expects == nil || !w.expects(d.UserId) {
+		b.Log.Warn("a reply from somebody who was not asked is ignored", "from", d.UserId, "error", err)
 		return
 	}
 	select {

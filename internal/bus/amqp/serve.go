@@ -150,7 +150,7 @@ func (b *Bus) hostConsumer(t *topic, s *server) *consumer {
 			return err
 		}
 		return ch.QueueBind(queue, hostKey(t.name, s.host), exchange, false, nil)
-	}, func(d amqp091.Delivery) { b.handle(queue, func() *server { return s }, d) })
+	}, func(d amqp091.Delivery) { b.handle(queue, hostKey(t.name, s.host), func() *server { return s }, d) })
 	c.own = true
 	return c
 }
@@ -171,7 +171,7 @@ func (b *Bus) roleConsumers(t *topic) []*consumer {
 				return err
 			}
 			return ch.QueueBind(queue, key, exchange, false, nil)
-		}, func(d amqp091.Delivery) { b.handle(queue, func() *server { return b.pick(t) }, d) })
+		}, func(d amqp091.Delivery) { b.handle(queue, key, func() *server { return b.pick(t) }, d) })
 	}
 	return []*consumer{
 		shared(callQueue(t.name), callKey(t.name), false, amqp091.Table{"x-expires": idleExpires}),
@@ -213,12 +213,23 @@ func (b *Bus) sender(d amqp091.Delivery) (string, error) {
 	return host, nil
 }
 
-// handle gives a request to a server and answers it. It does not wait.
-func (b *Bus) handle(queue string, pick func() *server, d amqp091.Delivery) {
+// addressed tells whether a message was sent to where it has come in.
+func addressed(d amqp091.Delivery, key string) error {
+	if to, _ := d.Headers[headerTo].(string); to != key {
+		return fmt.Errorf("it was sent to %q and came in at %q", to, key)
+	}
+	return nil
+}
+
+// handle gives a request that came in at a key to a server and answers it. It does not wait.
+func (b *Bus) handle(queue, key string, pick func() *server, d amqp091.Delivery) {
 	from, err := b.sender(d)
 	method, _ := d.Headers[headerMethod].(string)
 	if err == nil && (method == "" || d.MessageId == "" || d.Type != kindCall && d.Type != kindCast) {
 		err = errors.New("it is not a message of gostack")
+	}
+	if err == nil {
+		err = addressed(d, key)
 	}
 	if err == nil && count(d.Headers["x-delivery-count"]) >= poisonous {
 		err = fmt.Errorf("it came back %d times", poisonous)
@@ -300,7 +311,7 @@ func (b *Bus) answer(d amqp091.Delivery, raw []byte, failed error, left time.Dur
 	defer cancel()
 	m := amqp091.Publishing{
 		Type: kindReply, MessageId: d.MessageId, CorrelationId: d.CorrelationId, UserId: b.address.User, AppId: "gostack", ContentType: "application/json",
-		Headers: amqp091.Table{}, Body: raw,
+		Headers: amqp091.Table{headerTo: d.ReplyTo}, Body: raw,
 	}
 	var remote *bus.RemoteError
 	if errors.As(failed, &remote) {
@@ -323,6 +334,9 @@ func (b *Bus) answer(d amqp091.Delivery, raw []byte, failed error, left time.Dur
 func (b *Bus) fanout(d amqp091.Delivery) {
 	from, err := b.sender(d)
 	name, ok := strings.CutPrefix(d.RoutingKey, fanoutKey(""))
+	if err == nil {
+		err = addressed(d, d.RoutingKey)
+	}
 	if err != nil || !ok {
 		b.Log.Warn("a fanout is ignored", "from", d.UserId, "error", err)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"sync"
@@ -145,6 +146,7 @@ func (s *session) publisher() {
 
 // publish hands a message to the connection. The confirmation tells when the broker has it.
 func (s *session) publish(ctx context.Context, exchange, key string, mandatory bool, message amqp091.Publishing) (*amqp091.DeferredConfirmation, error) {
+	message.Headers = maps.Clone(message.Headers) // the publisher may still read them when the caller tries again
 	o := &outgoing{exchange, key, mandatory, message, make(chan sent, 1)}
 	select {
 	case s.queue <- o:
