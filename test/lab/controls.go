@@ -25,21 +25,29 @@ func (l *Lab) declareControls() {
 		m.booted = m.shareImages
 		m.Processes = []*Process{{
 			Name: "gostack", Machine: m, later: true, argv: []string{l.Program, "run", "control"},
-			prepare: func(context.Context) error { return m.Write("/etc/gostack/gostack.yaml", l.controlConfig(m), 0o600) },
-			ready:   accepts(m, apiPort),
+			prepare: func(context.Context) error {
+				return errors.Join(m.Write("/etc/gostack/bus-ca.pem", l.secrets.BrokerCert, 0o644), m.Write("/etc/gostack/gostack.yaml", l.controlConfig(m), 0o600))
+			},
+			ready: accepts(m, apiPort),
 		}}
 	}
 }
 
 func (l *Lab) controlConfig(m *Machine) string {
-	return fmt.Sprintf(`host: %s
-database: %s
-public_url: %s
+	return fmt.Sprintf(`host: %[1]s
+host_ip: %[2]s
+database: %[3]s
+bus: %[4]s
+bus_admin: %[5]s
+bus_ca: /etc/gostack/bus-ca.pem
+public_url: %[6]s
 neutron:
-  ovn_northbound: tcp:%[4]s:6641
-  ovn_southbound: tcp:%[4]s:6642
-  external_cidr: %s
-`, m.Name, l.DatabaseURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR)
+  ovn_northbound: tcp:%[7]s:6641
+  ovn_southbound: tcp:%[7]s:6642
+  external_cidr: %[8]s
+nova:
+  reserved_host_memory_mb: 0
+`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR)
 }
 
 // Gostack is the process of gostack on a control or host machine.

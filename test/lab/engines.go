@@ -28,7 +28,7 @@ func (l *Lab) declareEngines() {
 		Name: "rabbitmq", Machine: l.MQ, pidFile: rabbitDir + "/pid", env: rabbitEnvironment(), argv: []string{
 			"sh", "-c", "cd " + rabbitDir + " && exec setsid -f /usr/lib/rabbitmq/bin/rabbitmq-server >>/var/log/lab-rabbitmq.log 2>&1 </dev/null",
 		},
-		prepare: l.prepareRabbit, ready: both(accepts(l.MQ, 5672), accepts(l.MQ, 15672)),
+		prepare: l.prepareRabbit, ready: both(accepts(l.MQ, 5671), accepts(l.MQ, 15672)),
 	}
 	l.MQ.Processes = []*Process{l.Rabbit}
 
@@ -116,7 +116,20 @@ func (l *Lab) prepareRabbit(ctx context.Context) error {
 	if err := l.MQ.Write(rabbitDir+"/plugins", "[rabbitmq_management].\n", 0o644); err != nil {
 		return err
 	}
-	config := fmt.Sprintf(`listeners.tcp.1 = 0.0.0.0:5672
+	if _, err := os.Stat(l.MQ.Path(rabbitDir + "/key.pem")); err != nil {
+		if err := l.MQ.Write(rabbitDir+"/cert.pem", l.secrets.BrokerCert, 0o644); err != nil {
+			return err
+		}
+		if err := l.MQ.Write(rabbitDir+"/key.pem", l.secrets.BrokerKey, 0o600); err != nil {
+			return err
+		}
+	}
+	config := fmt.Sprintf(`listeners.tcp = none
+listeners.ssl.1 = 0.0.0.0:5671
+ssl_options.certfile = `+rabbitDir+`/cert.pem
+ssl_options.keyfile = `+rabbitDir+`/key.pem
+ssl_options.cacertfile = `+rabbitDir+`/cert.pem
+ssl_options.verify = verify_none
 management.tcp.port = 15672
 default_user = admin
 default_pass = %s
@@ -131,6 +144,11 @@ log.file = false
 	}
 	_, err := l.MQ.Shell(ctx, "mkdir -p "+rabbitDir+"/home "+rabbitDir+"/mnesia "+rabbitDir+"/log; rm -f "+rabbitDir+"/pid")
 	return err
+}
+
+// BusURL is how control replicas reach the broker.
+func (l *Lab) BusURL() string {
+	return fmt.Sprintf("amqps://gostack-control:%s@%s:5671/gostack", l.secrets.Bus, l.MQ.Name)
 }
 
 // BusAdminURL is the management interface of the broker, with its administrator.

@@ -64,10 +64,10 @@ func New(o Options) (*Lab, error) {
 		return nil, fmt.Errorf("a lab has at most 40 hosts and 9 control replicas")
 	}
 	l := &Lab{Options: o}
-	if err := l.secrets.load(filepath.Join(o.Dir, "secrets.json")); err != nil {
+	l.DB, l.MQ, l.OVN = l.machine("db", 111), l.machine("mq", 112), l.machine("ovn", 113)
+	if err := l.secrets.load(filepath.Join(o.Dir, "secrets.json"), l.brokerCertificate); err != nil {
 		return nil, err
 	}
-	l.DB, l.MQ, l.OVN = l.machine("db", 111), l.machine("mq", 112), l.machine("ovn", 113)
 	for i := range o.Controls {
 		l.Controls = append(l.Controls, l.machine(fmt.Sprintf("control%d", i+1), 101+i))
 	}
