@@ -24,15 +24,15 @@ func keystoneCommand(s *settings) *cobra.Command {
 		Short: "Use the next key for new tokens",
 		Long: `Make the staged key the one that new tokens are encrypted with, stage another, and remove the oldest key above keystone.max_active_keys.
 
-Tokens of a removed key are no good any more: rotate at most max_active_keys-2 times in the life of a token. Replicas on several machines share
-the directory of keys; copy it to each of them after a rotation. A running gostack sees the change by itself.`,
+Tokens of a removed key are no good any more: rotate at most max_active_keys-2 times in the life of a token. The keys are in the database, so
+every control replica sees the change, within a second.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := s.load()
 			if err != nil {
 				return err
 			}
-			return app.RotateFernetKeys(c)
+			return app.RotateFernetKeys(cmd.Context(), c)
 		},
 	})
 	cmd.AddCommand(&cobra.Command{

@@ -13,11 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gostack/internal/clock"
 	"gostack/internal/config"
 	"gostack/internal/keystone"
 	keystoneapi "gostack/internal/keystone/api"
-	"gostack/internal/keystone/fernet"
 	"gostack/internal/rest"
 	"gostack/internal/secret"
 	"gostack/internal/store"
@@ -61,14 +59,11 @@ func newKeystone(h *House) (*keystone.Service, error) {
 	return keystone.New(keystone.Options{
 		DB:    h.DB,
 		Clock: h.Clock,
-		Keys:  keyRepository(h.Config),
+		// The keys are in the database; a directory of keys, as older versions and upstream have it, is taken over once.
+		MaxActiveKeys: h.Config.Keystone.MaxActiveKeys, KeyDirectory: filepath.Join(h.Config.StateDir, "keystone", "fernet-keys"),
 
 		TokenLifetime: h.Config.Keystone.TokenExpiration, HashCost: h.Config.Keystone.BcryptCost,
 	})
-}
-
-func keyRepository(c *config.Config) *fernet.Repository {
-	return fernet.OpenRepository(filepath.Join(c.StateDir, "keystone", "fernet-keys"), c.Keystone.MaxActiveKeys)
 }
 
 // authenticator is keystone's, here or, where only other control components run, one of our own on the same tables and keys.
@@ -103,7 +98,11 @@ func bootstrapKeystone(ctx context.Context, c *config.Config, service *keystone.
 			return err
 		}
 	}
-	_, err = service.Bootstrap(ctx, spec)
+	spec.KeepAdmin = true
+	made, err := service.Bootstrap(ctx, spec)
+	if err == nil && !exists && !made.AdminCreated {
+		return os.Remove(AdminPasswordFile(c)) // another replica was quicker, and its password is the one
+	}
 	return err
 }
 
@@ -143,15 +142,13 @@ func writeSecret(file, line string) error {
 	return os.Rename(f.Name(), file)
 }
 
-// RotateFernetKeys makes the staged key the primary and stages a new one. A running gostack sees it at its next token.
-func RotateFernetKeys(c *config.Config) error { return keyRepository(c).Rotate() }
+// RotateFernetKeys makes the staged key the primary and stages a new one. Every control replica sees it within a second.
+func RotateFernetKeys(ctx context.Context, c *config.Config) error {
+	return besideKeystone(ctx, c, func(service *keystone.Service) error { return service.RotateKeys() })
+}
 
-// ResetAdmin is the way back in for an operator who is locked out: it makes what Bootstrap makes, enables the user admin and sets the
-// password, beside a running gostack or without one.
-func ResetAdmin(ctx context.Context, c *config.Config, password secret.String) error {
-	if password.Empty() {
-		return errors.New("the password must not be empty")
-	}
+// besideKeystone opens the service on the cloud's tables, whether gostack runs or not.
+func besideKeystone(ctx context.Context, c *config.Config, fn func(*keystone.Service) error) error {
 	db, err := store.Open(ctx, c.Database)
 	if err != nil {
 		return err
@@ -160,10 +157,21 @@ func ResetAdmin(ctx context.Context, c *config.Config, password secret.String) e
 	if err := db.Migrate(ctx, keystone.Migrations); err != nil {
 		return err
 	}
-	service, err := newKeystone(&House{Config: c, DB: db, Clock: clock.System})
+	service, err := newKeystone(&House{Config: c, DB: db, Clock: db.Clock()})
 	if err != nil {
 		return err
 	}
-	_, err = service.Bootstrap(ctx, bootstrapSpec(c, password))
-	return err
+	return fn(service)
+}
+
+// ResetAdmin is the way back in for an operator who is locked out: it makes what Bootstrap makes, enables the user admin and sets the
+// password, beside a running gostack or without one.
+func ResetAdmin(ctx context.Context, c *config.Config, password secret.String) error {
+	if password.Empty() {
+		return errors.New("the password must not be empty")
+	}
+	return besideKeystone(ctx, c, func(service *keystone.Service) error {
+		_, err := service.Bootstrap(ctx, bootstrapSpec(c, password))
+		return err
+	})
 }

@@ -91,7 +91,7 @@ func TestKeystoneBootstrapsItself(t *testing.T) {
 		t.Errorf("the own password gives %d", code)
 	}
 	// The keys rotate and the operator resets the password beside the running process.
-	if err := RotateFernetKeys(h.Config); err != nil {
+	if err := RotateFernetKeys(t.Context(), h.Config); err != nil {
 		t.Fatal(err)
 	}
 	if code, _ := h.send(t, "GET", "/v3/auth/projects", token, ""); code != 200 {

@@ -27,10 +27,14 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 	if err != nil {
 		return Unit{}, err
 	}
-	backend := h.networkBackend()
+	backend, err := h.networkBackend()
+	if err != nil {
+		return Unit{}, err
+	}
 	service := neutron.New(neutron.Config{
 		DB: h.DB, Backend: backend, Clock: h.Clock, Log: h.Log, Physnets: physnets, MTU: int64(h.Config.Neutron.GlobalMTU),
 		DNSServers: h.Config.Neutron.DNSServers, AvailabilityZone: h.Config.Nova.AvailabilityZone, DistributedFloatingIPs: true,
+		ScanEvery: h.scanEvery(), Lead: h.Replicas.Lead,
 	})
 	h.Neutron = service
 	h.Serve(neutronapi.Service(service))
@@ -77,14 +81,25 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 	}, nil
 }
 
+// scanEvery is how long a change may wait that a replica noted and did not live to carry out.
+func (h *House) scanEvery() time.Duration {
+	if h.Replicas.Shared() {
+		return 4 * time.Second
+	}
+	return 30 * time.Second
+}
+
 // networkBackend is OVN; with simulated hosts, which have no network, it is simulated too.
-func (h *House) networkBackend() driver.Backend {
-	if h.Config.Nova.Driver == "simulated" {
-		return simulated.New(h.Config.Host)
+func (h *House) networkBackend() (driver.Backend, error) {
+	switch {
+	case h.Config.Nova.Driver == "simulated" && h.Config.Nova.SimulatedNetwork != "":
+		return simulated.Share(h.Config.Nova.SimulatedNetwork, h.Config.Host)
+	case h.Config.Nova.Driver == "simulated":
+		return simulated.New(h.Config.Host), nil
 	}
 	return ovn.Open(ovn.Config{
 		Northbound: endpoints(h.Config.Neutron.OVNNorthbound), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), Log: h.Log,
-	})
+	}), nil
 }
 
 // physicalNetworks reads "physnet1:br-ex" and "physnet1:1000:1999".

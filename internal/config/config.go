@@ -94,6 +94,7 @@ type Nova struct {
 	ReservedHostDiskMB   int     `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
 	AvailabilityZone     string  `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
 	SimulatedHosts       int     `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
+	SimulatedNetwork     string  `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
 }
 
 // Load reads file, or only defaults and the environment when the default file does not exist.

@@ -15,9 +15,11 @@ import (
 type BootstrapSpec struct {
 	// AdminPassword of the user admin. If it differs from the one stored it becomes the new one; empty keeps the one stored.
 	AdminPassword secret.String
-	Region        string // default RegionOne
-	BaseURL       string // scheme, host and port that clients use, as http://10.0.0.1:5000
-	Services      []BootstrapService
+	// KeepAdmin leaves the password of a user admin who exists as it is, also when another replica creates it at this very moment.
+	KeepAdmin bool
+	Region    string // default RegionOne
+	BaseURL   string // scheme, host and port that clients use, as http://10.0.0.1:5000
+	Services  []BootstrapService
 }
 
 // BootstrapService is a service of the catalogue with one address for all its interfaces.
@@ -31,6 +33,7 @@ type Bootstrapped struct {
 	AdminUserID, AdminProjectID string
 	RoleIDs                     map[string]string // by name
 	Changed                     bool              // something was missing
+	AdminCreated                bool              // with the password of the spec
 }
 
 // impliedChain is upstream's hierarchy of default roles: each implies the next.
@@ -55,7 +58,7 @@ func (s *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (*Bootstrap
 	if err != nil && spec.AdminPassword.Empty() {
 		return nil, errors.New("bootstrap: there is no user admin yet, and so a password is needed")
 	}
-	same := spec.AdminPassword.Empty()
+	same := spec.AdminPassword.Empty() || spec.KeepAdmin && err == nil
 	if err == nil && old.PasswordHash != "" && !same {
 		if same, err = s.passwords.Verify(ctx, old.PasswordHash, spec.AdminPassword); err != nil {
 			return nil, fmt.Errorf("bootstrap: %w", err)
@@ -174,13 +177,16 @@ func (b *bootstrap) admin(ctx context.Context, fresh *User) error {
 	if store.IsNotFound(err) {
 		u = &User{ID: b.newID(), DomainID: DefaultDomainID, Name: "admin", CreatedAt: b.clock.Now(), Options: map[string]any{}, Extra: map[string]any{}}
 		u.Enabled, u.PasswordHash, u.PasswordCreatedAt = true, fresh.PasswordHash, fresh.PasswordCreatedAt
-		b.out.AdminUserID = u.ID
+		b.out.AdminUserID, b.out.AdminCreated = u.ID, true
 		return b.ensure(ctx, err, u)
 	}
 	if err != nil {
 		return err
 	}
 	b.out.AdminUserID = u.ID
+	if b.spec.KeepAdmin {
+		fresh = &User{}
+	}
 	if u.Enabled && fresh.PasswordHash == "" {
 		return nil
 	}

@@ -44,6 +44,13 @@ func newMemory() *memory {
 	return &memory{tokens: map[string]*remembered{}, older: map[string]*remembered{}}
 }
 
+// compareSoon has the next check compare the generations with the database.
+func (m *memory) compareSoon() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.checked = time.Time{}
+}
+
 func (m *memory) identityChanged(generation int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -39,6 +39,9 @@ func (s *Service) refreshIf(ctx context.Context, must bool) error {
 	stale := !m.revoked.loaded || g.Revocations > m.revocations
 	m.identity = max(m.identity, g.Identity)
 	m.mu.Unlock()
+	if s.table != nil {
+		s.table.noticed(g.Keys)
+	}
 	if !stale {
 		return nil
 	}
@@ -83,6 +86,7 @@ func (s *Service) revoke(ctx context.Context, tx store.Tx, list ...*db.Revocatio
 	if err != nil {
 		return err
 	}
+	s.db.Announce(ctx, topic, "revocations")
 	store.AfterCommit(ctx, func() {
 		m := s.memory
 		m.mu.Lock()

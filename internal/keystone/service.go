@@ -45,8 +45,11 @@ type (
 
 // Options are what a Service needs.
 type Options struct {
-	DB   *store.DB
-	Keys *fernet.Repository
+	DB *store.DB
+	// Keys defaults to the key repository in the database, which keeps MaxActiveKeys and begins with the keys of the directory KeyDirectory, if there are any.
+	Keys          KeyRepository
+	MaxActiveKeys int
+	KeyDirectory  string
 	// Clock defaults to the system's.
 	Clock clock.Clock
 	// TokenLifetime is how long a token is good; 0 means DefaultTokenLifetime.
@@ -58,7 +61,8 @@ type Options struct {
 // Service is Keystone. It is safe for concurrent use.
 type Service struct {
 	db        *store.DB
-	keys      *fernet.Repository
+	keys      KeyRepository
+	table     *tableKeys // keys, when they are in the database
 	clock     clock.Clock
 	lifetime  time.Duration
 	passwords *password.Hasher
@@ -68,8 +72,8 @@ type Service struct {
 
 // New makes the service. It does no I/O: the tables must have been migrated and Bootstrap run before the first request.
 func New(o Options) (*Service, error) {
-	if o.DB == nil || o.Keys == nil {
-		return nil, errors.New("keystone needs a database and a key repository")
+	if o.DB == nil {
+		return nil, errors.New("keystone needs a database")
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System
@@ -81,11 +85,26 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	s := &Service{
 		db: o.DB, keys: o.Keys, clock: o.Clock, lifetime: o.TokenLifetime, passwords: hasher, memory: newMemory(),
 		newID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
-	}, nil
+	}
+	if s.keys == nil {
+		if o.MaxActiveKeys <= 0 {
+			o.MaxActiveKeys = fernet.DefaultMaxActiveKeys
+		}
+		s.table = &tableKeys{s: s, maxActive: o.MaxActiveKeys, from: o.KeyDirectory}
+		s.keys = s.table
+	}
+	s.db.Hear(topic, func(string) { s.memory.compareSoon() })
+	return s, nil
 }
+
+// topic is announced by a replica that changed what another has in memory.
+const topic = "keystone"
+
+// RotateKeys makes the staged Fernet key the primary, in all replicas.
+func (s *Service) RotateKeys() error { return s.keys.Rotate() }
 
 // change runs a write that can alter what existing tokens or the catalogue are worth. All that is remembered is looked up again
 // afterwards, here at once, in other replicas within a second.
@@ -105,5 +124,6 @@ func (s *Service) changed(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	store.AfterCommit(ctx, func() { s.memory.identityChanged(g.Identity) })
+	s.db.Announce(ctx, topic, "identity")
 	return nil
 }

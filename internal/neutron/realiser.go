@@ -41,8 +41,6 @@ const (
 	parallel   = 16
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 10 * time.Second
-	// scanEvery is how often notes of other replicas, which may be dead, are looked for.
-	scanEvery = 30 * time.Second
 )
 
 // ranks order the work of one change: what others need comes first.
@@ -273,7 +271,7 @@ func (r *realiser) remove(ctx context.Context, rows []*db.Pending) error {
 
 // retry runs what failed when its time comes, and what other replicas left.
 func (r *realiser) retry(ctx context.Context) {
-	scan := time.NewTicker(scanEvery)
+	scan := time.NewTicker(r.s.ScanEvery)
 	defer scan.Stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -282,7 +280,7 @@ func (r *realiser) retry(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-scan.C:
-			r.scan(ctx, scanEvery/2)
+			r.scan(ctx, r.s.ScanEvery/2)
 		case <-r.poke:
 		case <-timer.C:
 		}

@@ -28,7 +28,7 @@ func (s *Service) Run(ctx context.Context) error {
 	own.Go(func() { r.settle(ctx) })
 	own.Go(func() { r.retry(ctx) })
 	own.Go(func() { s.follow(ctx) })
-	own.Go(func() { s.keepInSync(ctx) })
+	own.Go(func() { s.Lead(ctx, "neutron-sync", s.keepInSync) })
 	r.scan(ctx, 0)
 	<-ctx.Done()
 	r.mu.Lock()

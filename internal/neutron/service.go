@@ -1,6 +1,7 @@
 package neutron
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -43,6 +44,10 @@ type Config struct {
 	Wait time.Duration
 	// SyncEvery is how often everything is compared with the engine; default 10 min.
 	SyncEvery time.Duration
+	// ScanEvery is how often changes are looked for that another replica noted and did not realise, because it died; default 30 s.
+	ScanEvery time.Duration
+	// Lead runs fn while this process is the replica that does the named work for all. Default: it always is.
+	Lead func(ctx context.Context, name string, fn func(context.Context))
 }
 
 // Physnet is a physical network.
@@ -96,6 +101,12 @@ func New(cfg Config) *Service {
 	}
 	if cfg.SyncEvery == 0 {
 		cfg.SyncEvery = 10 * time.Minute
+	}
+	if cfg.ScanEvery == 0 {
+		cfg.ScanEvery = 30 * time.Second
+	}
+	if cfg.Lead == nil {
+		cfg.Lead = func(ctx context.Context, _ string, fn func(context.Context)) { fn(ctx) }
 	}
 	s := &Service{Config: cfg, resync: make(chan struct{}, 1), rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), newID: uuid.NewString} //nolint:gosec // addresses, no secrets
 	s.realiser = newRealiser(s)

@@ -22,6 +22,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
 	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
@@ -98,8 +99,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	r.SetMaxIdleConns(4)
 	db := &DB{
 		kind:    SQLite,
-		readers: bun.NewDB(r, sqlitedialect.New()),
-		writers: bun.NewDB(w, sqlitedialect.New()),
+		readers: newBun(r, sqlitedialect.New()),
+		writers: newBun(w, sqlitedialect.New()),
 	}
 	db.readers = db.readers.WithQueryHook(countHook{})
 	db.writers = db.writers.WithQueryHook(countHook{})
@@ -116,8 +117,13 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := bun.NewDB(pool, pgdialect.New()).WithQueryHook(countHook{})
+	h := newBun(pool, pgdialect.New()).WithQueryHook(countHook{})
 	return &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h), herald: newHerald(cfg)}, nil
+}
+
+// newBun ignores columns that the program does not know: a newer release may have added them, while this one still runs beside it.
+func newBun(db *sql.DB, dialect schema.Dialect) *bun.DB {
+	return bun.NewDB(db, dialect, bun.WithDiscardUnknownColumns())
 }
 
 // Kind tells which engine it is.

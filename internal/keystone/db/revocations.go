@@ -28,6 +28,7 @@ type Generations struct {
 	ID          int64 `bun:"id,pk"`
 	Identity    int64 `bun:"identity"`
 	Revocations int64 `bun:"revocations"`
+	Keys        int64 `bun:"keys"`
 }
 
 // GetGenerations returns the present generations.

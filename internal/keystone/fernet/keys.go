@@ -147,6 +147,47 @@ func (r *Repository) Keys() (keys []Key, generation uint64, err error) {
 	return r.keys, r.changes, nil
 }
 
+// Numbered returns the keys by number, from the directory itself. A missing directory has none.
+func (r *Repository) Numbered() (map[int]Key, error) {
+	keys := map[int]Key{}
+	numbers, err := r.list()
+	if errors.Is(err, fs.ErrNotExist) {
+		return keys, nil
+	}
+	for _, n := range numbers {
+		text, err := os.ReadFile(r.path(n))
+		if err != nil {
+			return nil, fmt.Errorf("read key %d: %w", n, err)
+		}
+		if keys[n], err = ParseKey(string(text)); err != nil {
+			return nil, fmt.Errorf("read key %d: %w", n, err)
+		}
+	}
+	return keys, err
+}
+
+// Rotated returns keys as they are after a rotation: the staged one (0) is the primary, fresh is staged, and of the others so many are left that
+// maxActive are there.
+func Rotated(keys map[int]Key, fresh Key, maxActive int) map[int]Key {
+	out := map[int]Key{}
+	primary := 0
+	for n, k := range keys {
+		primary = max(primary, n)
+		if n != 0 {
+			out[n] = k
+		}
+	}
+	if staged, ok := keys[0]; ok {
+		primary++
+		out[primary] = staged
+	}
+	for n := 1; n < primary && len(out)+1 > maxActive; n++ {
+		delete(out, n)
+	}
+	out[0] = fresh
+	return out
+}
+
 // list returns the numbers of the key files in rising order. Other files are ignored, as upstream does.
 func (r *Repository) list() ([]int, error) {
 	entries, err := os.ReadDir(r.dir)

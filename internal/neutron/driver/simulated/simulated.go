@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +21,9 @@ type Backend struct {
 	hosts   []string
 	readers map[*reader]struct{}
 	changed chan struct{} // closed and replaced at every change
+
+	journal *journal // nil: the network is in this process only
+	stop    context.CancelFunc
 }
 
 type key struct{ kind, id string }
@@ -48,21 +50,27 @@ type reader struct {
 	wake  chan struct{}
 }
 
-func (b *Backend) put(kind, id string, spec any) {
+func (b *Backend) put(kind, id string, spec any) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	before := b.state(id)
-	b.specs[key{kind, id}] = spec
-	b.tell(kind, id, before)
+	return b.change(kind, id, spec)
 }
 
 func (b *Backend) drop(kind, id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.change(kind, id, nil)
+}
+
+// apply keeps a spec, or forgets it when it is nil. The caller holds the lock.
+func (b *Backend) apply(kind, id string, spec any) {
 	before := b.state(id)
-	delete(b.specs, key{kind, id})
+	if spec == nil {
+		delete(b.specs, key{kind, id})
+	} else {
+		b.specs[key{kind, id}] = spec
+	}
 	b.tell(kind, id, before)
-	return nil
 }
 
 // tell wakes waiters and sends the event of a port whose state changed. The caller holds the lock.
@@ -103,8 +111,7 @@ func (b *Backend) state(id string) driver.PortState {
 
 // EnsureNetwork implements driver.Backend.
 func (b *Backend) EnsureNetwork(_ context.Context, s driver.NetworkSpec) error {
-	b.put(network, s.ID, s)
-	return nil
+	return b.put(network, s.ID, s)
 }
 
 // DeleteNetwork implements driver.Backend.
@@ -112,8 +119,7 @@ func (b *Backend) DeleteNetwork(_ context.Context, id string) error { return b.d
 
 // EnsureSubnet implements driver.Backend.
 func (b *Backend) EnsureSubnet(_ context.Context, s driver.SubnetSpec) error {
-	b.put(subnet, s.ID, s)
-	return nil
+	return b.put(subnet, s.ID, s)
 }
 
 // DeleteSubnet implements driver.Backend.
@@ -122,13 +128,13 @@ func (b *Backend) DeleteSubnet(_ context.Context, id string) error { return b.dr
 // EnsurePort implements driver.Backend.
 func (b *Backend) EnsurePort(_ context.Context, s driver.PortSpec) error {
 	b.mu.Lock()
+	b.catchUp()
 	_, ok := b.specs[key{network, s.NetworkID}]
 	b.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("%w: network %s", driver.ErrDependency, s.NetworkID)
 	}
-	b.put(port, s.ID, s)
-	return nil
+	return b.put(port, s.ID, s)
 }
 
 // DeletePort implements driver.Backend.
@@ -136,8 +142,7 @@ func (b *Backend) DeletePort(_ context.Context, id string) error { return b.drop
 
 // EnsureRouter implements driver.Backend.
 func (b *Backend) EnsureRouter(_ context.Context, s driver.RouterSpec) error {
-	b.put(router, s.ID, s)
-	return nil
+	return b.put(router, s.ID, s)
 }
 
 // DeleteRouter implements driver.Backend.
@@ -145,8 +150,7 @@ func (b *Backend) DeleteRouter(_ context.Context, id string) error { return b.dr
 
 // EnsureSecurityGroup implements driver.Backend.
 func (b *Backend) EnsureSecurityGroup(_ context.Context, s driver.SecurityGroupSpec) error {
-	b.put(group, s.ID, s)
-	return nil
+	return b.put(group, s.ID, s)
 }
 
 // DeleteSecurityGroup implements driver.Backend.
@@ -171,6 +175,7 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 		wanted[key{group, s.ID}] = s
 	}
 	b.mu.Lock()
+	b.catchUp()
 	have := maps.Clone(b.specs)
 	b.mu.Unlock()
 	report := driver.Report{Checked: len(have)}
@@ -182,20 +187,24 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 		switch {
 		case !ok:
 			note(k, driver.Missing)
-		case !reflect.DeepEqual(old, s):
+		case !b.same(old, s):
 			note(k, driver.Differs)
 		default:
 			continue
 		}
 		if repair {
-			b.put(k.kind, k.id, s)
+			if err := b.put(k.kind, k.id, s); err != nil {
+				return report, err
+			}
 		}
 	}
 	for k := range have {
 		if _, ok := wanted[k]; !ok {
 			note(k, driver.Orphaned)
 			if repair {
-				_ = b.drop(k.kind, k.id)
+				if err := b.drop(k.kind, k.id); err != nil {
+					return report, err
+				}
 			}
 		}
 	}
@@ -271,6 +280,7 @@ func (b *Backend) RemoveChassis(_ context.Context, name string) error {
 func (b *Backend) PortStates(_ context.Context, ids []string) (map[string]driver.PortState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.catchUp()
 	out := map[string]driver.PortState{}
 	for _, id := range ids {
 		if _, ok := b.specs[key{port, id}]; ok {
@@ -301,4 +311,9 @@ func (b *Backend) WaitPortUp(ctx context.Context, id string) error {
 func (b *Backend) Ready(context.Context) error { return nil }
 
 // Close implements driver.Backend.
-func (b *Backend) Close() {}
+func (b *Backend) Close() {
+	if b.journal != nil {
+		b.stop()
+		_ = b.journal.f.Close()
+	}
+}
