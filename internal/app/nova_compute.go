@@ -9,6 +9,7 @@ import (
 	"time"
 
 	engine "gostack/internal/engine/libvirt"
+	"gostack/internal/hostlink"
 	"gostack/internal/nova/agent"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/driver/libvirt"
@@ -38,10 +39,19 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 	}
 	for i := range hosts {
 		hosts[i].Options.Images = h.imageSink(hosts[i].Host)
+		hosts[i].Options.Streams = streams{h, hosts}
 		if hosts[i].agent, err = agent.New(hosts[i].Options); err != nil {
 			return Unit{}, err
 		}
 	}
+	h.Link.Handle(driver.DisksService, agent.DisksHandler(func(name string) *agent.Agent {
+		for _, host := range hosts {
+			if host.Host == name {
+				return host.agent
+			}
+		}
+		return nil
+	}))
 	return Unit{
 		Start: func(ctx context.Context) error {
 			for i, host := range hosts {
@@ -73,6 +83,22 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 			return nil
 		},
 	}, nil
+}
+
+// streams reach other hosts; simulated ones share this process and its link.
+type streams struct {
+	house *House
+	hosts []computeHost
+}
+
+// Dial implements agent.Streams.
+func (s streams) Dial(ctx context.Context, to hostlink.Peer, service string, header any) (net.Conn, error) {
+	for _, host := range s.hosts {
+		if host.Host == to.Identity.Host {
+			to.Identity = s.house.Link.Self
+		}
+	}
+	return s.house.Link.Dial(ctx, to, service, header)
 }
 
 // computeHost is one agent and what ends with it.

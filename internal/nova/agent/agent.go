@@ -32,6 +32,9 @@ type Options struct {
 	// StepsFile keeps finished steps across restarts; empty keeps them in memory.
 	StepsFile string
 
+	// Streams reach other hosts, for the disks of servers that move here; nil: none come from elsewhere.
+	Streams Streams
+
 	// LinkAddress is where others reach this host's hostlink, host:port; it goes into the host's description.
 	LinkAddress string
 
@@ -61,6 +64,8 @@ type Agent struct {
 	mu    sync.Mutex
 	state error // nil when the control side knows this host
 	node  string
+
+	introduced chan struct{} // closed when the control side has said what must not run here any more
 }
 
 // errStarting is why an agent is not ready at first.
@@ -81,7 +86,7 @@ func New(o Options) (*Agent, error) {
 	if o.Report == 0 {
 		o.Report = time.Minute
 	}
-	a := &Agent{Options: o, state: errStarting}
+	a := &Agent{Options: o, state: errStarting, introduced: make(chan struct{})}
 	steps, err := openSteps(o.StepsFile)
 	if err != nil {
 		return nil, fmt.Errorf("nova-compute: finished steps: %w", err)
@@ -98,6 +103,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	a.jobs.ctx = ctx
 	handlers := a.handlers()
 	maps.Copy(handlers, a.imageHandlers())
+	maps.Copy(handlers, a.moveHandlers())
 	stop, err := a.Bus.Serve(bus.To{Topic: rpc.ComputeTopic, Host: a.Host}, handlers)
 	if err != nil {
 		a.cancel()

@@ -28,7 +28,7 @@ type control struct {
 	froms  map[string]bool
 }
 
-func (c *control) serve(t *testing.T) {
+func (c *control) serve(t *testing.T) (away func()) {
 	t.Helper()
 	stop, err := c.bus.Serve(bus.To{Topic: rpc.ConductorTopic}, bus.Handlers{
 		rpc.HostUp: bus.Handle(func(_ context.Context, from string, a rpc.HostUpArgs) (rpc.HostUpReply, error) {
@@ -55,7 +55,9 @@ func (c *control) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
+	away = sync.OnceFunc(stop)
+	t.Cleanup(away)
+	return away
 }
 
 // heard answers the states told of a server, in order.
@@ -194,6 +196,7 @@ func TestRepeatedCallJoins(t *testing.T) {
 func TestFinishedStepIsNotDoneAgain(t *testing.T) {
 	steps := filepath.Join(t.TempDir(), "steps")
 	c := newControl()
+	c.serve(t)
 	d := simulate(t, simulated.Delays{})
 	a := start(t, c, d, steps)
 	boot(t, c, "s1")
@@ -221,6 +224,7 @@ func TestFinishedStepIsNotDoneAgain(t *testing.T) {
 func TestDestroyEndsOtherChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newControl()
+		c.serve(t)
 		a := start(t, c, simulate(t, simulated.Delays{Power: 50 * time.Second}), "")
 		defer a.Stop()
 		boot(t, c, "s1")
@@ -246,6 +250,7 @@ func TestDestroyEndsOtherChanges(t *testing.T) {
 
 func TestRefusalsKeepTheirCode(t *testing.T) {
 	c := newControl()
+	c.serve(t)
 	a := start(t, c, simulate(t, simulated.Delays{}), "")
 	defer a.Stop()
 	if err := c.call(t, rpc.Start, rpc.ServerRef{ServerID: "nobody"}, nil); !errors.Is(err, driver.ErrNotFound) {
@@ -265,8 +270,11 @@ func TestPowerStatesAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newControl()
 		d := simulate(t, simulated.Delays{Power: time.Second})
+		away := c.serve(t)
 		a := start(t, c, d, "")
 		defer a.Stop()
+		synctest.Wait()
+		away()
 		boot(t, c, "s1")
 		if err := c.call(t, rpc.Reboot, rpc.RebootArgs{ServerID: "s1", Kind: driver.RebootHard}, nil); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 // jobDeadline bounds a change that nobody may be waiting for any more; the
 // longest is fetching a large image.
 const jobDeadline = time.Hour
+
+// jobDeadlines are those of changes that may take longer.
+var jobDeadlines = map[string]time.Duration{rpc.ImportDisks: 12 * time.Hour}
 
 // jobs are the changes under way. One server has one change at a time, in the
 // order in which they came; a destroy ends the others.
@@ -76,6 +80,13 @@ func change[A any](a *Agent, do func(context.Context, A) error) bus.Handler {
 		if h.StepID != "" && a.jobs.steps.done(h.StepID) {
 			return nil, nil
 		}
+		if runs[m.Method] {
+			select {
+			case <-a.introduced:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("%s waits until the host is known: %w", m.Method, ctx.Err())
+			}
+		}
 		j := a.jobs.join(m.Method, string(m.Args), h.subject(), func(ctx context.Context) error {
 			ctx = bus.WithRequestID(ctx, m.RequestID)
 			began := time.Now()
@@ -108,7 +119,7 @@ func (s *jobs) join(method, args, server string, do func(context.Context) error)
 	if s.running == nil {
 		s.running, s.lines = map[string]*job{}, map[string][]*job{}
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, jobDeadline)
+	ctx, cancel := context.WithTimeout(s.ctx, cmp.Or(jobDeadlines[method], jobDeadline))
 	j := &job{key: key, server: server, method: method, cancel: cancel, turn: make(chan struct{}), done: make(chan struct{})}
 	for _, other := range s.lines[server] {
 		if method == rpc.Destroy && other.method != rpc.Destroy || slices.Contains(ends[method], other.method) {

@@ -33,6 +33,8 @@ func (a *Agent) report(ctx context.Context) {
 		}
 		a.note(ctx, err)
 		if err != nil {
+			// Who was not heard may have been taken for dead: the control side says what became of its servers.
+			described = time.Time{}
 			wait = min(retry, a.Heartbeat)
 			retry *= 2
 		} else {
@@ -72,11 +74,15 @@ func (a *Agent) describe(ctx context.Context) error {
 	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info}, &reply); err != nil {
 		return fmt.Errorf("control side: %w", err)
 	}
+	if err := a.leave(ctx, reply.Evacuations); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	first := a.node == ""
 	a.node = reply.NodeID
 	a.mu.Unlock()
 	if first {
+		close(a.introduced)
 		a.compare(ctx, reply.Servers)
 	}
 	return nil

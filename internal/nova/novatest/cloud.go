@@ -12,6 +12,7 @@ import (
 	"gostack/internal/bus"
 	"gostack/internal/clock"
 	"gostack/internal/glance"
+	"gostack/internal/hostlink"
 	"gostack/internal/nova"
 	"gostack/internal/nova/agent"
 	"gostack/internal/nova/db"
@@ -40,6 +41,9 @@ type Cloud struct {
 	Bus       *bus.Memory
 	Hosts     map[string]*Host
 	Agents    map[string]*agent.Agent
+	// Storage, when set before hosts are added, is shared by them.
+	Storage *simulated.Storage
+	fabric  hostlink.Fabric
 }
 
 // Host is a simulated host whose Define can be made to fail.
@@ -90,7 +94,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // AddHost starts the agent of a new simulated host.
 func (w *Cloud) AddHost(name string) {
 	w.T.Helper()
-	sim, err := simulated.New(simulated.Options{Hostname: name})
+	sim, err := simulated.New(simulated.Options{Hostname: name, Storage: w.Storage})
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -101,10 +105,13 @@ func (w *Cloud) AddHost(name string) {
 // StartAgent starts the agent of a host that has none: a new one, or one whose agent was stopped.
 func (w *Cloud) StartAgent(name string) {
 	w.T.Helper()
-	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet(), Images: w.sink(name)})
+	link := hostlink.New(hostlink.Options{Self: hostlink.Identity{Host: name}, Fabric: &w.fabric, Log: quiet()})
+	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet(), Images: w.sink(name), Streams: link})
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	link.Handle(driver.DisksService, agent.DisksHandler(func(string) *agent.Agent { return a }))
+	w.T.Cleanup(link.Stop)
 	if err := a.Start(w.T.Context()); err != nil {
 		w.T.Fatal(err)
 	}

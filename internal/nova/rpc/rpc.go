@@ -132,6 +132,8 @@ type HostUpReply struct {
 	NodeID string `json:"node_id"` // of the compute node and its resource provider
 	// Servers are those that the control side knows on the host, for adoption and audit.
 	Servers []string `json:"servers"`
+	// Evacuations are the servers that the host must not run any more.
+	Evacuations []Evacuation `json:"evacuations,omitempty"`
 }
 
 // HeartbeatArgs says that a host lives.
