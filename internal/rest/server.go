@@ -411,6 +411,8 @@ func (s *Server) writeError(r *Request, w *recorder, err error) {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
+	case store.IsFull(err):
+		e = Fail(http.StatusServiceUnavailable, "The service has no room to store anything at the moment; nothing was changed. Please try again later.").WithHeader("Retry-After", "60").Because(err)
 	case store.IsUnavailable(err):
 		e = Fail(http.StatusServiceUnavailable, "The service cannot reach its database at the moment. Please try again.").WithHeader("Retry-After", "2").Because(err)
 	default:

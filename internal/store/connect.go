@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 // ErrUnknownOutcome says that the database went away while it was told to commit: the write may have been made or not.
@@ -38,6 +40,15 @@ func IsUnavailable(err error) bool {
 		return true
 	}
 	return strings.Contains(err.Error(), "sql: database is closed")
+}
+
+// IsFull tells whether err says that the database has no room left to write. Nothing was written; reading goes on.
+func IsFull(err error) bool {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == sqlitelib.SQLITE_FULL
+	}
+	return pgCode(err) == "53100" // disk_full
 }
 
 // disconnected tells whether err says that there is no working connection. What was under way on it has been rolled back, unless it was a commit.

@@ -58,6 +58,14 @@ var program = sync.OnceValues(func() (string, error) {
 // up starts a machine and gostack on it. args are added to "gostack up".
 func up(t *testing.T, args ...string) *cloud {
 	t.Helper()
+	c := newMachine(t)
+	c.gostack(append([]string{"up"}, args...)...)
+	return c
+}
+
+// newMachine starts a machine on which gostack has not run yet.
+func newMachine(t *testing.T) *cloud {
+	t.Helper()
 	for _, engine := range []string{"libvirtd", "qemu-system-x86_64", "ovs-vswitchd", "ovn-northd", "openstack"} {
 		if _, err := exec.LookPath(engine); err != nil {
 			if _, err := os.Stat("/usr/sbin/" + engine); err != nil {
@@ -70,7 +78,6 @@ func up(t *testing.T, args ...string) *cloud {
 	}
 	c := &cloud{Machine: machine.Start(t), t: t, cloud: "gostack", secrets: &secrets{seen: map[string]bool{}}}
 	t.Cleanup(func() { c.noSecrets(t) })
-	c.gostack(append([]string{"up"}, args...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			c.autopsy()
