@@ -59,6 +59,7 @@ type Settings struct {
 	Region        string   `json:"region"`
 	Control       []string `json:"control"`        // hostlink addresses of control, host:port
 	OVNSouthbound string   `json:"ovn_southbound"` // as neutron.ovn_southbound of a host
+	BusCA         string   `json:"-"`              // PEM of who signed the broker's certificate, when that is nobody well known
 }
 
 func (s *Service) now() time.Time {
@@ -66,6 +67,13 @@ func (s *Service) now() time.Time {
 		return clock.System.Now().UTC()
 	}
 	return s.Clock.Now().UTC()
+}
+
+func (s *Service) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
 }
 
 // Authority is the cloud's certificate authority, made at first need. All replicas have the same.
@@ -128,7 +136,7 @@ func (s *Service) Credentials(self cloudca.Identity) func(ctx context.Context) (
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.own != nil && s.now().Before(renewTime(s.own.Certificate)) {
+		if s.own != nil && s.now().Before(RenewTime(s.own.Certificate)) {
 			return s.own, nil
 		}
 		key, err := cloudca.NewHolder()
@@ -148,8 +156,8 @@ func (s *Service) Credentials(self cloudca.Identity) func(ctx context.Context) (
 	}
 }
 
-// renewTime is when a certificate should be renewed.
-func renewTime(c *tls.Certificate) time.Time {
+// RenewTime is when a certificate should be renewed.
+func RenewTime(c *tls.Certificate) time.Time {
 	return c.Leaf.NotBefore.Add(cloudca.Backdate + renewAfter)
 }
 
