@@ -19,13 +19,10 @@ func runCommand(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run [role|component...]",
 		Short: "Run components in this process until it is told to stop",
-		Long: "Run components in this process until SIGINT or SIGTERM. Without arguments: role all.\n\n" +
+		Long: "Run components in this process until SIGINT or SIGTERM. Without arguments: role host on a machine that has joined\na cloud (gostack join), else role all.\n\n" +
 			"Roles: all, control (APIs, schedulers, conductors), host (agents next to the hardware).\n\n" + componentHelp(),
 		ValidArgs: app.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				args = []string{"all"}
-			}
 			return run(cmd.Context(), s, args)
 		},
 	}
@@ -47,6 +44,9 @@ func run(ctx context.Context, s *settings, names []string) error {
 	cfg, err := s.load()
 	if err != nil {
 		return err
+	}
+	if len(names) == 0 {
+		names = []string{cfg.Role()}
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {

@@ -81,24 +81,34 @@ func AdminSocket(runDir string) string { return filepath.Join(runDir, "admin.soc
 
 // AskAdmin makes a request to the gostack that runs on this machine and decodes its answer.
 func AskAdmin(ctx context.Context, runDir, method, path string, answer any) error {
+	body, err := openAdmin(ctx, runDir, method, path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	return json.NewDecoder(body).Decode(answer)
+}
+
+// openAdmin makes a request and returns the body of its answer.
+func openAdmin(ctx context.Context, runDir, method, path string) (io.ReadCloser, error) {
 	socket := AdminSocket(runDir)
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://gostack"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return fmt.Errorf("gostack does not run here (%s does not answer); start it with gostack up or gostack run", socket)
+		return nil, fmt.Errorf("gostack does not run here (%s does not answer); start it with gostack up or gostack run", socket)
 	}
-	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return errors.New(strings.TrimSpace(string(b)))
+		_ = resp.Body.Close()
+		return nil, errors.New(strings.TrimSpace(string(b)))
 	}
-	return json.NewDecoder(resp.Body).Decode(answer)
+	return resp.Body, nil
 }
 
 // ServeAdmin opens the admin socket until ctx ends.
@@ -124,6 +134,7 @@ func (h *House) ServeAdmin(ctx context.Context) error {
 	mux.HandleFunc("GET /why/{id}", h.adminWhy)
 	mux.HandleFunc("POST /audit", h.adminAudit)
 	mux.HandleFunc("POST /purge", h.adminPurge)
+	h.hostRoutes(mux)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if h.Server != nil {
 			h.Server.Metrics().ServeHTTP(w, r)
@@ -152,7 +163,23 @@ func (h *House) adminStatus(w http.ResponseWriter, r *http.Request) {
 	reply(w, rep)
 }
 
+// onlyControl answers on a host what only the control side knows.
+func (h *House) onlyControl(w http.ResponseWriter, what string) bool {
+	if h.DB != nil {
+		return true
+	}
+	answer := "this machine is a host of the cloud and keeps no database: ask on a control machine: " + what
+	if len(h.Config.Control) > 0 {
+		answer += " (control is at " + strings.Join(h.Config.Control, ", ") + ")"
+	}
+	http.Error(w, answer, http.StatusConflict)
+	return false
+}
+
 func (h *House) adminWhy(w http.ResponseWriter, r *http.Request) {
+	if !h.onlyControl(w, "gostack why "+r.PathValue("id")) {
+		return
+	}
 	stories := []saga.Story{}
 	if h.Saga != nil {
 		found, err := h.Saga.Stories(r.Context(), r.PathValue("id"), 50)
@@ -166,6 +193,9 @@ func (h *House) adminWhy(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *House) adminAudit(w http.ResponseWriter, r *http.Request) {
+	if !h.onlyControl(w, "gostack audit") {
+		return
+	}
 	var findings []Finding
 	repair := r.URL.Query().Get("repair") == "true"
 	audit := func(ctx context.Context) (err error) {

@@ -21,6 +21,7 @@ import (
 	"gostack/internal/config"
 	"gostack/internal/hostlink"
 	"gostack/internal/hosts"
+	"gostack/internal/hosts/member"
 	"gostack/internal/replica"
 	"gostack/internal/rest"
 	"gostack/internal/saga"
@@ -59,6 +60,7 @@ type House struct {
 	DB     *store.DB      // nil on a host without control components
 	Saga   *saga.Engine   // likewise
 	Hosts  *hosts.Service // likewise
+	Member *member.Member // this host's certificate; nil on the control side and in a cloud of one process
 	// BusAdmin gives hosts users on the broker; nil without bus_admin.
 	BusAdmin *amqp.Admin
 	// Replicas are the control processes of the cloud; work for one of them at a time is led. Nil like DB.
@@ -84,6 +86,7 @@ type House struct {
 	waiting *ComponentStatus // what the start waits for
 	begin   time.Time
 
+	stopMembership   func() // nil unless this process is a member that is not control
 	stopProvisioning func() // nil unless the broker is still to be set up
 }
 
@@ -138,6 +141,7 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 	if err := h.Link.Start(ctx); err != nil {
 		return err
 	}
+	h.keepMembership()
 	for i := range h.started {
 		if f := h.started[i].Unit.Start; f != nil {
 			if err := f(ctx); err != nil {
@@ -172,8 +176,7 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if err := h.openDatabase(ctx); err != nil {
 		return err
 	}
-	h.openControlLink(host)
-	return nil
+	return h.openControlLink(host)
 }
 
 // Stop ends the listener, then the components in reverse order, then the foundations.
@@ -192,6 +195,9 @@ func (h *House) Stop(ctx context.Context) error {
 			}
 		}
 		h.setState(i, "stopped")
+	}
+	if h.stopMembership != nil {
+		h.stopMembership()
 	}
 	if h.Link != nil {
 		h.Link.Stop()
@@ -311,5 +317,5 @@ func (h *House) Status(ctx context.Context) []ComponentStatus {
 	if h.DB != nil {
 		out = append(out, h.databaseStatus(ctx))
 	}
-	return append(out, h.busStatus()...)
+	return append(append(out, h.busStatus()...), h.memberStatus()...)
 }

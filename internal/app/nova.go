@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB,
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
-		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts,
+		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
 	}
 	ops.New(service, h.Saga, scheduler.DefaultConfig())
 	h.Nova = service
@@ -129,6 +130,9 @@ func (h *House) novaService(binary string) Unit {
 func buildNovaNoVNCProxy(_ context.Context, h *House) (Unit, error) {
 	proxy, err := console.New(novncPrefix, console.Options{
 		Validator: novaConsoles{h.Nova}, Origins: []string{h.Config.PublicURL}, Log: h.Log,
+		Dial: func(ctx context.Context, host string, _ int, server string) (net.Conn, error) {
+			return h.Nova.DialConsole(ctx, host, server)
+		},
 	})
 	if err != nil {
 		return Unit{}, err

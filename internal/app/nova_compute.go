@@ -127,7 +127,7 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	}
 	h.Purgers = append(h.Purgers, func(ctx context.Context) error { return purgeServers(ctx, d, dir) })
 	return []computeHost{{
-		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps"), LinkAddress: h.Config.LinkAddress()},
+		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps"), Link: h.Link, LinkAddress: h.Config.LinkAddress(), MembersChanged: h.membersChanged},
 		close:   func() error { client.Close(); return nil },
 	}}, nil
 }

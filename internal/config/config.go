@@ -42,7 +42,7 @@ type Config struct {
 	Host        string   `yaml:"host" doc:"This machine's name in the cloud; it must not change while servers run here." default:"{hostname}"`
 	HostIP      string   `yaml:"host_ip" doc:"This machine's address for the cloud's other machines: tunnels, streams, consoles." default:"127.0.0.1"`
 	Hostlink    string   `yaml:"hostlink_listen" doc:"Address, host:port, for streams from the cloud's other machines; used when the bus joins several." default:":5002"`
-	Control     []string `yaml:"control" doc:"On a host: where control listens for streams, host:port each (their hostlink_listen)." default:""`
+	Control     []string `yaml:"control" doc:"Where control listens for streams, host:port of each replica; on control empty is this machine alone." default:""`
 	Region      string   `yaml:"region" doc:"The region in the catalogue." default:"RegionOne"`
 	Listen      string   `yaml:"listen" doc:"Address of all APIs, host:port; an empty host is every address of the machine." default:":5000"`
 	PublicURL   string   `yaml:"public_url" doc:"Scheme, host and port that clients use; the catalogue is made of it." default:"http://127.0.0.1:{listen_port}"`
@@ -175,6 +175,17 @@ func (c *Config) derive() error {
 		c.PublicURL = strings.Replace(c.PublicURL, "http://127.0.0.1", "https://127.0.0.1", 1)
 	}
 	return nil
+}
+
+// IsHost tells that the configuration is that of a machine which has joined a cloud as a host.
+func (c *Config) IsHost() bool { return len(c.Control) > 0 && strings.Contains(c.Bus, "://gostack-host-") }
+
+// Role is what `gostack run` runs when it is not told: host on a machine that has joined, else all.
+func (c *Config) Role() string {
+	if c.IsHost() {
+		return "host"
+	}
+	return "all"
 }
 
 // LinkAddress is where other machines reach this one's hostlink, host:port.

@@ -133,9 +133,12 @@ func (s *Service) join(ctx context.Context, req JoinRequest) (*JoinReply, error)
 	if err != nil {
 		return nil, err
 	}
-	// The same key may come again with the same token until it has its answer, so nothing is lost when this fails.
+	// The same key may come again with the same token when the answer is lost.
 	url, err := s.Broker.EnsureHost(ctx, req.Host)
 	if err != nil {
+		err = errors.Join(err, s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+			return db.UpdateToken(ctx, tx, &db.Token{Hash: hashOf(req.Secret)}) // as if it had not been used
+		}))
 		s.log().Error("a host that joins gets no user on the message broker", "host", req.Host, "error", err)
 		return nil, hostlink.Refuse(hostlink.CodeFailed, "control could not make this host's user on the message broker; see control's log, and join again with the same token")
 	}

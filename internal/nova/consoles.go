@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"gostack/internal/bus"
+	"gostack/internal/hostlink"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
@@ -103,8 +106,8 @@ func (s *Service) ConsoleToken(ctx context.Context, token string) (*db.ConsoleTo
 // ErrConsoleToken says that a token is unknown or has expired, or that its server has no screen any more.
 var ErrConsoleToken = errors.New("the token is unknown or has expired")
 
-// ValidateConsole tells the console proxy where the screen of a token's server is now. The host is asked anew: another server may
-// have the port that this one had.
+// ValidateConsole tells the console proxy on which host, and on which port there, the screen of a token's server is now. The host is asked anew:
+// another server may have the port that this one had.
 func (s *Service) ValidateConsole(ctx context.Context, token string) (host string, port int, serverID string, err error) {
 	t, err := db.GetConsoleToken(ctx, s.DB.Read(ctx), tokenHash(token), s.Now())
 	if store.IsNotFound(err) {
@@ -127,7 +130,22 @@ func (s *Service) ValidateConsole(ctx context.Context, token string) (host strin
 		}
 		return "", 0, "", err
 	}
-	return at.Host, at.Port, srv.ID, nil
+	return srv.Host, at.Port, srv.ID, nil
+}
+
+// DialConsole connects to the screen of a server on its host. The VNC server listens on the host's loopback alone and knows no password: this
+// is the one way to it, and the host lets nobody but control take it.
+func (s *Service) DialConsole(ctx context.Context, host, serverID string) (net.Conn, error) {
+	return s.DialHost(ctx, host, rpc.ConsoleStream, rpc.ServerRef{ServerID: serverID})
+}
+
+// DialHost opens a stream to a host's agent.
+func (s *Service) DialHost(ctx context.Context, host, service string, header any) (net.Conn, error) {
+	n, err := db.GetComputeNodeOf(ctx, s.DB.Read(ctx), host)
+	if err != nil {
+		return nil, fmt.Errorf("compute host %s: %w", host, err)
+	}
+	return s.Link.Dial(ctx, hostlink.Host(host, n.Info.LinkAddress), service, header)
 }
 
 // Diagnostics returns the counters of a running server.

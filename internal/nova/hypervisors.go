@@ -93,3 +93,8 @@ func (s *Service) aggregate(ctx context.Context, h store.Tx, id string) (*Aggreg
 	}
 	return a, err
 }
+
+// ServersOn returns the servers that a host has, or that are on their way to it.
+func (s *Service) ServersOn(ctx context.Context, host string) ([]*Server, error) {
+	return db.ServersOnHost(ctx, s.DB.Read(ctx), host)
+}

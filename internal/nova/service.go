@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"gostack/internal/clock"
+	"gostack/internal/hostlink"
 	"gostack/internal/nova/db"
 	"gostack/internal/store"
 )
@@ -78,6 +79,7 @@ type Service struct {
 	Hosts      Hosts
 	Operations Operations
 	Tickets    Tickets
+	Link       *hostlink.Link // to hosts
 
 	heard heartbeats
 }

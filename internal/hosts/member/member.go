@@ -158,14 +158,12 @@ const lookEvery = 10 * time.Minute
 func (m *Member) Run(ctx context.Context, link *hostlink.Link) {
 	pause := time.Second
 	for {
-		err := m.look(ctx, link)
+		before := m.Trouble()
+		err := m.Look(ctx, link)
 		if ctx.Err() != nil {
 			return
 		}
-		m.mu.Lock()
-		news := (err == nil) != (m.trouble == nil)
-		m.trouble = err
-		m.mu.Unlock()
+		news := (err == nil) != (before == nil)
 		switch {
 		case err != nil && news:
 			m.log.Warn("control cannot be reached for this host's certificate; it is tried again", "error", err, "certificate_until", m.Until().UTC())
@@ -187,8 +185,23 @@ func (m *Member) Run(ctx context.Context, link *hostlink.Link) {
 	}
 }
 
-// look does once what Run does.
-func (m *Member) look(ctx context.Context, link *hostlink.Link) error {
+// Trouble is why control could not be asked the last time; nil when it could.
+func (m *Member) Trouble() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.trouble
+}
+
+// Look does once what Run does.
+func (m *Member) Look(ctx context.Context, link *hostlink.Link) error {
+	err := m.askControl(ctx, link)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trouble = err
+	return err
+}
+
+func (m *Member) askControl(ctx context.Context, link *hostlink.Link) error {
 	var list hosts.RemovedReply
 	if err := ask(ctx, link, hosts.RemovedService, nil, &list); err != nil {
 		return err

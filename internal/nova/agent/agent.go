@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gostack/internal/bus"
+	"gostack/internal/hostlink"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
 )
@@ -35,6 +36,10 @@ type Options struct {
 	// Streams reach other hosts, for the disks of servers that move here; nil: none come from elsewhere.
 	Streams Streams
 
+	// Link is where streams from control and other hosts come in; nil: none do.
+	Link *hostlink.Link
+	// MembersChanged is called when control says that a host was removed; nil: nobody minds.
+	MembersChanged func()
 	// LinkAddress is where others reach this host's hostlink, host:port; it goes into the host's description.
 	LinkAddress string
 
@@ -117,6 +122,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		stop()
 		return fmt.Errorf("nova-compute: events: %w", err)
 	}
+	a.serveStreams()
 	a.wg.Go(func() { a.watch(events) })
 	a.wg.Go(func() { a.tellPower(ctx) })
 	a.wg.Go(func() { a.report(ctx) })
@@ -194,6 +200,12 @@ func (a *Agent) handlers() bus.Handlers {
 		}),
 		rpc.Diagnostics: read(func(ctx context.Context, r rpc.ServerRef) (driver.Diagnostics, error) {
 			return d.Diagnostics(ctx, r.ServerID)
+		}),
+		rpc.MembersChanged: read(func(context.Context, struct{}) (any, error) {
+			if a.MembersChanged != nil {
+				a.MembersChanged()
+			}
+			return nil, nil
 		}),
 		rpc.List: read(func(ctx context.Context, _ struct{}) (rpc.ListReply, error) {
 			guests, err := d.List(ctx)

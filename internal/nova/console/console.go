@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -33,9 +34,9 @@ var ErrToken = errors.New("the token is unknown or has expired")
 
 // Validator knows tokens.
 type Validator interface {
-	// Validate answers where the console of the token's server listens now, or
-	// ErrToken. It must ask the host anew: another server may have the port
-	// that the first one had.
+	// Validate answers the host on which the token's server is now and the port
+	// of its console there, or ErrToken. It must ask the host anew: another
+	// server may have the port that the first one had.
 	Validate(ctx context.Context, token string) (host string, port int, serverID string, err error)
 }
 
@@ -49,8 +50,9 @@ type Options struct {
 	// attacker who rebinds a name chooses it.
 	Origins []string
 
-	// Dial connects to a VNC server; nil for TCP.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Dial connects to the VNC server of a server as Validate has answered it;
+	// nil for TCP.
+	Dial func(ctx context.Context, host string, port int, serverID string) (net.Conn, error)
 
 	Log *slog.Logger // nil: slog.Default()
 }
@@ -81,7 +83,9 @@ func New(prefix string, o Options) (*Proxy, error) {
 		o.Log = slog.Default()
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{}).DialContext
+		o.Dial = func(ctx context.Context, host string, port int, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		}
 	}
 	p := &Proxy{Options: o, prefix: "/" + strings.Trim(prefix, "/") + "/", origins: map[string]bool{}}
 	if p.prefix == "//" {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func (p *Proxy) websocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), dialTimeout)
-	vnc, err := p.Dial(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	vnc, err := p.Dial(ctx, host, port, serverID)
 	cancel()
 	if err != nil {
 		p.Log.WarnContext(r.Context(), "console is not reachable", "server", serverID, "error", err)

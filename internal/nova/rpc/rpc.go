@@ -44,6 +44,12 @@ const (
 	Audit           = "audit"            // nothing, answers AuditReply
 )
 
+// MembersChanged goes to all hosts when one was removed: they ask control at once whom to refuse.
+const MembersChanged = "members_changed" // nothing
+
+// Streams of hostlink that a host's agent serves.
+const ConsoleStream = "console" // ServerRef: RFB with the server's screen; for control alone
+
 // What hosts report.
 const (
 	HostUp      = "host_up"      // HostUpArgs, answers HostUpReply: at start, on change, and once a minute
