@@ -41,6 +41,7 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 	for i := range hosts {
 		hosts[i].Options.Images = h.imageSink(hosts[i].Host)
 		hosts[i].Options.Streams = streams{h, hosts}
+		hosts[i].Options.Link, hosts[i].Options.LinkAddress, hosts[i].Options.MembersChanged = h.Link, h.Config.LinkAddress(), h.membersChanged
 		if hosts[i].agent, err = agent.New(hosts[i].Options); err != nil {
 			return Unit{}, err
 		}
@@ -127,7 +128,7 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	}
 	h.Purgers = append(h.Purgers, func(ctx context.Context) error { return purgeServers(ctx, d, dir) })
 	return []computeHost{{
-		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps"), Link: h.Link, LinkAddress: h.Config.LinkAddress(), MembersChanged: h.membersChanged},
+		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps")},
 		close:   func() error { client.Close(); return nil },
 	}}, nil
 }
