@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -48,6 +49,14 @@ var (
 	}
 )
 
+// set returns a configured ratio, or 0 for the default, which leaves the ratio to placement.
+func set(ratio, absent float64) float64 {
+	if ratio == absent {
+		return 0
+	}
+	return ratio
+}
+
 // novncPrefix is where the console page and its WebSocket are.
 const novncPrefix = "/novnc/"
 
@@ -57,13 +66,18 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 		DB: h.DB, Clock: h.Clock, Log: h.Log,
 		Config: nova.Config{
 			DefaultZone: cfg.AvailabilityZone, ConsoleURL: strings.TrimRight(h.Config.PublicURL, "/") + strings.TrimRight(novncPrefix, "/"),
-			CPURatio: cfg.CPUAllocationRatio, RAMRatio: cfg.RAMAllocationRatio, DiskRatio: cfg.DiskAllocationRatio,
-			ReservedMemoryMB: cfg.ReservedHostMemoryMB,
+			CPURatio: set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
+			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
+			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
 		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
 	}
-	ops.New(service, h.Saga, scheduler.DefaultConfig())
+	scheduling := scheduler.DefaultConfig()
+	if err := scheduling.Configure(cfg.Scheduler); err != nil {
+		return Unit{}, fmt.Errorf("nova.scheduler: %w", err)
+	}
+	ops.New(service, h.Saga, scheduling)
 	h.Nova = service
 	h.Link.Handle(snapshotlink.Service, snapshotlink.Handler(service.ReceiveSnapshot))
 	h.Auditors = append(h.Auditors, Auditor{Area: "servers", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {

@@ -178,23 +178,27 @@ func (s *Service) cleanHost(ctx context.Context, host string) error {
 	return nil
 }
 
+// How far a new host may be promised when nothing is configured (upstream's initial_cpu_allocation_ratio and so on). An operator may
+// set another ratio in placement.
+const (
+	InitialCPURatio  = 4
+	InitialRAMRatio  = 1
+	InitialDiskRatio = 1
+)
+
+// inventory is what placement shall know of a host. A ratio that is configured holds; without one placement's stays.
 func (s *Service) inventory(nodeID string, info rpc.HostInfo) placement.HostInventory {
-	or := func(v, absent float64) float64 {
-		if v == 0 {
-			return absent
-		}
-		return v
-	}
 	reserved := s.Config.ReservedMemoryMB
 	if reserved == 0 {
 		reserved = 512
 	}
 	return placement.HostInventory{
 		UUID: nodeID, Name: info.Hostname, Traits: info.Traits, Inventories: map[string]placement.Inventory{
-			"VCPU":      {Total: int64(info.VCPUs), AllocationRatio: or(s.Config.CPURatio, 4)},
-			"MEMORY_MB": {Total: int64(info.MemoryMB), Reserved: int64(min(reserved, info.MemoryMB/2)), AllocationRatio: or(s.Config.RAMRatio, 1)},
-			"DISK_GB":   {Total: int64(info.DiskGB), AllocationRatio: or(s.Config.DiskRatio, 1)},
+			"VCPU":      {Total: int64(info.VCPUs), AllocationRatio: s.Config.CPURatio},
+			"MEMORY_MB": {Total: int64(info.MemoryMB), Reserved: int64(min(reserved, info.MemoryMB/2)), AllocationRatio: s.Config.RAMRatio},
+			"DISK_GB":   {Total: int64(info.DiskGB), Reserved: int64(min((s.Config.ReservedDiskMB+1023)/1024, info.DiskGB/2)), AllocationRatio: s.Config.DiskRatio},
 		},
+		InitialRatios: map[string]float64{"VCPU": InitialCPURatio, "MEMORY_MB": InitialRAMRatio, "DISK_GB": InitialDiskRatio},
 	}
 }
 

@@ -11,45 +11,15 @@ import (
 	"gostack/internal/store"
 )
 
-// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates.
-func (s *Service) SchedulerHosts(ctx context.Context) ([]scheduler.Host, []scheduler.Aggregate, error) {
-	v, err := s.hostView(ctx, s.DB.Read(ctx))
-	if err != nil {
-		return nil, nil, err
-	}
-	busy, err := db.BusyServers(ctx, s.DB.Read(ctx))
-	if err != nil {
-		return nil, nil, err
-	}
-	hosts := make([]scheduler.Host, 0, len(v.list))
-	for _, n := range v.list {
-		sv := v.services[n.Host]
-		if sv == nil {
-			continue
+// ZoneOf is the availability zone of a host, as the transaction sees it.
+func (s *Service) ZoneOf(ctx context.Context, tx store.Tx, host string) (string, error) {
+	in, err := db.AggregatesOf(ctx, tx, host)
+	for _, a := range in {
+		if zone := a.Metadata[zoneKey]; zone != "" {
+			return zone, err
 		}
-		h := scheduler.Host{
-			Name: n.Host, Node: n.Hostname, Provider: n.ID, Up: s.Up(sv), Disabled: sv.Disabled, HypervisorType: n.Info.HypervisorType,
-			HypervisorVersion: n.Info.HypervisorVersion, Address: n.Info.HostIP, IOOps: busy[n.Host],
-			Capabilities: map[string]any{"cpu_info": map[string]any{"arch": n.Info.CPU.Arch, "model": n.Info.CPU.Model, "vendor": n.Info.CPU.Vendor, "features": n.Info.CPU.Features}},
-		}
-		for _, g := range n.Info.Supported {
-			h.Supported = append(h.Supported, scheduler.Guest{Architecture: g[0], Hypervisor: g[1], Mode: g[2]})
-		}
-		hosts = append(hosts, h)
 	}
-	aggregates := make([]scheduler.Aggregate, len(v.aggregates))
-	for i, a := range v.aggregates {
-		aggregates[i] = scheduler.Aggregate{UUID: a.UUID, Name: a.Name, Metadata: a.Metadata, Hosts: a.Hosts}
-	}
-	return hosts, aggregates, nil
-}
-
-// ZoneOf is the availability zone of a host.
-func (s *Service) ZoneOf(ctx context.Context, host string) (string, error) {
-	v := &hostView{fallback: s.DefaultZone()}
-	var err error
-	v.aggregates, err = db.ListAggregates(ctx, s.DB.Read(ctx))
-	return v.zoneOf(host), err
+	return s.DefaultZone(), err
 }
 
 // Placing is a wish for a host: the server as it is, and in what it differs from the server's own first placing.
@@ -96,7 +66,7 @@ func (s *Service) SchedulerSpec(ctx context.Context, w Placing) (*scheduler.Spec
 		Flavor: scheduler.Flavor{
 			ID: id, Name: f.Name, VCPUs: int(f.VCPUs), MemoryMB: int(f.MemoryMB), RootGB: int(f.RootGB), EphemeralGB: int(f.EphemeralGB), SwapMB: int(f.SwapMB), ExtraSpecs: f.ExtraSpecs,
 		},
-		Image: scheduler.Image{ID: srv.ImageID, Properties: image.Properties}, IgnoredHosts: w.Ignore, BootFromVolume: w.BootFromVolume,
+		Image: scheduler.Image{ID: srv.ImageID, DiskFormat: image.DiskFormat, Properties: image.Properties}, IgnoredHosts: w.Ignore, BootFromVolume: w.BootFromVolume,
 	}
 	host, node, force := w.Host, w.Node, w.Force
 	if host == "" && node == "" && !w.Moving {

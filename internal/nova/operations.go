@@ -36,6 +36,7 @@ type CreateProgress struct {
 	Alternates []Place  `json:"alternates,omitempty"`
 	Tried      []string `json:"tried,omitempty"` // hosts that failed
 	LastError  string   `json:"last_error,omitempty"`
+	Blamed     int      `json:"blamed,omitempty"` // how many of Tried count as failed builds already
 	PortIDs    []string `json:"port_ids,omitempty"`
 	Details    string   `json:"details,omitempty"` // why no host was found, for operators
 }

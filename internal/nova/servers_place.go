@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -40,22 +41,45 @@ func (s *Service) destination(ctx context.Context, in *CreateRequest) (zone stri
 	if zone == "" && req.Host == "" && req.Node == "" {
 		return "", req, nil
 	}
-	v, err := s.hostView(ctx, s.DB.Read(ctx))
+	if zone != "" {
+		known, err := s.zoneKnown(ctx, s.DB.Read(ctx), zone)
+		if err != nil {
+			return "", req, err
+		}
+		if !known {
+			return "", req, rest.BadRequest("The requested availability zone is not available")
+		}
+	}
+	if req.Host == "" && req.Node == "" {
+		return zone, req, nil
+	}
+	known, err := db.HasHypervisor(ctx, s.DB.Read(ctx), req.Node, req.Host)
+	if err == nil && !known {
+		err = rest.BadRequest("Compute host %s could not be found.", cmp.Or(req.Host, req.Node))
+	}
+	return zone, req, err
+}
+
+// zoneKnown tells whether a zone has a host.
+func (s *Service) zoneKnown(ctx context.Context, h store.Tx, zone string) (bool, error) {
+	all, err := db.ListAggregates(ctx, h)
 	if err != nil {
-		return "", req, err
+		return false, err
 	}
-	if zone != "" && !slices.Contains(v.zones(), zone) {
-		return "", req, rest.BadRequest("The requested availability zone is not available")
+	var zoned []string
+	for _, a := range all {
+		z := a.Metadata[zoneKey]
+		if z == zone && len(a.Hosts) > 0 {
+			return true, nil
+		}
+		if z != "" {
+			zoned = append(zoned, a.Hosts...)
+		}
 	}
-	if req.Host != "" && v.nodes[req.Host] == nil {
-		return "", req, rest.BadRequest("Compute host %s could not be found.", req.Host)
+	if zone != s.DefaultZone() {
+		return false, nil
 	}
-	if req.Node != "" && !slices.ContainsFunc(v.list, func(n *ComputeNode) bool {
-		return n.Hostname == req.Node && (req.Host == "" || n.Host == req.Host)
-	}) {
-		return "", req, rest.BadRequest("Compute host %s could not be found.", req.Node)
-	}
-	return zone, req, nil
+	return db.HasComputeHostOutside(ctx, h, zoned)
 }
 
 // bootGroup finds the server group that the hint "group" names.
@@ -94,33 +118,10 @@ func (s *Service) groupRoom(ctx context.Context, tx store.Tx, c *policy.Caller, 
 	return err
 }
 
-// hostView is the hosts as one moment has them.
+// hostView is the aggregates as one moment has them.
 type hostView struct {
-	services   map[string]*ServiceRow
-	nodes      map[string]*ComputeNode
-	list       []*ComputeNode
 	aggregates []*Aggregate
 	fallback   string // zone of hosts in none
-}
-
-// hostView reads services, hypervisors and aggregates, in four statements.
-func (s *Service) hostView(ctx context.Context, h store.Tx) (*hostView, error) {
-	v := &hostView{services: map[string]*ServiceRow{}, nodes: map[string]*ComputeNode{}, fallback: s.DefaultZone()}
-	services, err := db.ListServices(ctx, h, BinaryCompute, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, sv := range services {
-		v.services[sv.Host] = sv
-	}
-	if v.list, err = db.ListComputeNodes(ctx, h, 0, 0); err != nil {
-		return nil, err
-	}
-	for _, n := range v.list {
-		v.nodes[n.Host] = n
-	}
-	v.aggregates, err = db.ListAggregates(ctx, h)
-	return v, err
 }
 
 // zoneOf is the availability zone of a host.
@@ -131,15 +132,4 @@ func (v *hostView) zoneOf(host string) string {
 		}
 	}
 	return v.fallback
-}
-
-// zones are the zones that have a host.
-func (v *hostView) zones() (zones []string) {
-	for host := range v.services {
-		if z := v.zoneOf(host); !slices.Contains(zones, z) {
-			zones = append(zones, z)
-		}
-	}
-	slices.Sort(zones)
-	return zones
 }

@@ -48,15 +48,21 @@ func (s *Service) UpdateServer(ctx context.Context, c *policy.Caller, id string,
 // pin ties a server to the zone it is in, or unties it.
 func (s *Service) pin(ctx context.Context, tx store.Tx, srv *Server, zone *string) error {
 	if zone != nil {
-		v, err := s.hostView(ctx, tx)
+		known, err := s.zoneKnown(ctx, tx, *zone)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(v.zones(), *zone) {
+		if !known {
 			return rest.BadRequest("The requested availability zone is not available")
 		}
-		if srv.Host != "" && v.zoneOf(srv.Host) != *zone {
-			return rest.Conflict("Instance %s is in availability zone %s and cannot be pinned to %s.", srv.ID, v.zoneOf(srv.Host), *zone)
+		if srv.Host != "" {
+			in, err := s.ZoneOf(ctx, tx, srv.Host)
+			if err != nil {
+				return err
+			}
+			if in != *zone {
+				return rest.Conflict("Instance %s is in availability zone %s and cannot be pinned to %s.", srv.ID, in, *zone)
+			}
 		}
 	}
 	srv.PinnedZone = zone

@@ -56,10 +56,13 @@ type Config struct {
 	VIFTimeout time.Duration
 	// DownAfter is the silence after which a service counts as down; 0 is a minute.
 	DownAfter time.Duration
-	// CPURatio, RAMRatio and DiskRatio are how far a new host may be promised beyond what it has; 0 is upstream's 4, 1, 1.
+	// CPURatio, RAMRatio and DiskRatio are how far hosts may be promised beyond what they have. 0 leaves that to placement: a new host gets
+	// upstream's 4, 1 and 1, and operators may change it there.
 	CPURatio, RAMRatio, DiskRatio float64
 	// ReservedMemoryMB is kept for the host itself; 0 is 512.
 	ReservedMemoryMB int
+	// ReservedDiskMB is kept for the host itself.
+	ReservedDiskMB int
 }
 
 // Service is Nova without its HTTP API.
@@ -81,7 +84,8 @@ type Service struct {
 	Tickets    Tickets
 	Link       *hostlink.Link // to hosts
 
-	heard heartbeats
+	heard       heartbeats
+	hypervisors hypervisors
 }
 
 // Now is the present time, in UTC.

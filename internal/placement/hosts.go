@@ -18,6 +18,9 @@ type HostInventory struct {
 	// total. Classes that are not named here are removed, unless something is allocated from them or they are custom.
 	Inventories map[string]Inventory
 
+	// InitialRatios are the allocation ratios of classes that have none in Inventories, until an operator sets others.
+	InitialRatios map[string]float64
+
 	// Traits are those that the host can tell. Custom traits and others set by operators stay.
 	Traits []string
 }
@@ -80,8 +83,16 @@ func (s *Service) ensureHostInventories(ctx context.Context, tx store.Tx, row *d
 		}
 	}
 	for _, class := range sortedKeys(host.Inventories) {
-		want := s.inventoryRow(row.UUID, class, withDefaults(host.Inventories[class]), 0)
 		i := slices.IndexFunc(have, func(row db.Inventory) bool { return row.ResourceClass == class })
+		reported := host.Inventories[class]
+		switch {
+		case reported.AllocationRatio != 0:
+		case i >= 0:
+			reported.AllocationRatio = have[i].AllocationRatio
+		default:
+			reported.AllocationRatio = host.InitialRatios[class]
+		}
+		want := s.inventoryRow(row.UUID, class, withDefaults(reported), 0)
 		if i >= 0 {
 			want.Used = have[i].Used
 			same := want

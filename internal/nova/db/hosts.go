@@ -37,6 +37,9 @@ type ComputeNode struct {
 	Info      rpc.HostInfo `bun:"info"`
 	CreatedAt time.Time    `bun:"created_at"`
 	UpdatedAt time.Time    `bun:"updated_at"`
+
+	// FailedBuilds counts builds that failed here since the last that did not.
+	FailedBuilds int `bun:"failed_builds"`
 }
 
 // ListServices returns services, those of a binary or host when they are given.

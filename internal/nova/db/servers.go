@@ -170,14 +170,21 @@ func CountUsage(ctx context.Context, h bun.IDB, project, user string) (u Usage, 
 	return u, q.Scan(ctx, &u)
 }
 
-// BusyServers counts the servers under construction, by host.
+// ioTasks are the task_states of work that keeps a host's disks busy, beyond building (nova/compute/stats.py, io_workload).
+var ioTasks = []string{
+	"resize_prep", "resize_migrating", "rebuilding", "rebuild_block_device_mapping", "rebuild_spawning", "image_snapshot", "image_snapshot_pending", "image_uploading", "image_backup",
+	"rescuing", "shelving", "shelving_image_pending_upload", "shelving_image_uploading", "unshelving",
+}
+
+// BusyServers counts the servers whose operation keeps the host's disks busy, by host.
 func BusyServers(ctx context.Context, h bun.IDB) (map[string]int, error) {
 	var rows []struct {
 		Host string `bun:"host"`
 		N    int    `bun:"n"`
 	}
 	err := h.NewSelect().TableExpr("nova_servers AS s").ColumnExpr("s.host, COUNT(*) AS n").
-		Where("s.operation_id IS NOT NULL").Where("s.vm_state = 'building'").Where("s.host <> ''").Group("s.host").Scan(ctx, &rows)
+		Where("s.operation_id IS NOT NULL").
+		Where("(s.vm_state = 'building' OR s.task_state IN (?))", bun.List(ioTasks)).Where("s.host <> ''").Group("s.host").Scan(ctx, &rows)
 	out := make(map[string]int, len(rows))
 	for _, r := range rows {
 		out[r.Host] = r.N

@@ -36,6 +36,9 @@ func (o *Ops) create() *saga.Definition[nova.CreateState] {
 				srv.VMState, srv.PowerState, srv.LaunchedAt, srv.Fault, srv.Requested.AdminPass = nova.Active, int(driver.Running), &now, nil, ""
 				return []string{"vm_state", "power_state", "launched_at", "fault", "requested"}
 			})
+			if o.failing(host(r)) {
+				err = errors.Join(err, db.BuildDone(ctx, tx, host(r)))
+			}
 			return errors.Join(err, o.finishAction(ctx, tx, r.Operation, "compute__do_build_and_run_instance", host(r), ""))
 		},
 		OnUndone: func(ctx context.Context, tx store.Tx, r *createRun) error {
@@ -62,6 +65,11 @@ func (o *Ops) update(ctx context.Context, tx store.Tx, op saga.Operation, task s
 }
 
 func (o *Ops) unclaim(ctx context.Context, tx store.Tx, r *createRun) error {
+	for p := &r.State.Progress; p.Blamed < len(p.Tried); p.Blamed++ {
+		if err := db.BuildFailed(ctx, tx, p.Tried[p.Blamed]); err != nil {
+			return err
+		}
+	}
 	if err := o.Nova.Placement.Release(ctx, tx, r.State.ServerID); err != nil {
 		return err
 	}

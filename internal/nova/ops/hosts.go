@@ -95,7 +95,7 @@ func stepID(op saga.Operation, step string) string { return op.ID + "/" + step }
 
 // tenantText is the part of a cause that the owner of a server may read: never a host's name or a path.
 func tenantText(cause string) string {
-	for _, safe := range []string{"No valid host was found.", "Flavor's disk is too small", "the image", "No more IP addresses available on network", "Quota exceeded for resources"} {
+	for _, safe := range []string{"No valid host was found.", tooManyRetries, "Flavor's disk is too small", "the image", "No more IP addresses available on network", "Quota exceeded for resources"} {
 		if i := strings.Index(cause, safe); i >= 0 {
 			return strings.SplitN(cause[i:], "\n", 2)[0]
 		}

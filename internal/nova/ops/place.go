@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gostack/internal/nova"
@@ -26,6 +27,13 @@ type places struct {
 	mu   sync.Mutex
 	snap *scheduler.Snapshot
 	at   time.Time
+	sick atomic.Pointer[map[string]bool] // hosts on which builds failed lately
+}
+
+// failing tells whether builds have failed on a host, so far as is known.
+func (o *Ops) failing(host string) bool {
+	sick := o.places.sick.Load()
+	return sick == nil || (*sick)[host]
 }
 
 // choose returns the best host for a server and alternates.
@@ -39,6 +47,10 @@ func (o *Ops) chooseFor(ctx context.Context, w nova.Placing) ([]nova.Place, erro
 	spec, err := o.Nova.SchedulerSpec(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	spec.Alternates = o.Scheduler.Attempts() - 1
+	if spec.Alternates == 0 {
+		spec.Alternates = -1
 	}
 	d, err := o.decide(ctx, spec, w.Fresh)
 	if err != nil {
@@ -93,7 +105,7 @@ func place(c scheduler.Choice) nova.Place {
 }
 
 func (o *Ops) snapshot(ctx context.Context) (*scheduler.Snapshot, error) {
-	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx)
+	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx, nova.SchedulerNeeds{Servers: o.Scheduler.CountsServers, Properties: o.Scheduler.CountsImageProperties()})
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +113,13 @@ func (o *Ops) snapshot(ctx context.Context) (*scheduler.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	sick := map[string]bool{}
+	for i := range hosts {
+		if hosts[i].FailedBuilds > 0 {
+			sick[hosts[i].Name] = true
+		}
+	}
+	o.places.sick.Store(&sick)
 	config := o.Scheduler
 	config.DefaultZone = o.Nova.DefaultZone()
 	return scheduler.NewSnapshot(config, hosts, aggregates, from), nil
@@ -113,9 +132,10 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	if err != nil || srv == nil {
 		return gone(err)
 	}
-	if len(p.Tried) >= maxHosts {
+	if len(p.Tried) >= o.Scheduler.Attempts() {
 		p.Details = "hosts that failed: " + strings.Join(p.Tried, ", ") + "; last: " + p.LastError
-		return saga.Permanent(fmt.Errorf("No valid host was found. Exceeded maximum number of retries. Last: %s", p.LastError)) //nolint:staticcheck // upstream's sentence
+		r.Note("%s", p.Details)
+		return saga.Permanent(exhausted(srv.ID))
 	}
 	// The alternates of the first decision serve a second try on another host; a third try of the same step asks anew.
 	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
@@ -135,8 +155,12 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	return nil
 }
 
-// maxHosts is how many hosts are tried (upstream's scheduler.max_attempts).
-const maxHosts = 3
+// exhausted is upstream's refusal of a server whose build failed on every host that was tried.
+func exhausted(server string) error {
+	return fmt.Errorf("%s Exhausted all hosts available for retrying build failures for instance %s.", tooManyRetries, server) //nolint:staticcheck // upstream's sentence
+}
+
+const tooManyRetries = "Exceeded maximum number of retries."
 
 // eliminations says how many hosts each filter refused.
 func eliminations(e *scheduler.NoValidHostError) string {
@@ -167,24 +191,23 @@ func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateSta
 	}
 	for {
 		err := errTaken
-		if allows(p.Choice.Host) {
+		zone, zoneErr := o.Nova.ZoneOf(ctx, tx, p.Choice.Host)
+		if zoneErr != nil {
+			return zoneErr
+		}
+		if allows(p.Choice.Host) && (srv.PinnedZone == nil || *srv.PinnedZone == zone) {
 			err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{
 				Consumer: r.State.ServerID, Project: r.Caller.ProjectID, User: r.Caller.UserID, Allocations: p.Choice.Allocations,
 			})
 		}
 		if err == nil {
-			break
+			return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
 		}
 		if !errors.Is(err, errTaken) && !errors.Is(err, placement.ErrCapacity) || len(p.Alternates) == 0 {
 			return err
 		}
 		p.Choice, p.Alternates = &p.Alternates[0], p.Alternates[1:]
 	}
-	zone, err := o.Nova.ZoneOf(ctx, p.Choice.Host)
-	if err != nil {
-		return err
-	}
-	return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
 }
 
 func gone(err error) error {

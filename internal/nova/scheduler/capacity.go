@@ -74,12 +74,16 @@ func (q *query) flatHosts(hosts []*host, eliminated *eliminations) []*host {
 			hosts = keep(hosts, eliminated, name, func(h *host) bool { return h.provider.Inventories[class].Has(amount) })
 		}
 	}
-	for _, anyOf := range group.Required {
+	required := slices.Clone(group.Required)
+	for _, trait := range q.request.RootRequired {
+		required = append(required, []string{trait})
+	}
+	for _, anyOf := range required {
 		hosts = keep(hosts, eliminated, "Placement(trait "+strings.Join(anyOf, " or ")+")", func(h *host) bool {
 			return slices.ContainsFunc(anyOf, h.provider.HasTrait)
 		})
 	}
-	for _, name := range group.Forbidden {
+	for _, name := range slices.Concat(group.Forbidden, q.request.RootForbidden) {
 		label := "Placement(trait !" + name + ")"
 		if name == placement.TraitComputeDisabled {
 			label = "Placement(service disabled)"

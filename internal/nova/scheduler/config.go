@@ -30,11 +30,31 @@ type Config struct {
 	// ImagePropertyRatios are the ratios of the image properties weigher; nil is 1 for each property.
 	ImagePropertyRatios map[string]float64
 
+	// MaxAttempts is on how many hosts a build is tried; 0 is 3.
+	MaxAttempts int
+
+	// LimitTenants keeps a project on the hosts of the aggregates that name it (filter_tenant_id), if there are any;
+	// TenantAggregateRequired refuses projects that none names.
+	LimitTenants            bool
+	TenantAggregateRequired bool
+
+	// IsolateAggregates keeps requests away from aggregates with metadata trait:X=required unless they name X.
+	IsolateAggregates bool
+
+	// ImageTypeTraits asks for hosts that read the image's format, ImageMetadataTraits for those that have the devices it names.
+	ImageTypeTraits     bool
+	ImageMetadataTraits bool
+
+	// ImageNamespace and ImageSeparator narrow AggregateImagePropertiesIsolation to keys that begin with them.
+	ImageNamespace string
+	ImageSeparator string
+
 	// Random picks a number below n; nil is the runtime's.
 	Random func(n int) int
 }
 
-// DefaultConfig is upstream's (nova/conf/scheduler.py).
+// DefaultConfig is upstream's (nova/conf/scheduler.py), with more on: filters that do nothing until an operator or a user asks
+// for something by name, and traits of images, which every host reports.
 func DefaultConfig() Config {
 	return Config{
 		Filters: slices.Clone(DefaultFilters),
@@ -46,7 +66,9 @@ func DefaultConfig() Config {
 		MaxServersPerHost: 50,
 		MaxIOOpsPerHost:   8,
 		OnlyIsolated:      true,
-		MetricMissing:     -10000,
+		IsolateAggregates: true, ImageTypeTraits: true, ImageMetadataTraits: true,
+		ImageSeparator: ".",
+		MetricMissing:  -10000,
 	}
 }
 
@@ -54,4 +76,6 @@ func DefaultConfig() Config {
 var DefaultFilters = []string{
 	"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",
 	"ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter",
+	"SameHostFilter", "DifferentHostFilter", "SimpleCIDRAffinityFilter",
+	"AggregateMultiTenancyIsolation", "IsolatedHostsFilter", "PciPassthroughFilter",
 }

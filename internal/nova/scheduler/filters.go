@@ -14,32 +14,36 @@ type filter struct {
 	name   string
 	active func(q *query) bool // nil is always
 	pass   func(q *query, h *host) bool
+
+	// always is for filters that a forced host has to pass too: the claim verifies them.
+	always bool
 }
 
 // filters are all that Config.Filters may name.
 var filters = []filter{
-	{"ComputeFilter", nil, func(_ *query, h *host) bool { return h.Up && !h.Disabled }},
-	{"ComputeCapabilitiesFilter", func(q *query) bool { return len(q.capabilities) > 0 }, passCapabilities},
-	{"ImagePropertiesFilter", asksForGuest, passImageProperties},
-	{"ServerGroupAntiAffinityFilter", groupIs("anti-affinity"), passAntiAffinity},
-	{"ServerGroupAffinityFilter", groupIs("affinity"), passAffinity},
-	{"DifferentHostFilter", hasHint("different_host"), func(q *query, h *host) bool { return !q.hostsOf("different_host")[h] }},
-	{"SameHostFilter", hasHint("same_host"), func(q *query, h *host) bool { return q.hostsOf("same_host")[h] }},
-	{"SimpleCIDRAffinityFilter", hasHint("build_near_host_ip"), passCIDR},
-	{"JsonFilter", hasHint("query"), passJSON},
-	{"NumInstancesFilter", nil, func(q *query, h *host) bool {
+	{name: "ComputeFilter", pass: func(_ *query, h *host) bool { return h.Up && !h.Disabled }},
+	{name: "ComputeCapabilitiesFilter", active: func(q *query) bool { return len(q.capabilities) > 0 }, pass: passCapabilities},
+	{name: "ImagePropertiesFilter", active: asksForGuest, pass: passImageProperties},
+	{name: "ServerGroupAntiAffinityFilter", active: groupIs("anti-affinity"), always: true, pass: passAntiAffinity},
+	{name: "ServerGroupAffinityFilter", active: groupIs("affinity"), always: true, pass: passAffinity},
+	{name: "DifferentHostFilter", active: hasHint("different_host"), pass: func(q *query, h *host) bool { return !q.hostsOf("different_host")[h] }},
+	{name: "SameHostFilter", active: hasHint("same_host"), pass: func(q *query, h *host) bool { return q.hostsOf("same_host")[h] }},
+	{name: "SimpleCIDRAffinityFilter", active: hasHint("build_near_host_ip"), pass: passCIDR},
+	{name: "JsonFilter", active: hasHint("query"), pass: passJSON},
+	{name: "NumInstancesFilter", pass: func(q *query, h *host) bool {
 		return h.servers < h.lowest("max_instances_per_host", q.config.MaxServersPerHost)
 	}},
-	{"IoOpsFilter", nil, func(q *query, h *host) bool {
+	{name: "IoOpsFilter", pass: func(q *query, h *host) bool {
 		return h.ioOps < h.lowest("max_io_ops_per_host", q.config.MaxIOOpsPerHost)
 	}},
-	{"IsolatedHostsFilter", nil, passIsolatedHosts},
-	{"AggregateInstanceExtraSpecsFilter", hasExtraSpecs, passAggregateExtraSpecs},
-	{"AggregateMultiTenancyIsolation", nil, passTenants},
-	{"AggregateImagePropertiesIsolation", nil, passAggregateImage},
-	{"AggregateTypeAffinityFilter", nil, passAggregateType},
-	{"PciPassthroughFilter", func(q *query) bool { return len(q.spec.PCI) > 0 }, passPCI},
-	{"AllHostsFilter", func(*query) bool { return false }, nil},
+	{name: "IsolatedHostsFilter", active: func(q *query) bool { return len(q.config.IsolatedHosts) > 0 }, pass: passIsolatedHosts},
+	{name: "AggregateInstanceExtraSpecsFilter", active: hasExtraSpecs, pass: passAggregateExtraSpecs},
+	{name: "AggregateMultiTenancyIsolation", active: func(q *query) bool { return q.keys[tenantKey] }, pass: passTenants},
+	{name: "AggregateImagePropertiesIsolation", pass: passAggregateImage},
+	{name: "AggregateTypeAffinityFilter", active: func(q *query) bool { return q.keys["instance_type"] }, pass: passAggregateType},
+	{name: "MetricsFilter", active: hasMetrics, pass: passMetrics},
+	{name: "PciPassthroughFilter", active: func(q *query) bool { return len(q.spec.PCI) > 0 }, pass: passPCI},
+	{name: "AllHostsFilter", active: func(*query) bool { return false }},
 }
 
 // FilterNames lists all filters that a configuration may name.
@@ -127,14 +131,21 @@ func (h *host) lowest(key string, configured int) int {
 }
 
 func passIsolatedHosts(q *query, h *host) bool {
-	if len(q.config.IsolatedHosts) == 0 {
-		return true // as upstream: a configuration without hosts is taken for a mistake
-	}
 	image, isolated := slices.Contains(q.config.IsolatedImages, q.spec.Image.ID), slices.Contains(q.config.IsolatedHosts, h.Name)
 	if q.config.OnlyIsolated {
 		return image == isolated
 	}
 	return !image || isolated
+}
+
+// passMetrics takes hosts that report every metric that is weighed.
+func passMetrics(q *query, h *host) bool {
+	for name := range q.config.MetricRatios {
+		if _, found := h.Metrics[name]; !found {
+			return false
+		}
+	}
+	return true
 }
 
 func passPCI(q *query, h *host) bool {

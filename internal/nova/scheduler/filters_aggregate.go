@@ -26,7 +26,7 @@ func passAggregateExtraSpecs(q *query, h *host) bool {
 func passTenants(q *query, h *host) bool {
 	isolated := false
 	for key, projects := range h.metadata {
-		if key == "filter_tenant_id" || strings.HasPrefix(key, "filter_tenant_id_") {
+		if isTenantKey(key) {
 			if slices.Contains(projects, q.spec.Project) {
 				return true
 			}
@@ -39,6 +39,9 @@ func passTenants(q *query, h *host) bool {
 // passAggregateImage keeps images away from aggregates whose metadata name other values of their properties.
 func passAggregateImage(q *query, h *host) bool {
 	for key, value := range q.spec.Image.Properties {
+		if q.config.ImageNamespace != "" && !strings.HasPrefix(key, q.config.ImageNamespace+q.config.ImageSeparator) {
+			continue
+		}
 		if values, found := h.metadata[key]; found && !slices.Contains(values, value) {
 			return false
 		}

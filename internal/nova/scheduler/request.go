@@ -19,7 +19,7 @@ var (
 )
 
 // candidateRequest translates flavor and image to the question that placement answers.
-func candidateRequest(spec *Spec) placement.CandidateRequest {
+func candidateRequest(spec *Spec, config *Config) placement.CandidateRequest {
 	groups := map[string]*placement.RequestGroup{"": {Resources: flavorResources(spec)}}
 	group := func(suffix string) *placement.RequestGroup {
 		if groups[suffix] == nil {
@@ -35,8 +35,8 @@ func candidateRequest(spec *Spec) placement.CandidateRequest {
 			group("").Required = append(group("").Required, []string{trait})
 		}
 	}
-	group("").Forbidden = append(group("").Forbidden, placement.TraitComputeDisabled)
 	req := placement.CandidateRequest{Isolate: spec.Flavor.ExtraSpecs[policyKey] == "isolate"}
+	req.RootRequired, req.RootForbidden = rootTraits(spec, config)
 	for _, suffix := range slices.Sorted(maps.Keys(groups)) {
 		if g := groups[suffix]; suffix == "" || len(g.Resources) > 0 {
 			req.Groups = append(req.Groups, *g)

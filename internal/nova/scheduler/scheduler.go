@@ -61,7 +61,7 @@ type query struct {
 }
 
 func newQuery(s *Snapshot, spec *Spec) (*query, error) {
-	q := &query{Snapshot: s, spec: spec, request: candidateRequest(spec), inGroup: map[*host]int{}, guest: spec.Image.wantedGuest()}
+	q := &query{Snapshot: s, spec: spec, request: candidateRequest(spec, &s.config), inGroup: map[*host]int{}, guest: spec.Image.wantedGuest()}
 	q.capabilities = wantedCapabilities(spec.Flavor)
 	if spec.Group != nil {
 		for _, member := range spec.Group.Members {
@@ -91,8 +91,9 @@ func (q *query) place(server string) (*Selection, []Elimination, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if q.spec.ForcedHost == "" && q.spec.ForcedNode == "" {
-		for _, f := range q.filters {
+	forced := q.spec.ForcedHost != "" || q.spec.ForcedNode != ""
+	for _, f := range q.filters {
+		if !forced || f.always {
 			hosts = keep(hosts, eliminated, f.name, func(h *host) bool { return f.pass(q, h) })
 		}
 	}
@@ -153,7 +154,7 @@ func (q *query) requestedHosts(eliminated *eliminations) []*host {
 	if spec.AvailabilityZone != "" {
 		hosts = keep(hosts, eliminated, "AvailabilityZone", func(h *host) bool { return h.zone == spec.AvailabilityZone })
 	}
-	return hosts
+	return q.memberHosts(hosts, eliminated)
 }
 
 func isNamed(h *host, name, node string) bool {

@@ -281,7 +281,7 @@ func TestFlavorResources(t *testing.T) {
 			map[string]int64{"MEMORY_MB": 7, "CUSTOM_BAREMETAL_GOLD": 1},
 		},
 	} {
-		req := candidateRequest(&test.spec)
+		req := candidateRequest(&test.spec, &Config{})
 		if diff := cmp.Diff(test.want, req.Groups[0].Resources); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}

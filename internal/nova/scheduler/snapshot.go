@@ -31,6 +31,9 @@ type Host struct {
 	// Servers are the UUIDs of the servers on the host, those being built included.
 	Servers []string
 
+	// Count is how many servers the host has; 0 is as many as Servers.
+	Count int
+
 	// IOOps counts servers that are being built, resized, snapshotted, migrated, rescued or unshelved.
 	IOOps int
 
@@ -81,6 +84,14 @@ type Snapshot struct {
 	// tuned are the weighers that any aggregate gives another multiplier.
 	tuned map[string]bool
 
+	aggregates []*Aggregate
+
+	// isolating are the aggregates that are kept for traits.
+	isolating map[*Aggregate][]string
+
+	// keys are those that the metadata of any aggregate has.
+	keys map[string]bool
+
 	// flat is true when no provider is nested or shared, which allows a much faster way.
 	flat bool
 }
@@ -109,15 +120,27 @@ func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from place
 		}
 	}
 	of := map[string][]*Aggregate{}
+	s.isolating, s.keys = map[*Aggregate][]string{}, map[string]bool{}
 	for i := range aggregates {
-		for _, name := range aggregates[i].Hosts {
-			of[name] = append(of[name], &aggregates[i])
+		a := &aggregates[i]
+		s.aggregates = append(s.aggregates, a)
+		for _, name := range a.Hosts {
+			of[name] = append(of[name], a)
+		}
+		for key, value := range a.Metadata {
+			if isTenantKey(key) {
+				key = tenantKey
+			}
+			s.keys[key] = true
+			if trait, found := strings.CutPrefix(key, "trait:"); found && value == "required" {
+				s.isolating[a] = append(s.isolating[a], trait)
+			}
 		}
 	}
 	for _, h := range hosts {
 		state := &host{
 			Host: h, provider: s.placement.Provider(h.Provider), zone: cmp.Or(config.DefaultZone, DefaultZone), aggregates: of[h.Name],
-			servers: len(h.Servers), ioOps: h.IOOps,
+			servers: max(len(h.Servers), h.Count), ioOps: h.IOOps,
 		}
 		for _, uuid := range h.Servers {
 			s.where[uuid] = state
@@ -133,12 +156,8 @@ func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from place
 		s.named[h.Name] = state
 	}
 	s.tuned = map[string]bool{}
-	for i := range aggregates {
-		for _, w := range weighers {
-			if _, found := aggregates[i].Metadata[w.setting]; found {
-				s.tuned[w.setting] = true
-			}
-		}
+	for _, w := range weighers {
+		s.tuned[w.setting] = s.keys[w.setting]
 	}
 	return s
 }

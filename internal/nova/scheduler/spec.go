@@ -52,9 +52,10 @@ type Flavor struct {
 	ExtraSpecs  map[string]string
 }
 
-// Image is an image's id and properties.
+// Image is what of an image decides where its servers can run.
 type Image struct {
 	ID         string
+	DiskFormat string // "qcow2"; "" is not known
 	Properties map[string]string
 }
 

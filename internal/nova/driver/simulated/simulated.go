@@ -113,7 +113,7 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 		CPU:       driver.CPUInfo{Arch: "x86_64", Model: "simulated", Vendor: "gostack", Features: []string{}, Topology: driver.CPUTopology{Cells: 1, Sockets: 1, Cores: d.VCPUs, Threads: 1}},
 		Uptime:    uptime(time.Now(), d.since),
 		Supported: [][3]string{{"x86_64", "simulated", "hvm"}},
-		Traits:    []string{"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_NODE"},
+		Traits:    slices.Clone(hostTraits),
 	}
 	for _, s := range d.servers {
 		if !s.Defined {
@@ -128,6 +128,16 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 	}
 	h.DiskGBFree = max(0, h.DiskGB-h.DiskGBUsed)
 	return h, nil
+}
+
+// hostTraits say that the host can do whatever an image asks of a machine that is not there.
+var hostTraits = []string{
+	"COMPUTE_GRAPHICS_MODEL_CIRRUS", "COMPUTE_GRAPHICS_MODEL_NONE", "COMPUTE_GRAPHICS_MODEL_QXL", "COMPUTE_GRAPHICS_MODEL_VGA", "COMPUTE_GRAPHICS_MODEL_VIRTIO",
+	"COMPUTE_IMAGE_TYPE_AKI", "COMPUTE_IMAGE_TYPE_AMI", "COMPUTE_IMAGE_TYPE_ARI", "COMPUTE_IMAGE_TYPE_ISO", "COMPUTE_IMAGE_TYPE_PLOOP", "COMPUTE_IMAGE_TYPE_QCOW2",
+	"COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_VDI", "COMPUTE_IMAGE_TYPE_VHD", "COMPUTE_IMAGE_TYPE_VHDX", "COMPUTE_IMAGE_TYPE_VMDK",
+	"COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_NET_VIF_MODEL_E1000", "COMPUTE_NET_VIF_MODEL_E1000E", "COMPUTE_NET_VIF_MODEL_RTL8139", "COMPUTE_NET_VIF_MODEL_VIRTIO",
+	"COMPUTE_NET_VIF_MODEL_VMXNET3", "COMPUTE_NODE", "COMPUTE_STORAGE_BUS_IDE", "COMPUTE_STORAGE_BUS_SATA", "COMPUTE_STORAGE_BUS_SCSI", "COMPUTE_STORAGE_BUS_USB",
+	"COMPUTE_STORAGE_BUS_VIRTIO",
 }
 
 // uptime is how long the host pretends to run, in the form of uptime(1): clients take it apart.
