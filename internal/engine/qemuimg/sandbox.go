@@ -20,6 +20,7 @@ const sandboxID = 65533
 // Limits of one call. CPU time and deadline grow with the size of the disk that is copied.
 const (
 	memoryLimit = 1 << 30         // bytes of address space, as upstream's services set
+	threadStack = 1 << 20         // bytes; up to 64 threads write at once when the disk is slow, and all must fit
 	baseSeconds = 30              // CPU seconds of a call that copies nothing
 	copyRate    = 20 << 20        // bytes copied in one CPU second, at the worst
 	slackSize   = 64 << 20        // bytes of format overhead in an output file
@@ -87,7 +88,7 @@ func (c *call) argv() []string {
 	seconds := baseSeconds + c.copied/copyRate
 	argv := []string{
 		"/usr/bin/prlimit", fmt.Sprintf("--as=%d", memoryLimit), fmt.Sprintf("--cpu=%d", seconds),
-		fmt.Sprintf("--fsize=%d", c.fileLimit()), "--core=0", "--nofile=64", "--",
+		fmt.Sprintf("--fsize=%d", c.fileLimit()), fmt.Sprintf("--stack=%d:", threadStack), "--core=0", "--nofile=64", "--",
 		"/usr/bin/setpriv", "--no-new-privs", "--pdeathsig", "KILL", "--inh-caps=-all",
 	}
 	if c.tool.switchUser() {
@@ -113,7 +114,7 @@ func (c *call) run(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	stdout, stderr := &bounded{limit: maxOutput}, &bounded{limit: maxMessage}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.Dir, cmd.Env = "/", []string{"LC_ALL=C"}
+	cmd.Dir, cmd.Env = "/", []string{"LC_ALL=C", "MALLOC_ARENA_MAX=1"} // an arena of its own would take each thread 64 MiB of addresses
 	cmd.ExtraFiles = c.files
 	cmd.WaitDelay = waitDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -143,6 +144,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return "qemu-img " + e.Verb + ": " + e.Message + ": " + e.Err.Error() }
+
+// Transient tells whether the machine had no room for another thread or more memory, which says nothing about the image.
+func (e *Error) Transient() bool {
+	return strings.Contains(e.Message, "Resource temporarily unavailable") || strings.Contains(e.Message, "Cannot allocate memory")
+}
 
 // Unwrap gives the cause: an *exec.ExitError, context.DeadlineExceeded, …
 func (e *Error) Unwrap() error { return e.Err }

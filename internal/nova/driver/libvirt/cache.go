@@ -67,6 +67,9 @@ func (d *Driver) EnsureImage(ctx context.Context, image driver.Image) error {
 		if ctx.Err() != nil || noSpace(err) {
 			return full(err)
 		}
+		if tool := (*qemuimg.Error)(nil); errors.As(err, &tool) && tool.Transient() {
+			return err
+		}
 		return &driver.Fault{Code: driver.CodeBadImage, Message: fmt.Sprintf("Image %s is unacceptable: it cannot be converted to raw", image.ID), Cause: err}
 	}
 	return publish(flat, base)
