@@ -163,15 +163,18 @@ func (b *Bus) session(ctx context.Context) (*session, error) {
 		b.mu.Lock()
 		s, changed, trouble := b.current, b.changed, b.trouble
 		b.mu.Unlock()
-		if s != nil {
+		if s != nil && ctx.Err() == nil {
 			return s, nil
+		}
+		if trouble == nil {
+			trouble = ctx.Err()
 		}
 		select {
 		case <-changed:
 		case <-b.ctx.Done():
 			return nil, errClosed
 		case <-ctx.Done():
-			return nil, fmt.Errorf("message broker %s: %w: %w", b.address, trouble, ctx.Err())
+			return nil, fmt.Errorf("message broker %s: %w (%w)", b.address, ctx.Err(), trouble)
 		}
 	}
 }

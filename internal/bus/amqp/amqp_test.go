@@ -62,7 +62,7 @@ func must(t testing.TB, err error) {
 
 func (c *cloud) options(url string) amqp.Options {
 	return amqp.Options{
-		URL: url, Name: c.t.Name(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
+		URL: url, Name: c.t.Name(), Log: slog.New(slog.NewTextHandler(logTo, nil)), MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
 	}
 }
 
@@ -106,3 +106,6 @@ func await(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// logTo is where the transports of tests log: nowhere, unless somebody is hunting something.
+var logTo = io.Discard

@@ -3,6 +3,7 @@ package amqp
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -16,6 +17,46 @@ const (
 	deadKept = 10_000
 	deadLive = 7 * 24 * time.Hour
 )
+
+// poisonous is how often a message may have come back before it is put aside: each time, the process that had it died.
+const poisonous = 5
+
+// A quorum queue counts how often a message came back; for others we do.
+const (
+	headerCount    = "x-delivery-count"
+	headerAttempts = "attempts"
+)
+
+func attempts(d amqp091.Delivery) int64 {
+	return max(count(d.Headers[headerCount]), count(d.Headers[headerAttempts]))
+}
+
+// recount puts a cast that has come back into its queue anew, with its attempts counted.
+func (b *Bus) recount(key string, d amqp091.Delivery) {
+	ctx, cancel := context.WithTimeout(b.ctx, bus.CallTimeout)
+	defer cancel()
+	headers := maps.Clone(d.Headers)
+	headers[headerAttempts] = attempts(d) + 1
+	if host, _ := identity(d.UserId); host != "" { // we publish it, in the host's name
+		headers[headerFrom] = host
+	}
+	m := amqp091.Publishing{
+		Type: d.Type, MessageId: d.MessageId, UserId: b.address.User, AppId: d.AppId, ContentType: d.ContentType, DeliveryMode: d.DeliveryMode, Expiration: d.Expiration,
+		Headers: headers, Body: d.Body,
+	}
+	s, err := b.session(ctx)
+	if err == nil {
+		var c *amqp091.DeferredConfirmation
+		if c, err = s.publish(ctx, d.Exchange, key, false, m); err == nil {
+			err = s.confirmed(ctx, c)
+		}
+	}
+	if err != nil {
+		_ = d.Nack(false, true)
+		return
+	}
+	_ = d.Ack(false)
+}
 
 // declareDead makes the place for dead letters.
 func (b *Bus) declareDead(s *session) error {

@@ -162,22 +162,32 @@ const (
 	idleExpires = int32(60_000) // ms that a queue without reader stays
 )
 
-// roleConsumers read the queues that all servers of a topic share.
+// errOtherwise says that a queue is there with other properties, for instance from when the broker was one node.
+var errOtherwise = errors.New("the queue was declared otherwise; stop the control side, delete it when it is empty, and start again")
+
+// roleConsumers read the queues that all servers of a topic share. Casts are kept in a quorum queue where the broker is a cluster. On a
+// single node that brings nothing, and after a restart such a queue may stay without leader for ever (rabbitmq-server issue 10070).
 func (b *Bus) roleConsumers(t *topic) []*consumer {
 	exchange := exchangeOf(t.name)
 	shared := func(queue, key string, durable bool, args amqp091.Table) *consumer {
 		return b.newConsumer(queue, exchange, func(ch *amqp091.Channel) error {
-			if _, err := ch.QueueDeclare(queue, durable, !durable, false, false, args); err != nil {
+			_, err := ch.QueueDeclare(queue, durable, !durable, false, false, args)
+			if durable && code(err) == amqp091.PreconditionFailed {
+				err = errOtherwise
+			}
+			if err != nil {
 				return err
 			}
 			return ch.QueueBind(queue, key, exchange, false, nil)
 		}, func(d amqp091.Delivery) { b.handle(queue, key, func() *server { return b.pick(t) }, d) })
 	}
+	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(castsKept), "x-overflow": "drop-head", "x-message-ttl": castsLive.Milliseconds()}
+	if len(b.address.Hosts) > 1 {
+		kept["x-queue-type"] = "quorum"
+	}
 	return []*consumer{
 		shared(callQueue(t.name), callKey(t.name), false, amqp091.Table{"x-expires": idleExpires}),
-		shared(castQueue(t.name), castKey(t.name), true, amqp091.Table{
-			"x-queue-type": "quorum", "x-max-length": int32(castsKept), "x-overflow": "drop-head", "x-message-ttl": castsLive.Milliseconds(),
-		}),
+		shared(castQueue(t.name), castKey(t.name), true, kept),
 	}
 }
 
@@ -191,9 +201,6 @@ func (b *Bus) pick(t *topic) *server {
 	t.next++
 	return t.servers[t.next%len(t.servers)]
 }
-
-// poisonous is how often a message may have come back before it is put aside: each time, the process that had it died.
-const poisonous = 5
 
 // ackAfter is how long a message is kept for others while a handler works on it; the broker closes channels that keep one for
 // half an hour (its consumer_timeout).
@@ -231,11 +238,15 @@ func (b *Bus) handle(queue, key string, pick func() *server, d amqp091.Delivery)
 	if err == nil {
 		err = addressed(d, key)
 	}
-	if err == nil && count(d.Headers["x-delivery-count"]) >= poisonous {
+	if err == nil && attempts(d) >= poisonous {
 		err = fmt.Errorf("it came back %d times", poisonous)
 	}
 	if err != nil {
 		b.wg.Go(func() { b.bury(queue, d, err) })
+		return
+	}
+	if d.Redelivered && d.Type == kindCast && d.Headers[headerCount] == nil && b.host == "" {
+		b.wg.Go(func() { b.recount(key, d) })
 		return
 	}
 	b.mu.Lock()

@@ -24,6 +24,7 @@ type session struct {
 	bus     *Bus
 	conn    *amqp091.Connection
 	out, in *amqp091.Channel // for publishing, with confirms; for consuming
+	keep    *amqp091.Channel // for what the broker must store: a queue that cannot holds up nothing else
 	began   time.Time
 	again   bool // it follows one that was lost
 	queue   chan *outgoing
@@ -77,11 +78,13 @@ func (b *Bus) dial(hostPort string, again bool) (*session, error) {
 	}
 	s := &session{bus: b, conn: conn, began: time.Now(), again: again, queue: make(chan *outgoing), flush: make(chan struct{}), done: make(chan struct{}), known: map[string]bool{}}
 	open := func() error {
-		if s.out, err = conn.Channel(); err != nil {
-			return err
-		}
-		if err := s.out.Confirm(false); err != nil {
-			return err
+		for _, ch := range []**amqp091.Channel{&s.out, &s.keep} {
+			if *ch, err = conn.Channel(); err != nil {
+				return err
+			}
+			if err := (*ch).Confirm(false); err != nil {
+				return err
+			}
 		}
 		if s.in, err = conn.Channel(); err != nil {
 			return err
@@ -98,9 +101,12 @@ func (b *Bus) dial(hostPort string, again bool) (*session, error) {
 // watch ends the session when the connection or a channel ends. Its goroutines end with it.
 func (s *session) watch() {
 	b := s.bus
-	returned := s.out.NotifyReturn(make(chan amqp091.Return))
+	returned := make(chan amqp091.Return)
+	kept := s.keep.NotifyReturn(make(chan amqp091.Return))
+	s.out.NotifyReturn(returned)
 	for _, closed := range []chan *amqp091.Error{
-		s.conn.NotifyClose(make(chan *amqp091.Error, 1)), s.out.NotifyClose(make(chan *amqp091.Error, 1)), s.in.NotifyClose(make(chan *amqp091.Error, 1)),
+		s.conn.NotifyClose(make(chan *amqp091.Error, 1)), s.out.NotifyClose(make(chan *amqp091.Error, 1)),
+		s.keep.NotifyClose(make(chan *amqp091.Error, 1)), s.in.NotifyClose(make(chan *amqp091.Error, 1)),
 	} {
 		b.wg.Go(func() {
 			select {
@@ -114,7 +120,7 @@ func (s *session) watch() {
 			}
 		})
 	}
-	b.wg.Go(func() { s.returns(returned) })
+	b.wg.Go(func() { s.returns(returned, kept) })
 	b.wg.Go(s.publisher)
 }
 
@@ -132,7 +138,11 @@ func (s *session) publisher() {
 	for {
 		select {
 		case o := <-s.queue:
-			c, err := s.out.PublishWithDeferredConfirm(o.exchange, o.key, o.mandatory, false, o.message)
+			ch := s.out
+			if o.message.DeliveryMode == amqp091.Persistent {
+				ch = s.keep
+			}
+			c, err := ch.PublishWithDeferredConfirm(o.exchange, o.key, o.mandatory, false, o.message)
 			if err != nil {
 				s.end(err)
 				err = errLost
@@ -167,13 +177,12 @@ func (s *session) publish(ctx context.Context, exchange, key string, mandatory b
 
 // returns takes back what the broker could not route. The broker returns a message before it confirms it, and the library hands both on in
 // that order; a round through flush after a confirmation makes sure that its return has been seen.
-func (s *session) returns(returned <-chan amqp091.Return) {
+func (s *session) returns(returned, kept <-chan amqp091.Return) {
 	for {
 		select {
-		case r, ok := <-returned:
-			if !ok {
-				return
-			}
+		case r := <-returned:
+			s.bus.returned(r.MessageId)
+		case r := <-kept:
 			s.bus.returned(r.MessageId)
 		case <-s.flush:
 		case <-s.done:

@@ -36,8 +36,8 @@ const startTimeout = 3 * time.Minute
 type Broker struct {
 	Addr, TLSAddr, ManagementAddr string // 127.0.0.1:port
 	User, Password                string // of the administrator
-	// CAFile signed the certificate of the TLS listener, which is for the names localhost and 127.0.0.1; ClientCert and ClientKey are
-	// signed by it too.
+	// CAFile signed the certificate of the TLS listener, which is for the name localhost, not for the address; ClientCert, whose key is
+	// ClientKey, is signed by it too.
 	CAFile, ClientCert, ClientKey string
 
 	dir   string

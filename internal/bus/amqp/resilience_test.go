@@ -1,0 +1,381 @@
+package amqp_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"gostack/internal/bus"
+	"gostack/internal/bus/amqp"
+)
+
+type number struct{ N int }
+
+// load calls two hosts and casts to the conductor without a pause, and keeps account.
+type load struct {
+	calls, casts atomic.Int64
+	mu           sync.Mutex
+	heard        map[int]bool // casts that were handled
+	failed       []error
+	stop         context.CancelFunc
+	wg           sync.WaitGroup
+}
+
+func (c *cloud) load(t *testing.T) *load {
+	l := &load{heard: map[int]bool{}}
+	control, other := c.control(), c.control()
+	one, two := c.asHost("one"), c.asHost("two")
+	double := bus.Handlers{"double": bus.Handle(func(_ context.Context, _ string, a number) (number, error) { return number{2 * a.N}, nil })}
+	serve(t, one, bus.To{Topic: "nova-compute", Host: "one"}, double)
+	serve(t, two, bus.To{Topic: "nova-compute", Host: "two"}, double)
+	for i, b := range []bus.Bus{control, other} {
+		serve(t, b, bus.To{Topic: "nova-conductor", Host: fmt.Sprint("ctl", i)}, bus.Handlers{"tell": bus.Handle(func(_ context.Context, _ string, a number) (any, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.heard[a.N] = true
+			return nil, nil
+		})})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = cancel
+	t.Cleanup(func() { cancel(); l.wg.Wait() })
+	fail := func(err error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.failed = append(l.failed, err)
+	}
+	for i := range 4 {
+		l.wg.Go(func() {
+			to := bus.To{Topic: "nova-compute", Host: []string{"one", "two"}[i%2]}
+			for n := i; ctx.Err() == nil; n += 4 {
+				var r number
+				if err := control.Call(context.WithoutCancel(ctx), to, "double", number{n}, &r); err != nil || r.N != 2*n {
+					fail(fmt.Errorf("call %d: %d, %w", n, r.N, err))
+				}
+				l.calls.Add(1)
+			}
+		})
+	}
+	for _, b := range []bus.Bus{one, two} {
+		l.wg.Go(func() {
+			for ctx.Err() == nil {
+				n := int(l.casts.Add(1))
+				if err := b.Cast(context.WithoutCancel(ctx), bus.To{Topic: "nova-conductor"}, "tell", number{n}); err != nil {
+					fail(fmt.Errorf("cast %d: %w", n, err))
+				}
+			}
+		})
+	}
+	l.goesOn(t)
+	return l
+}
+
+// goesOn waits until each kind of work has advanced.
+func (l *load) goesOn(t *testing.T) {
+	t.Helper()
+	calls, casts := l.calls.Load()+200, l.casts.Load()+50
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if t.Failed() {
+			t.Logf("%d of %d calls, %d of %d casts; failed: %v", l.calls.Load(), calls, l.casts.Load(), casts, l.failed)
+		}
+	}()
+	await(t, "the load goes on", func() bool { return l.calls.Load() >= calls && l.casts.Load() >= casts })
+}
+
+// check ends the load: nothing may have failed, nothing may be missing.
+func (l *load) check(t *testing.T) {
+	t.Helper()
+	l.stop()
+	l.wg.Wait()
+	for _, err := range l.failed {
+		t.Error(err)
+	}
+	await(t, "every cast is handled", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.heard) == int(l.casts.Load())
+	})
+	t.Logf("%d calls, %d casts", l.calls.Load(), l.casts.Load())
+}
+
+func TestTheBrokerRestarts(t *testing.T) {
+	c := newCloud(t)
+	// A cast that nobody is there for waits, through the broker's death too.
+	late := c.control()
+	stop, err := late.Serve(bus.To{Topic: "late-role"}, nil)
+	must(t, err)
+	stop()
+	must(t, late.Cast(t.Context(), bus.To{Topic: "late-role"}, "tell", number{7}))
+	if err := late.Cast(bus.Ephemeral(t.Context()), bus.To{Topic: "late-role"}, "tell", nil); !errors.Is(err, bus.ErrUnroutable) {
+		t.Errorf("a cast that cannot wait: %v", err)
+	}
+	l := c.load(t)
+	for _, end := range []func(){c.Kill, c.Stop} {
+		began := time.Now()
+		end()
+		await(t, "the bus knows", func() bool { return late.Ready() != nil })
+		c.Restart(t)
+		await(t, "the bus is back", func() bool { return late.Ready() == nil })
+		if gone := time.Since(began); gone > 40*time.Second {
+			t.Skipf("NOT TESTED: the broker took %v to come back, longer than calls wait", gone)
+		}
+		l.goesOn(t)
+	}
+	l.check(t)
+	got := make(chan int, 10)
+	serve(t, late, bus.To{Topic: "late-role"}, bus.Handlers{"tell": bus.Handle(func(_ context.Context, _ string, a number) (any, error) {
+		got <- a.N
+		return nil, nil
+	})})
+	if n := <-got; n != 7 {
+		t.Errorf("the late cast is %d", n)
+	}
+}
+
+// connections asks the management API for the connections of a virtual host.
+func (c *cloud) connections(t *testing.T) []string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.ManagementAddr+"/api/vhosts/"+c.vhost+"/connections", http.NoBody)
+	must(t, err)
+	req.SetBasicAuth(c.User, c.Password)
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	var list []struct{ Name string }
+	must(t, json.NewDecoder(resp.Body).Decode(&list))
+	var names []string
+	for _, l := range list {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
+func (c *cloud) hangUp(t *testing.T, connection string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+c.ManagementAddr+"/api/connections/"+url.PathEscape(connection), http.NoBody)
+	must(t, err)
+	req.SetBasicAuth(c.User, c.Password)
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	resp.Body.Close()
+}
+
+func TestTheBrokerHangsUp(t *testing.T) {
+	c := newCloud(t)
+	l := c.load(t)
+	// The control side's own connections; a host's end makes it "nobody there" at once, which callers are told.
+	for range 3 {
+		var list []string
+		await(t, "the broker lists connections", func() bool { list = c.connections(t); return len(list) >= 4 })
+		for _, name := range list {
+			c.hangUp(t, name)
+		}
+		l.goesOn(t)
+	}
+	l.stop()
+	l.wg.Wait()
+	for _, err := range l.failed {
+		if !errors.Is(err, bus.ErrUnroutable) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAQueueIsDeletedUnderUs(t *testing.T) {
+	c := newCloud(t)
+	control := c.control()
+	role := bus.To{Topic: "nova-conductor"}
+	serve(t, control, bus.To{Topic: "nova-conductor", Host: "ctl"}, who)
+	evil := c.raw(t, amqp.ControlUser, c.password)
+	for _, queue := range []string{"gostack.role.nova-conductor.calls", "gostack.role.nova-conductor.casts"} {
+		if got := evil.try(func(ch *amqp091.Channel) error {
+			_, err := ch.QueueDelete(queue, false, false, false)
+			return err
+		}); got != 0 {
+			t.Fatalf("%s cannot be deleted: %d", queue, got)
+		}
+		await(t, queue+" is back", func() bool {
+			return control.Call(t.Context(), role, "who", nil, nil) == nil && control.Cast(t.Context(), role, "who", nil) == nil && control.Ready() == nil
+		})
+	}
+	// The same with the exchange, on which all depends.
+	if got := evil.try(func(ch *amqp091.Channel) error { return ch.ExchangeDelete("gostack.nova", false, false) }); got != 0 {
+		t.Fatalf("refused: %d", got)
+	}
+	await(t, "the exchange is back", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return control.Call(ctx, role, "who", nil, nil) == nil
+	})
+}
+
+func TestASlowServerHoldsUpNobodyElse(t *testing.T) {
+	c := newCloud(t)
+	o := c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost))
+	o.Prefetch = 2
+	slow, control := c.open(o), c.control()
+	block := make(chan struct{})
+	var handled atomic.Int64
+	serve(t, slow, bus.To{Topic: "slow"}, bus.Handlers{"slow": func(context.Context, *bus.Message) (any, error) {
+		handled.Add(1)
+		<-block
+		return nil, nil
+	}})
+	serve(t, slow, bus.To{Topic: "quick"}, who)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := control.Call(ctx, bus.To{Topic: "slow"}, "slow", nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	must(t, control.Call(t.Context(), bus.To{Topic: "quick"}, "who", nil, nil))
+	wg.Wait()
+	// What nobody waits for any more is not done: the broker has dropped it.
+	look := c.raw(t, amqp.ControlUser, c.password)
+	await(t, "the queue is empty", func() bool {
+		left := -1
+		look.try(func(ch *amqp091.Channel) error {
+			q, err := ch.QueueDeclarePassive("gostack.role.slow.calls", false, true, false, false, nil)
+			left = q.Messages
+			return err
+		})
+		return left == 0
+	})
+	close(block)
+	must(t, control.Call(t.Context(), bus.To{Topic: "slow"}, "slow", nil, nil))
+	if n := handled.Load(); n != 3 {
+		t.Errorf("%d calls were handled, not 3", n)
+	}
+}
+
+// taken lets a client get a role's cast and die of it.
+func (r raw) taken() {
+	r.t.Helper()
+	if got := r.try(func(ch *amqp091.Channel) error {
+		deliveries, err := ch.Consume("gostack.role.nova-conductor.casts", "", false, false, false, false, nil)
+		if err == nil {
+			<-deliveries
+		}
+		return err
+	}); got != 0 {
+		r.t.Fatalf("refused: %d", got)
+	}
+}
+
+func TestPoisonIsPutAside(t *testing.T) {
+	for _, cluster := range []bool{false, true} {
+		t.Run(fmt.Sprint("cluster ", cluster), func(t *testing.T) {
+			c := newCloud(t)
+			o := c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost))
+			if cluster { // two addresses make a cluster
+				o.URL = strings.Replace(o.URL, c.Addr, c.Addr+","+c.Addr, 1)
+			}
+			control := c.open(o)
+			role := bus.To{Topic: "nova-conductor"}
+			stop, err := control.Serve(role, nil)
+			must(t, err)
+			stop()
+			victim := c.raw(t, amqp.ControlUser, c.password)
+			if cluster { // its quorum queue counts
+				must(t, control.Cast(t.Context(), role, "deadly", nil))
+				for range 6 {
+					victim.taken()
+				}
+			} else { // we count: this has come back four times
+				must(t, victim.publish("cast.nova-conductor", amqp091.Table{"method": "deadly", "to": "cast.nova-conductor", "attempts": int64(4)}))
+				victim.taken()
+			}
+			handled := make(chan string, 10)
+			tell := func(_ context.Context, m *bus.Message) (any, error) {
+				handled <- m.Method
+				return nil, nil
+			}
+			serve(t, control, role, bus.Handlers{"deadly": tell, "harmless": tell})
+			await(t, "it is put aside", func() bool {
+				n, err := c.admin.DeadLetters(t.Context())
+				must(t, err)
+				return n == 1
+			})
+			select {
+			case <-handled:
+				t.Error("it was handled once more")
+			default:
+			}
+		})
+	}
+}
+
+// TestACastThatCameBackIsHandled is about one whose server died once.
+func TestACastThatCameBackIsHandled(t *testing.T) {
+	c := newCloud(t)
+	control, host := c.control(), c.asHost("one")
+	role := bus.To{Topic: "nova-conductor"}
+	stop, err := control.Serve(role, nil)
+	must(t, err)
+	stop()
+	must(t, host.Cast(bus.WithRequestID(t.Context(), "req-1"), role, "tell", number{7}))
+	c.raw(t, amqp.ControlUser, c.password).taken()
+	handled := make(chan string, 10)
+	serve(t, control, role, bus.Handlers{"tell": func(_ context.Context, m *bus.Message) (any, error) {
+		handled <- m.From + " " + m.RequestID + " " + string(m.Args)
+		return nil, nil
+	}})
+	if got := <-handled; got != `one req-1 {"N":7}` {
+		t.Error(got)
+	}
+}
+
+func (r raw) publish(key string, headers amqp091.Table) error {
+	r.t.Helper()
+	ch, err := r.conn.Channel()
+	must(r.t, err)
+	defer ch.Close()
+	must(r.t, ch.Confirm(false))
+	c, err := ch.PublishWithDeferredConfirm("gostack.nova", key, true, false, amqp091.Publishing{
+		UserId: amqp.ControlUser, Type: "cast", MessageId: "m-1", DeliveryMode: amqp091.Persistent, Headers: headers, Body: []byte("{}"),
+	})
+	if err == nil && !c.Wait() {
+		err = errors.New("it was not taken")
+	}
+	return err
+}
+
+// TestAnAnswerThatIsLostIsAskedForAgain lets a call's server die with the request.
+func TestAnAnswerThatIsLostIsAskedForAgain(t *testing.T) {
+	c := newCloud(t)
+	o := c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost))
+	o.Resend = 100 * time.Millisecond
+	caller := c.open(o)
+	swallow := c.raw(t, amqp.ControlUser, c.password)
+	ch, err := swallow.conn.Channel()
+	must(t, err)
+	stop, err := c.control().Serve(bus.To{Topic: "nova-conductor"}, nil) // declares; without the method
+	must(t, err)
+	taken, err := ch.Consume("gostack.role.nova-conductor.calls", "", true, false, false, false, nil)
+	must(t, err)
+	stop()
+	result := make(chan error, 1)
+	var reply string
+	go func() { result <- caller.Call(t.Context(), bus.To{Topic: "nova-conductor"}, "who", nil, &reply) }()
+	<-taken
+	<-taken // sent again
+	serve(t, c.control(), bus.To{Topic: "nova-conductor"}, who)
+	must(t, ch.Close())
+	must(t, <-result)
+}
