@@ -54,6 +54,8 @@ func upCommand(s *settings) *cobra.Command {
 		Long: `Start the engines that no init system runs (Open vSwitch, OVN, libvirt) and gostack itself in the background, create an administrator,
 a demo project with a network and a router, flavors and a small image, and boot a first server with a floating IP.
 
+On a machine that has joined a cloud (gostack join): start the engines and the agents of a host.
+
 It may be run again at any time: what exists stays, what is missing or broken is repaired. gostack down stops what it started.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := s.bringup()
@@ -77,6 +79,11 @@ It may be run again at any time: what exists stays, what is missing or broken is
 }
 
 func summary(w io.Writer, u *bringup.Summary) {
+	if u.Host != "" {
+		fmt.Fprintf(w, "\nHost %s is at work (guests run on %s), after %s.\n\n", u.Host, u.VirtType, u.TotalTime.Round(100*time.Millisecond))
+		fmt.Fprintf(w, "Look:\tgostack status here; on control: gostack host show %s\nStop:\tgostack down; its servers go on\n", u.Host)
+		return
+	}
 	fmt.Fprintf(w, "\nThe cloud is up at %s (guests run on %s), after %s.\n\n", u.Endpoint, u.VirtType, u.TotalTime.Round(100*time.Millisecond))
 	if u.First == nil {
 		return

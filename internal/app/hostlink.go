@@ -60,14 +60,15 @@ func southboundForHosts(address, hostIP string) string {
 	return address
 }
 
-// openHostLink makes the end of streams of a process that is a host and not control.
+// openHostLink makes the end of streams of a process that is a host and not control. One that talks over the bus as control does (agents on a control
+// machine, simulated hosts) is no member, and reaches only itself.
 func (h *House) openHostLink() error {
 	if h.Link != nil {
 		return nil
 	}
 	cfg := h.Config
 	o := hostlink.Options{Self: cloudca.Identity{Host: cfg.Host}, Control: cfg.Control, Clock: h.Clock, Log: h.Log}
-	if cfg.Bus != "" {
+	if cfg.IsHost() {
 		m, err := member.Open(member.Dir(cfg.StateDir), cfg.Host, clock.System, h.Log)
 		if err != nil {
 			return err

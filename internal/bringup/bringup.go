@@ -42,7 +42,8 @@ type Options struct {
 
 // Summary is what Up tells at its end.
 type Summary struct {
-	Endpoint  string             `json:"endpoint"`
+	Endpoint  string             `json:"endpoint,omitempty"`
+	Host      string             `json:"host,omitempty"` // its name, on a host of somebody's cloud
 	Clouds    string             `json:"clouds_yaml"`
 	OpenRC    string             `json:"openrc"`
 	AdminRC   string             `json:"admin_openrc"`
@@ -79,7 +80,7 @@ func (o *Options) machine() (*host.Host, error) {
 
 // Background is the gostack process that Up starts.
 func Background(c *config.Config, program, configFile string) *daemon.Daemon {
-	argv := []string{program, "run", "all", "--config", configFile}
+	argv := []string{program, "run", c.Role(), "--config", configFile}
 	return &daemon.Daemon{Record: filepath.Join(c.RunDir, "gostack.json"), Log: filepath.Join(c.LogDir, "gostack.log"), Argv: argv}
 }
 
@@ -100,6 +101,9 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Config.IsHost() {
+		o.EnginesAll = true
+	}
 	if o.Image == "" && !o.EnginesAll {
 		if o.Image, err = findImage(o); err != nil {
 			return nil, err
@@ -116,7 +120,7 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 	done := p.Begin("gostack")
 	_, err = d.Start()
 	if err == nil {
-		err = awaitAPI(ctx, o.Config, d)
+		err = awaitStart(ctx, o.Config, d)
 	}
 	done(err)
 	if err != nil {
@@ -129,6 +133,9 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 		return nil, err
 	}
 	sum := &Summary{Endpoint: o.Config.PublicURL, User: GuestUser, VirtType: host.VirtType()}
+	if o.Config.IsHost() {
+		sum.Endpoint, sum.User, sum.Host = "", "", o.Config.Host
+	}
 	if o.EnginesAll {
 		return sum, nil
 	}
@@ -165,6 +172,29 @@ func findImage(o Options) (string, error) {
 
 // startTime is how long the services may take to answer.
 const startTime = 60 * time.Second
+
+// awaitStart waits until the process answers, or has died: on the listener of its APIs, on a host by its admin socket.
+func awaitStart(ctx context.Context, c *config.Config, d *daemon.Daemon) error {
+	if !c.IsHost() {
+		return awaitAPI(ctx, c, d)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		err := app.AskAdmin(ctx, c.RunDir, http.MethodGet, "/status", &app.StatusReport{})
+		if err == nil {
+			return nil
+		}
+		if d.Running() == 0 {
+			return errors.New("the process ended: " + lastLine(d.Log))
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}
 
 // awaitAPI waits until the listener answers, or the process has died.
 func awaitAPI(ctx context.Context, c *config.Config, d *daemon.Daemon) error {
@@ -377,7 +407,7 @@ func (o *Options) purgeFiles() error {
 	_ = os.Remove(dir) // when nothing of the user's is in it
 	// By name: a directory that an operator chose may hold other things.
 	for dir, names := range map[string][]string{
-		o.Config.StateDir: {"gostack.db", "gostack.db-wal", "gostack.db-shm", "images", "instances", "keystone", "engines", "guest.qcow2", "compute", "console"},
+		o.Config.StateDir: {"gostack.db", "gostack.db-wal", "gostack.db-shm", "images", "instances", "keystone", "engines", "guest.qcow2", "compute", "console", "hostlink"},
 		o.Config.RunDir:   {"admin.sock", "gostack.json", "engines"},
 		o.Config.LogDir:   {"gostack.log"},
 	} {

@@ -179,7 +179,7 @@ func (c *Config) derive() error {
 }
 
 // IsHost tells that the configuration is that of a machine which has joined a cloud as a host.
-func (c *Config) IsHost() bool { return len(c.Control) > 0 && strings.Contains(c.Bus, "://gostack-host-") }
+func (c *Config) IsHost() bool { return strings.Contains(c.Bus, "://gostack-host-") }
 
 // Role is what `gostack run` runs when it is not told: host on a machine that has joined, else all.
 func (c *Config) Role() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -200,7 +201,10 @@ func (h *Host) checkDatapath(context.Context) (Level, string, string) {
 		"load the module (modprobe openvswitch), which Debian's kernels have, then gostack down and gostack up"
 }
 
-func (h *Host) checkExternal(context.Context) (Level, string, string) {
+func (h *Host) checkExternal(ctx context.Context) (Level, string, string) {
+	if h.opts.Member {
+		return h.checkProvider(ctx)
+	}
 	if err := h.addressIsFree(h.opts.ExternalBridge); err != nil {
 		return Broken, err.Error(), "set neutron.external_cidr in the configuration before the first start"
 	}
@@ -211,7 +215,24 @@ func (h *Host) checkExternal(context.Context) (Level, string, string) {
 	return OK, what, ""
 }
 
+// checkProvider looks whether a host's external bridge leads anywhere.
+func (h *Host) checkProvider(ctx context.Context) (Level, string, string) {
+	bridge := h.opts.ExternalBridge
+	ports, err := vsctl(ctx, "list-ports", bridge)
+	switch {
+	case err != nil:
+		return Note, fmt.Sprintf("bridge %s for %s is made by gostack up", bridge, h.opts.PhysicalNetwork), ""
+	case !slices.ContainsFunc(strings.Fields(ports), func(p string) bool { return !strings.HasPrefix(p, "patch-") }):
+		return Note, fmt.Sprintf("bridge %s leads to no network: floating IPs and provider networks on this host reach nothing outside", bridge),
+			"ovs-vsctl add-port " + bridge + " DEVICE, with the device that is on the provider network"
+	}
+	return OK, fmt.Sprintf("bridge %s for %s", bridge, h.opts.PhysicalNetwork), ""
+}
+
 func (h *Host) checkWayOut(context.Context) (Level, string, string) {
+	if h.opts.Member {
+		return "", "", "" // the provider network's own router is the way out
+	}
 	forward, err := os.ReadFile(forwardSwitch)
 	if err == nil && strings.TrimSpace(string(forward)) == "1" && h.made().Masquerade != "" {
 		return OK, "guests reach the outside through this machine", ""

@@ -16,6 +16,7 @@ func FromConfig(c *config.Config) (Options, error) {
 	}
 	o := Options{
 		RunDir: c.RunDir, StateDir: c.StateDir, LogDir: c.LogDir, Hostname: c.Host, EncapIP: c.Neutron.EncapIP,
+		Member:          c.IsHost(),
 		ExternalAddress: netip.PrefixFrom(external.Masked().Addr().Next(), external.Bits()),
 	}
 	for i, mapping := range c.Neutron.BridgeMappings {

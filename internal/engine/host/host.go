@@ -37,6 +37,8 @@ type Options struct {
 	// ExternalAddress is this machine's own address on the external bridge, through which it reaches floating IPs.
 	// 172.24.4.1/24 by default.
 	ExternalAddress netip.Prefix
+	// Member: this machine is one of a cloud's hosts. Its external bridge gets no address; what is plugged into it is the operator's.
+	Member bool
 	// Masquerade lets guests reach the outside: this machine forwards and rewrites what leaves the external network.
 	Masquerade bool
 

@@ -117,7 +117,7 @@ func (h *Host) settleExternalBridge(ctx context.Context) error {
 		return err
 	}
 	if !exists {
-		if err := h.addressIsFree(bridge); err != nil {
+		if err := h.addressIsFree(bridge); err != nil && !h.opts.Member {
 			return err
 		}
 		if err := h.note(func(m *made) { m.Bridges = addOnce(m.Bridges, bridge) }); err != nil {
@@ -142,6 +142,9 @@ func (h *Host) settleExternalBridge(ctx context.Context) error {
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bridge %s: %w", bridge, err)
+	}
+	if h.opts.Member {
+		return nil
 	}
 	address, err := netlink.ParseAddr(h.opts.ExternalAddress.String())
 	if err != nil {

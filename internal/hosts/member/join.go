@@ -54,10 +54,13 @@ func Join(ctx context.Context, o JoinOptions) (*Joined, error) {
 		}
 	}
 	// What cannot be written later would cost the token.
-	for _, dir := range []string{o.Dir, filepath.Dir(o.ConfigFile)} {
-		if err := os.MkdirAll(dir, dirMode(dir == o.Dir)); err != nil {
+	for _, dir := range []string{filepath.Dir(o.Dir), filepath.Dir(o.ConfigFile)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
 	}
 	probe, err := os.CreateTemp(o.Dir, ".probe")
 	if err != nil {
@@ -91,13 +94,6 @@ func Join(ctx context.Context, o JoinOptions) (*Joined, error) {
 type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }
-
-func dirMode(private bool) os.FileMode {
-	if private {
-		return 0o700
-	}
-	return 0o755
-}
 
 // agreed is what control has answered.
 type agreed struct {
