@@ -144,6 +144,7 @@ func (s *Service) release(ctx context.Context, serverID, portID string) error {
 				continue
 			}
 			p.DeviceID, p.NovaServer, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", "", statusDown, -1, ""
+			p.MigratingTo = ""
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
 				return err
@@ -167,7 +168,31 @@ func (s *Service) UnbindPorts(ctx context.Context, portIDs []string) error {
 	return s.setHost(ctx, portIDs, "")
 }
 
+// PrepareMigration says that the server of bound ports is about to move, running, to another host, which may have the ports too from now on,
+// and waits until the engine knows. Bound to that host the move is over; "" takes it back. It may be repeated.
+func (s *Service) PrepareMigration(ctx context.Context, portIDs []string, host string) error {
+	return s.place(ctx, portIDs, host != "", func(p *db.Port) (changed bool) {
+		changed = p.MigratingTo != host
+		p.MigratingTo = host
+		return changed
+	}, "to migrate to host "+host)
+}
+
 func (s *Service) setHost(ctx context.Context, portIDs []string, host string) error {
+	return s.place(ctx, portIDs, host != "", func(p *db.Port) (changed bool) {
+		if p.Host == host && p.MigratingTo == "" {
+			return false
+		}
+		if p.Host != host && p.MigratingTo != host || host == "" {
+			p.Status = statusDown
+		}
+		p.Host, p.MigratingTo = host, ""
+		return true
+	}, "on host "+host)
+}
+
+// place changes where ports are and waits until the engine has it.
+func (s *Service) place(ctx context.Context, portIDs []string, all bool, change func(*db.Port) (changed bool), what string) error {
 	if len(portIDs) == 0 {
 		return nil
 	}
@@ -180,11 +205,11 @@ func (s *Service) setHost(ctx context.Context, portIDs []string, host string) er
 		if err != nil {
 			return err
 		}
-		if len(rows) < len(portIDs) && host != "" {
+		if len(rows) < len(portIDs) && all {
 			return PortNotFound(fmt.Sprint(portIDs))
 		}
 		for _, p := range rows {
-			if p.Host == host {
+			if !change(p) {
 				// A change that is still on its way is waited for.
 				if pending, err := db.GetPending(ctx, u.tx, kindPort, p.ID); err == nil {
 					u.changed(kindPort, pending.ResourceID)
@@ -193,7 +218,6 @@ func (s *Service) setHost(ctx context.Context, portIDs []string, host string) er
 				}
 				continue
 			}
-			p.Host, p.Status = host, statusDown
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
 				return err
@@ -205,7 +229,7 @@ func (s *Service) setHost(ctx context.Context, portIDs []string, host string) er
 		return err
 	}
 	if !s.Await(track) {
-		return fmt.Errorf("the network engine has not taken the binding of ports %v to host %q yet", portIDs, host)
+		return fmt.Errorf("the network engine has not taken the binding of ports %v %s yet", portIDs, what)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package neutron
 //	PlanPorts(ctx, c, []NICRequest) ([]NICPlan, error)             validates at POST time, changes nothing
 //	CreatePorts(ctx, tx, c, ServerRef, []NICPlan) ([]Port, error)  in the caller's transaction; repeatable
 //	BindPorts(ctx, portIDs, host) ([]VIF, error)                   sets the host and waits for the engine
+//	PrepareMigration(ctx, portIDs, host) error                     a second host may have them: see there
 //	UnbindPorts(ctx, portIDs) error
 //	PortsReady(ctx, portIDs) (bool, error)                         plugged and forwarding
 //	DeletePorts(ctx, tx, serverID) error                           deletes Nova's own, gives back the user's

@@ -221,7 +221,7 @@ func (b *specs) addPorts(ctx context.Context, sel selection, d *driver.Desired) 
 func (b *specs) port(p *db.Port) driver.PortSpec {
 	spec := driver.PortSpec{
 		ID: p.ID, NetworkID: p.NetworkID, Name: p.Name, ProjectID: p.ProjectID, Revision: p.Revision, MAC: p.MACAddress,
-		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, AdminStateUp: p.AdminStateUp, Host: p.Host,
+		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, AdminStateUp: p.AdminStateUp, Host: p.Host, MigratingTo: p.MigratingTo,
 		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups,
 	}
 	switch {

@@ -119,6 +119,7 @@ type Port struct {
 	DeviceID            string         `bun:"device_id"`
 	DeviceOwner         string         `bun:"device_owner"`
 	Host                string         `bun:"host"`
+	MigratingTo         string         `bun:"migrating_to"` // the next host, while its server moves there running
 	VNICType            string         `bun:"vnic_type"`
 	Profile             map[string]any `bun:"profile"`
 	PortSecurityEnabled bool           `bun:"port_security_enabled"`

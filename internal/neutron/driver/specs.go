@@ -112,6 +112,9 @@ type PortSpec struct {
 	AdminStateUp bool
 	// Host is binding:host_id; only that host may then claim the port. Empty: unbound.
 	Host string
+	// MigratingTo is a second host that may claim the port: the destination of a running server. It carries the port's traffic from the
+	// moment on when the server announces itself there (RARP, as QEMU does).
+	MigratingTo string
 	// PortSecurity false: no anti-spoofing and no security groups.
 	PortSecurity   bool
 	SecurityGroups []string

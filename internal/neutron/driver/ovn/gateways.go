@@ -102,18 +102,22 @@ func (b *Backend) readdressPorts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	name := func(host string) (_ string, err error) {
+		if _, ok := names[host]; !ok {
+			names[host], err = (live{b}).chassisName(ctx, host)
+		}
+		return names[host], err
+	}
 	var ops []ovsdb.Op
 	for _, p := range ports {
-		host := p.ExternalIDs[hostKey]
-		if _, ok := names[host]; !ok {
-			if names[host], err = (live{b}).chassisName(ctx, host); err != nil {
-				return err
-			}
+		want, err := requested(p.ExternalIDs[hostKey], p.ExternalIDs[moveKey], name)
+		if err != nil {
+			return err
 		}
-		if p.Options["requested-chassis"] == names[host] {
+		if p.Options["requested-chassis"] == want {
 			continue
 		}
-		p.Options["requested-chassis"] = names[host]
+		p.Options["requested-chassis"] = want
 		more, err := b.nb.Update(ctx, p, "options")
 		if err != nil {
 			return err

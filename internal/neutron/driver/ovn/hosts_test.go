@@ -13,6 +13,14 @@ import (
 	"gostack/test/machine"
 )
 
+// rarp announces a MAC address as QEMU does on the host that a guest has come to.
+const rarp = `import socket, sys
+mac = bytes.fromhex(sys.argv[1].replace(":", ""))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+s.send(b"\xff" * 6 + mac + bytes.fromhex("8035" "0001" "0800" "06" "04" "0003") + mac + bytes(4) + mac + bytes(4) + bytes(18))
+`
+
 // Three hosts: traffic through tunnels, a port only where it is bound, and a gateway that survives its host.
 func TestThreeHosts(t *testing.T) {
 	machine.Inside(t, func(t *testing.T) {
@@ -74,6 +82,35 @@ func TestThreeHosts(t *testing.T) {
 		thief.Address(t, "10.6.1.10/24", "10.6.1.1")
 		thief.Loses(t, "10.6.1.11")
 		world.Reaches(t, "10.6.9.50")
+
+		// The server moves there, running: that host may have the port too, but is not heard before the server announces itself.
+		moving := c.server
+		moving.MigratingTo = gateways[2]
+		if err := b.EnsurePort(ctx, moving); err != nil {
+			t.Fatal(err)
+		}
+		fabric.Settled(t)
+		thief.Loses(t, "10.6.1.11")
+		world.Reaches(t, "10.6.9.50")
+		thief.Run(t, "python3", "-c", rarp, moving.MAC)
+		ovntest.Eventually(t, "the announced server is heard", func() bool {
+			_, err := thief.Try(t, "ping", "-c1", "-W1", "10.6.1.11")
+			return err == nil
+		})
+		// Arrived, and back again the short way.
+		c.server = bind(c.server, gateways[2])
+		ovntest.Eventually(t, "the port is on the other host", func() bool {
+			states, err := b.PortStates(ctx, []string{c.server.ID})
+			return err == nil && states[c.server.ID] == driver.PortState{Up: true, Host: gateways[2]}
+		})
+		thief.Reaches(t, "10.6.1.11")
+		s1.Loses(t, "10.6.1.11")
+		world.Reaches(t, "10.6.9.50")
+		c.server = bind(c.server, gateways[1])
+		ovntest.Eventually(t, "the port is back", func() bool {
+			states, err := b.PortStates(ctx, []string{c.server.ID})
+			return err == nil && states[c.server.ID] == driver.PortState{Up: true, Host: gateways[1]}
+		})
 
 		// The gateway's host dies: another takes over, and the floating IP, which is elsewhere, never noticed.
 		hosts[gateways[0]].PowerCut(t)

@@ -16,6 +16,7 @@ const (
 	groupsKey  = "neutron:security_group_ids"
 	networkKey = "neutron:network_name"
 	hostKey    = "neutron:host_id"
+	moveKey    = "neutron:migrating_to"
 )
 
 // EnsurePort implements driver.Backend.
@@ -99,15 +100,8 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 		return nil, fmt.Errorf("%w: port %s: type %q", driver.ErrInvalid, s.ID, s.Type)
 	}
 	lsp.Addresses = []string{own}
-	if strings.ContainsAny(s.Host, ", \t\n") { // OVN would take it for several hosts
-		return nil, fmt.Errorf("%w: port %s: host %q", driver.ErrInvalid, s.ID, s.Host)
-	}
-	if s.Host != "" {
-		name, err := v.chassisName(ctx, s.Host)
-		if err != nil {
-			return nil, err
-		}
-		lsp.Options["requested-chassis"] = name
+	if err := placePort(ctx, v, lsp, s); err != nil {
+		return nil, err
 	}
 	if s.PortSecurity {
 		secure(p, lsp, s, mac.String(), own)
@@ -126,6 +120,39 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 		setIf(lsp.ExternalIDs, overrides6Key, over)
 	}
 	return p, linkDHCP(ctx, v, p, lsp)
+}
+
+// placePort says which host may claim the port; during a live migration two may, and the second one is silent until the server announces itself
+// there (ovn-nb(5), requested-chassis and activation-strategy).
+func placePort(ctx context.Context, v view, lsp *nb.LogicalSwitchPort, s driver.PortSpec) error {
+	for _, host := range []string{s.Host, s.MigratingTo} {
+		if strings.ContainsAny(host, ", \t\n") { // OVN would take it for several hosts
+			return fmt.Errorf("%w: port %s: host %q", driver.ErrInvalid, s.ID, host)
+		}
+	}
+	if s.Host == "" {
+		return nil
+	}
+	setIf(lsp.ExternalIDs, moveKey, s.MigratingTo)
+	names, err := requested(s.Host, s.MigratingTo, func(host string) (string, error) { return v.chassisName(ctx, host) })
+	if err != nil {
+		return err
+	}
+	lsp.Options["requested-chassis"] = names
+	if s.MigratingTo != "" {
+		lsp.Options["activation-strategy"] = "rarp"
+	}
+	return nil
+}
+
+// requested is the value of requested-chassis for a host and, during a live migration, the next one.
+func requested(host, next string, name func(string) (string, error)) (string, error) {
+	names, err := name(host)
+	if err != nil || next == "" {
+		return names, err
+	}
+	second, err := name(next)
+	return names + "," + second, err
 }
 
 // secure restricts the source addresses of the port to its own and the allowed pairs (ovn-nb(5), port_security).
