@@ -46,14 +46,16 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 			return Unit{}, err
 		}
 	}
-	h.Link.Handle(driver.DisksService, agent.DisksHandler(func(name string) *agent.Agent {
+	find := func(name string) *agent.Agent {
 		for _, host := range hosts {
 			if host.Host == name {
 				return host.agent
 			}
 		}
 		return nil
-	}))
+	}
+	h.Link.Handle(driver.DisksService, agent.DisksHandler(find))
+	h.Link.Handle(driver.LiveService, agent.LiveHandler(find))
 	return Unit{
 		Start: func(ctx context.Context) error {
 			for i, host := range hosts {

@@ -109,6 +109,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	handlers := a.handlers()
 	maps.Copy(handlers, a.imageHandlers())
 	maps.Copy(handlers, a.moveHandlers())
+	maps.Copy(handlers, a.liveHandlers())
 	stop, err := a.Bus.Serve(bus.To{Topic: rpc.ComputeTopic, Host: a.Host}, handlers)
 	if err != nil {
 		a.cancel()

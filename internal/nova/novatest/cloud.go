@@ -111,6 +111,7 @@ func (w *Cloud) StartAgent(name string) {
 		w.T.Fatal(err)
 	}
 	link.Handle(driver.DisksService, agent.DisksHandler(func(string) *agent.Agent { return a }))
+	link.Handle(driver.LiveService, agent.LiveHandler(func(string) *agent.Agent { return a }))
 	w.T.Cleanup(link.Stop)
 	if err := a.Start(w.T.Context()); err != nil {
 		w.T.Fatal(err)

@@ -31,6 +31,7 @@ type capabilities struct {
 	uefi     bool
 	cpu      driver.CPUInfo
 	archs    []string // all that can be emulated or run
+	uid, gid int      // as whom QEMU runs
 }
 
 // goArch maps Go's names of architectures to libvirt's.
@@ -117,6 +118,11 @@ func (d *Driver) choose(host *libvirtxml.Caps) (*capabilities, error) {
 		caps.virtType = "kvm"
 	default:
 		caps.virtType = "qemu"
+	}
+	for _, m := range host.Host.SecModel {
+		if m.Name == "dac" && len(m.Labels) > 0 {
+			_, _ = fmt.Sscanf(m.Labels[0].Value, "+%d:+%d", &caps.uid, &caps.gid) // else root, who needs no permission
+		}
 	}
 	if c := host.Host.CPU; c != nil {
 		caps.cpu = driver.CPUInfo{Arch: c.Arch, Model: c.Model, Vendor: c.Vendor, Features: []string{}}

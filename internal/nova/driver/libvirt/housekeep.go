@@ -50,7 +50,7 @@ func (d *Driver) Housekeep(ctx context.Context) error {
 		}
 		used[info.Image], used[info.Kernel], used[info.Ramdisk] = true, true, true
 	}
-	var errs []error
+	errs := []error{d.sweepProbes()}
 	for _, id := range servers {
 		info, err := d.readInfo(id)
 		if err != nil {

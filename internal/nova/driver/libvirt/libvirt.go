@@ -37,6 +37,9 @@ type Options struct {
 	HostIP    string // address for others; empty: 127.0.0.1
 	VNCListen string // empty: 127.0.0.1
 
+	// LiveDir holds the sockets of moves; the same path on every host. Empty: /run/gostack/live.
+	LiveDir string
+
 	// Datapath answers the datapath_type of an Open vSwitch bridge ("system",
 	// "netdev"); nil asks ovs-vsctl.
 	Datapath func(ctx context.Context, bridge string) (string, error)
@@ -49,6 +52,7 @@ type Driver struct {
 	Options
 	images keyed // one download of an image at a time
 	server keyed // one change of a server's files at a time
+	moves  moves
 
 	mu   sync.Mutex
 	caps *capabilities
@@ -73,6 +77,9 @@ func New(o Options) (*Driver, error) {
 			return nil, err
 		}
 		o.Hostname = name
+	}
+	if o.LiveDir == "" {
+		o.LiveDir = "/run/gostack/live"
 	}
 	if o.Datapath == nil {
 		o.Datapath = bridgeDatapath
@@ -132,6 +139,9 @@ func (d *Driver) owned(ctx context.Context, id string) (rpc.Domain, error) {
 		return dom, err
 	}
 	ours, err := d.marked(ctx, dom)
+	if libvirt.Is(err, rpc.ErrNoDomain) {
+		return dom, &driver.Fault{Code: driver.CodeNotFound, Message: "Instance " + id + " could not be found.", Cause: err}
+	}
 	if err != nil {
 		return dom, err
 	}

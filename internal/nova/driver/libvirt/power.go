@@ -37,7 +37,7 @@ func (d *Driver) stateOf(ctx context.Context, dom rpc.Domain) (state, error) {
 		case rpc.DomainPaused:
 			switch rpc.DomainPausedReason(reason) {
 			case rpc.DomainPausedMigration, rpc.DomainPausedSave, rpc.DomainPausedFromSnapshot,
-				rpc.DomainPausedSnapshot, rpc.DomainPausedStartingUp:
+				rpc.DomainPausedSnapshot, rpc.DomainPausedStartingUp, rpc.DomainPausedPostcopy, rpc.DomainPausedPostcopyFailed:
 				return state{driver.Paused, true}, nil
 			}
 			return state{PowerState: driver.Paused}, nil

@@ -47,6 +47,7 @@ type Delays struct {
 	Plug    time.Duration // AttachInterface, DetachInterface
 
 	Snapshot time.Duration
+	Move     time.Duration // live migration
 }
 
 // Driver is one simulated host.
@@ -60,6 +61,8 @@ type Driver struct {
 	storage *Storage
 	images  map[string]bool
 	watch   map[chan driver.Event]struct{}
+	in      map[string]driver.LivePlan // moves expected here, by server
+	out     map[string]*move           // moves begun here
 }
 
 var _ driver.Driver = (*Driver)(nil)

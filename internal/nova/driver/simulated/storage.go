@@ -9,6 +9,8 @@ import (
 type Storage struct {
 	mu   sync.Mutex
 	dirs map[string]*dir // by server; what is aside has asideSuffix
+	// probes are those that live migrations have left, by which hosts find out that they share the storage.
+	probes map[string]bool
 	made int
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # micro.sh OUTDIR: kernel and initramfs (busybox only) of a guest that boots in two seconds.
 # It counts its boots in the first sector of /dev/vda, shows what its config drive says, obeys the
-# power button and answers on ttyS0 what "echo" would.
+# power button, with ip4=ADDRESS/LENGTH on its command line counts for whoever connects to TCP 7, and answers on ttyS0 what "echo" would.
 set -eu
 K=$(ls /lib/modules | sort -V | tail -1) OUT=$1 W=$1/root
 mkdir -p $W/{bin,dev,proc,sys,mnt,lib,etc/acpi/PWRF}
@@ -23,10 +23,14 @@ for d in /dev/vd[b-z]; do
   echo "DISK $d ext4=$(at $d 1144) swap=$(at $d 4086)" >/dev/console
   mount -t iso9660 -o ro $d /mnt 2>/dev/null && echo "CONFIG $(cat /mnt/openstack/latest/meta_data.json)" >/dev/console
 done
+for a in $(cat /proc/cmdline); do case $a in ip4=*)
+  ip link set lo up; ip link set eth0 mtu 1400 up; ip addr add ${a#ip4=} dev eth0
+  nc -ll -p 7 -e /bin/tick </dev/null & ;; esac; done
 acpid -c /etc/acpi -l /dev/null
 echo "MICRO-READY" >/dev/console
 i=0; while :; do sleep 1; i=$((i+1)); echo "TICK $i NICS $(ls /sys/class/net | grep -c eth)" >/dev/console; done
 I
+printf '#!/bin/sh\ni=0; while :; do i=$((i+1)); echo $i; usleep 50000; done\n' >$W/bin/tick; chmod +x $W/bin/tick
 printf '#!/bin/sh\npoweroff -f\n' >$W/etc/acpi/PWRF/00000080
 chmod +x $W/init $W/etc/acpi/PWRF/00000080
 (cd $W && find . | cpio -o -H newc --quiet | gzip -1) >$OUT/ramdisk
