@@ -28,6 +28,15 @@ type CreateState struct {
 	ServerID string            `json:"server_id"`
 	Plan     []neutron.NICPlan `json:"plan,omitempty"`
 	Progress CreateProgress    `json:"progress"`
+
+	// Of an unshelving: Host is the only one wanted, Stay that the server has not left its host, Moving that the wishes of its creation
+	// do not count.
+	Host   string `json:"host,omitempty"`
+	Stay   bool   `json:"stay,omitempty"`
+	Moving bool   `json:"moving,omitempty"`
+	// Image is what it waits in; Lost says that this is not there any more.
+	Image *ImageCopy `json:"image,omitempty"`
+	Lost  bool       `json:"lost,omitempty"`
 }
 
 // CreateProgress is what a creation has found out on its way.
@@ -98,6 +107,14 @@ type work struct {
 
 // begin starts an operation, notes the action, and ties the server to the operation. The server's row is not written.
 func (s *Service) begin(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, w work) error {
+	if err := s.tie(ctx, tx, c, srv, w); err != nil {
+		return err
+	}
+	return s.noteAction(ctx, tx, c, srv, w.action, srv.OperationID)
+}
+
+// tie is begin for work that is a part of an action that has been noted.
+func (s *Service) tie(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, w work) error {
 	id, err := s.Operations.Start(ctx, tx, saga.Intent{
 		Kind: w.kind, Resource: saga.Resource{Type: ServerResource, ID: srv.ID}, State: w.state, Caller: c, RequestID: c.RequestID, Supersede: w.supersede,
 	})
@@ -105,7 +122,7 @@ func (s *Service) begin(ctx context.Context, tx store.Tx, c *policy.Caller, srv 
 		return err
 	}
 	srv.OperationID, srv.TaskState, srv.UpdatedAt = &id, w.task, s.Now()
-	return s.noteAction(ctx, tx, c, srv, w.action, &id)
+	return nil
 }
 
 // beginOn is begin for a server that is stored already: its row is written.

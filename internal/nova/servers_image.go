@@ -36,25 +36,31 @@ func (s *Service) bootImage(ctx context.Context, c *policy.Caller, in *CreateReq
 	if image.Status != "active" {
 		return nil, rest.BadRequest("Image %s is not active.", image.ID)
 	}
+	if err := imageFits(image, f.MemoryMB, f.RootGB); err != nil {
+		return nil, err
+	}
+	// A root disk of any size would escape every limit (upstream bug 1739646).
+	if f.RootGB == 0 && in.AnyDisk != nil && in.AnyDisk() != nil {
+		return nil, rest.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+	}
+	return image, nil
+}
+
+// imageFits refuses an image that needs more than a flavor gives. A root disk of 0 is as large as its image.
+func imageFits(image *Image, memoryMB, rootGB int64) error {
 	const gib = 1 << 30
 	size := max(image.Size, image.DiskSize)
 	switch {
-	case f.MemoryMB < image.MinRAMMB:
-		return nil, rest.BadRequest("Flavor's memory is too small for requested image.")
-	case f.RootGB == 0:
-		// A root disk of any size would escape every limit (upstream bug 1739646).
-		if in.AnyDisk != nil {
-			if in.AnyDisk() != nil {
-				return nil, rest.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
-			}
-		}
-	case size > f.RootGB*gib:
-		return nil, rest.BadRequest("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", f.RootGB*gib, size)
-	case image.MinDiskGB > f.RootGB:
-		return nil, rest.BadRequest("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, minimum size is %d bytes.",
-			f.RootGB*gib, image.MinDiskGB*gib)
+	case memoryMB < image.MinRAMMB:
+		return rest.BadRequest("Flavor's memory is too small for requested image.")
+	case rootGB == 0:
+	case size > rootGB*gib:
+		return rest.BadRequest("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", rootGB*gib, size)
+	case image.MinDiskGB > rootGB:
+		return rest.BadRequest("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, minimum size is %d bytes.",
+			rootGB*gib, image.MinDiskGB*gib)
 	}
-	return image, nil
+	return nil
 }
 
 // bootDevices judges block devices: what is local must be what the flavor gives anyway.

@@ -52,6 +52,10 @@ type Config struct {
 	ConsoleURL string
 	// ConsoleTTL is how long a console's ticket is good; 0 is 10 minutes.
 	ConsoleTTL time.Duration
+	// ShelvedOffloadTime is how long a shelved server stays on its host; 0 is not at all, below 0 for ever.
+	ShelvedOffloadTime time.Duration
+	// ReclaimInterval is how long a deleted server can be restored; 0 is not at all.
+	ReclaimInterval time.Duration
 	// VIFTimeout is how long a new server waits for its ports; 0 is 5 minutes.
 	VIFTimeout time.Duration
 	// DownAfter is the silence after which a service counts as down; 0 is a minute.

@@ -20,7 +20,7 @@ type ImageSink func(ctx context.Context, ref rpc.SnapshotRef, size int64, body i
 // ends are the changes that a method puts an end to instead of waiting for them.
 var ends = map[string][]string{rpc.DropSnapshot: {rpc.Snapshot, rpc.UploadSnapshot}}
 
-// imageHandlers serve the calls about images of servers.
+// imageHandlers serve the calls of rpc's images.go.
 func (a *Agent) imageHandlers() bus.Handlers {
 	d := a.Driver
 	return bus.Handlers{
@@ -29,6 +29,12 @@ func (a *Agent) imageHandlers() bus.Handlers {
 		}),
 		rpc.UploadSnapshot: change(a, a.upload),
 		rpc.DropSnapshot:   change(a, func(ctx context.Context, s rpc.SnapshotRef) error { return d.DropSnapshot(ctx, s.ServerID, s.ImageID) }),
+		rpc.RenewDisks:     change(a, func(ctx context.Context, r rpc.RenewArgs) error { return d.RenewDisks(ctx, r.Spec, r.KeepEphemeral) }),
+		rpc.DropRescue:     change(a, func(ctx context.Context, r rpc.ServerRef) error { return d.DropRescue(ctx, r.ServerID) }),
+		rpc.InjectNMI:      change(a, func(ctx context.Context, r rpc.ServerRef) error { return d.InjectNMI(ctx, r.ServerID) }),
+		rpc.SetPassword: change(a, func(ctx context.Context, p rpc.PasswordArgs) error {
+			return d.SetPassword(ctx, p.ServerID, p.User, p.Password)
+		}),
 	}
 }
 

@@ -78,6 +78,12 @@ func ListActionEvents(ctx context.Context, h bun.IDB, actionSeq int64) ([]*Actio
 	return list[ActionEvent](ctx, h, func(q *bun.SelectQuery) { q.Where("e.action_seq = ?", actionSeq).Order("e.seq DESC") })
 }
 
+// ContinueAction makes an action that an operation belongs to that of the operation which follows it.
+func ContinueAction(ctx context.Context, tx store.Tx, operationID, next string) error {
+	_, err := tx.NewUpdate().Model((*Action)(nil)).Set("operation_id = ?", next).Where("operation_id = ?", operationID).Exec(ctx)
+	return err
+}
+
 // FinishAction ends the action of an operation and writes the one event that upstream's clients see for it.
 func FinishAction(ctx context.Context, tx store.Tx, operationID string, e *ActionEvent) error {
 	a := new(Action)

@@ -65,6 +65,7 @@ type Driver interface {
 	Resume(ctx context.Context, id string) error
 
 	Snapshots
+	Repairs
 
 	// Destroy removes everything of the server on this host: domain, saved
 	// memory, firmware variables, disks, console log.

@@ -11,6 +11,9 @@ type GuestSpec struct {
 	// Image is nil for a server that boots from something else.
 	Image *Image `json:"image,omitempty"`
 
+	// Rescue makes the server boot from another image; nil but for a server that is being rescued.
+	Rescue *Rescue `json:"rescue,omitempty"`
+
 	NICs []NIC `json:"nics,omitempty"`
 
 	// ConfigDrive holds the files of the config drive; nil for none.
@@ -56,6 +59,9 @@ type Image struct {
 
 	// Properties are the image's hw_*, os_* properties.
 	Properties map[string]string `json:"properties,omitempty"`
+
+	// Passing says that the image is not kept: the disk made from it must not stand on it.
+	Passing bool `json:"passing,omitempty"`
 }
 
 // WithTickets returns the image with a ticket, as arguments of a call (see rpc.NeedsImages).

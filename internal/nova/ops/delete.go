@@ -82,6 +82,11 @@ func (o *Ops) release(ctx context.Context, tx store.Tx, r *deleteRun) error {
 	if err != nil {
 		return err
 	}
+	if srv.Kept.ShelvedImage != "" {
+		if err := o.Nova.Made.Discard(ctx, srv.Kept.ShelvedImage); err != nil {
+			return err
+		}
+	}
 	srv.VMState, srv.TaskState, srv.OperationID, srv.PowerState = nova.Deleted, "", nil, int(driver.NoState)
 	srv.TerminatedAt, srv.DeletedAt, srv.UpdatedAt = &now, &now, now
 	srv.Requested.AdminPass = ""

@@ -45,6 +45,14 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.detach())
 	saga.Register(engine, o.cacheImages())
 	saga.Register(engine, o.createImage())
+	saga.Register(engine, o.rebuild())
+	saga.Register(engine, o.rescue())
+	saga.Register(engine, o.unrescue())
+	saga.Register(engine, o.shelve())
+	saga.Register(engine, o.offload())
+	saga.Register(engine, o.unshelve())
+	saga.Register(engine, o.password())
+	saga.Register(engine, o.nmi())
 	return o
 }
 

@@ -36,11 +36,6 @@ func (o *Ops) failing(host string) bool {
 	return sick == nil || (*sick)[host]
 }
 
-// choose returns the best host for a server and alternates.
-func (o *Ops) choose(ctx context.Context, srv *nova.Server, tried []string, fresh bool) ([]nova.Place, error) {
-	return o.chooseFor(ctx, nova.Placing{Server: srv, Ignore: tried, Fresh: fresh})
-}
-
 // chooseFor returns the best host for a wish and alternates, or a *scheduler.NoValidHostError. The choice counts in the decisions
 // that follow; what makes it true is the claim (placement.Claim, with nova.Service.GroupAllows in the same transaction).
 func (o *Ops) chooseFor(ctx context.Context, w nova.Placing) ([]nova.Place, error) {
@@ -140,7 +135,7 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	// The alternates of the first decision serve a second try on another host; a third try of the same step asks anew.
 	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
 	if len(left) == 0 || r.Attempt > 1 {
-		left, err = o.choose(ctx, srv, p.Tried, r.Attempt > 1)
+		left, err = o.chooseFor(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
 			p.Details = eliminations(none)

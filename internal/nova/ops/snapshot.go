@@ -24,10 +24,12 @@ const (
 // An image that does not come about is removed.
 func (o *Ops) createImage() *saga.Definition[nova.SnapshotState] {
 	task := func(name string) func(context.Context, store.Tx, *snapshotRun) error {
-		return func(ctx context.Context, tx store.Tx, r *snapshotRun) error { return o.update(ctx, tx, r.Operation, name, nil) }
+		return func(ctx context.Context, tx store.Tx, r *snapshotRun) error {
+			return o.update(ctx, tx, r.Operation, name, nil)
+		}
 	}
 	at := func(r *snapshotRun) snapshotOf {
-		return snapshotOf{r.Operation, r.State.ServerID, r.State.ImageID, r.At}
+		return snapshotOf{onHost{r.Operation, r.State.ServerID, r.At}, r.State.ImageID}
 	}
 	event := func(r *snapshotRun) string {
 		if r.State.Backup {
@@ -71,30 +73,22 @@ func (o *Ops) settleImage(ctx context.Context, tx store.Tx, op saga.Operation) (
 
 // snapshotOf is the snapshot that a step of some operation is about.
 type snapshotOf struct {
-	saga.Operation
-	server, image string
-	at            func(host string)
+	onHost
+	image string
 }
 
 // takeSnapshot has the host write the root disk into a file.
 func (o *Ops) takeSnapshot(ctx context.Context, s snapshotOf) error {
-	return o.onSnapshot(ctx, s, rpc.Snapshot, func(srv *nova.Server) any {
-		return rpc.SnapshotArgs{ServerID: s.server, ImageID: s.image, Quiesce: nova.QuiesceOf(srv)}
+	return o.onItsHost(ctx, s.onHost, rpc.Snapshot, func(_ context.Context, srv *nova.Server) (any, error) {
+		return rpc.SnapshotArgs{ServerID: s.server, ImageID: s.image, Quiesce: nova.QuiesceOf(srv)}, nil
 	})
 }
 
 // uploadSnapshot has the host send the file.
 func (o *Ops) uploadSnapshot(ctx context.Context, s snapshotOf) error {
-	return o.onSnapshot(ctx, s, rpc.UploadSnapshot, func(*nova.Server) any { return rpc.SnapshotRef{ServerID: s.server, ImageID: s.image} })
-}
-
-func (o *Ops) onSnapshot(ctx context.Context, s snapshotOf, method string, args func(*nova.Server) any) error {
-	srv, err := o.server(ctx, s.server)
-	if err != nil || srv == nil {
-		return gone(err)
-	}
-	s.at(srv.Host)
-	return here(o.call(ctx, s.Attempt, srv.Host, method, args(srv)))
+	return o.onItsHost(ctx, s.onHost, rpc.UploadSnapshot, func(context.Context, *nova.Server) (any, error) {
+		return rpc.SnapshotRef{ServerID: s.server, ImageID: s.image}, nil
+	})
 }
 
 // dropSnapshot has the host remove the file. A host that is down does so when it keeps house.

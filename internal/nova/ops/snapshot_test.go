@@ -172,6 +172,7 @@ func TestImageDeletedMeanwhile(t *testing.T) {
 }
 
 func TestSnapshotIsProved(t *testing.T) {
+	t.Parallel()
 	for _, backup := range []bool{false, true} {
 		sagatest.Prove(t, nova.KindSnapshot, proof(func(w *world) { w.settled("proof") },
 			func(ctx context.Context, w *world) error {

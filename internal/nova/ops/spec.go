@@ -16,9 +16,17 @@ func nic(v neutron.VIF, properties map[string]string) driver.NIC {
 
 // guestImage is an image as a host caches it.
 func guestImage(srv *nova.Server) driver.Image {
-	i := srv.Image
+	if srv.Kept.Shelved != nil { // it boots from what it was shelved as, which goes when it has
+		image := imageOf(srv.Kept.ShelvedImage, *srv.Kept.Shelved)
+		image.Passing = true
+		return image
+	}
+	return imageOf(srv.ImageID, srv.Image)
+}
+
+func imageOf(id string, i nova.ImageCopy) driver.Image {
 	return driver.Image{
-		ID: srv.ImageID, Name: i.Name, DiskFormat: i.DiskFormat, Size: i.Size, MinDiskGB: int(i.MinDiskGB), MinRAMMB: int(i.MinRAMMB), HashAlgo: i.HashAlgo, HashValue: i.HashValue,
+		ID: id, Name: i.Name, DiskFormat: i.DiskFormat, Size: i.Size, MinDiskGB: int(i.MinDiskGB), MinRAMMB: int(i.MinRAMMB), HashAlgo: i.HashAlgo, HashValue: i.HashValue,
 		Properties: i.Properties,
 	}
 }

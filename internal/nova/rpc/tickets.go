@@ -9,12 +9,18 @@ type NeedsImages interface {
 
 // WithTickets implements NeedsImages.
 func (g Guest) WithTickets(issue func(image string) (string, error)) (any, error) {
-	if g.Spec.Image == nil {
-		return g, nil
-	}
-	image := *g.Spec.Image
 	var err error
-	image.Ticket, err = issue(image.ID)
-	g.Spec.Image = &image
+	if g.Spec.Image != nil {
+		image := *g.Spec.Image
+		if image.Ticket, err = issue(image.ID); err != nil {
+			return g, err
+		}
+		g.Spec.Image = &image
+	}
+	if g.Spec.Rescue != nil {
+		rescue := *g.Spec.Rescue
+		rescue.Image.Ticket, err = issue(rescue.Image.ID)
+		g.Spec.Rescue = &rescue
+	}
 	return g, err
 }

@@ -61,22 +61,36 @@ func (d *Driver) disk(id string, k disk, bus busKind) libvirtxml.DomainDisk {
 		e.ReadOnly = &libvirtxml.DomainDiskReadOnly{}
 		e.Driver.Discard = ""
 	}
-	if k.file == rootFile {
-		if info, err := d.readInfo(id); err == nil && info.Image != "" {
-			e.BackingStore = &libvirtxml.DomainDiskBackingStore{
-				Format: &libvirtxml.DomainDiskFormat{Type: "raw"},
-				Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{
-					File: d.basePath(info.Image),
-					// All servers of an image read it; QEMU's user must not come to own it.
-					SecLabel: []libvirtxml.DomainDeviceSecLabel{{Model: "dac", Relabel: "no"}},
-				}},
-				BackingStore: &libvirtxml.DomainDiskBackingStore{},
-			}
-		} else if err == nil && info.Alone {
-			e.BackingStore = &libvirtxml.DomainDiskBackingStore{}
-		}
+	info, err := d.readInfo(id)
+	switch {
+	case err != nil:
+	case k.file == rootFile && info.Image != "":
+		e.BackingStore = d.standsOn(info.Image)
+	case k.file == rootFile && info.Alone:
+		e.BackingStore = &libvirtxml.DomainDiskBackingStore{}
+	case k.file == rescueFile && info.Rescue != "":
+		e.BackingStore = d.standsOn(info.Rescue)
+	}
+	if k.device != "" {
+		rescueDevice(&e, k)
+	}
+	if k.boot {
+		e.Boot = &libvirtxml.DomainDeviceBoot{Order: 1}
 	}
 	return e
+}
+
+// standsOn is the element of the image below an overlay.
+func (d *Driver) standsOn(image string) *libvirtxml.DomainDiskBackingStore {
+	return &libvirtxml.DomainDiskBackingStore{
+		Format: &libvirtxml.DomainDiskFormat{Type: "raw"},
+		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{
+			File: d.basePath(image),
+			// All servers of an image read it; QEMU's user must not come to own it.
+			SecLabel: []libvirtxml.DomainDeviceSecLabel{{Model: "dac", Relabel: "no"}},
+		}},
+		BackingStore: &libvirtxml.DomainDiskBackingStore{},
+	}
 }
 
 // cacheMode is "none" where the file system can do direct I/O, else

@@ -45,6 +45,8 @@ type diskInfo struct {
 	Host string `json:"host,omitempty"`
 	// Alone says that the root disk stands on no image: it came from a host that had an image which is gone.
 	Alone bool `json:"alone,omitempty"`
+	// Rescue is the base of the disk that the server is rescued from.
+	Rescue string `json:"rescue,omitempty"`
 }
 
 func (d *Driver) serverDir(id string) string   { return filepath.Join(d.Dir, id) }
@@ -68,6 +70,11 @@ func (d *Driver) PrepareDisks(ctx context.Context, spec driver.GuestSpec) error 
 	if err := os.MkdirAll(d.serverDir(spec.ID), 0o711); err != nil {
 		return full(err)
 	}
+	return d.makeDisks(ctx, spec)
+}
+
+// makeDisks makes the disks that are not there. The server is locked.
+func (d *Driver) makeDisks(ctx context.Context, spec driver.GuestSpec) error {
 	// Before the overlay, so that the base is known as used.
 	if err := d.writeInfo(spec); err != nil {
 		return full(err)
@@ -99,6 +106,10 @@ type disk struct {
 	target string // suffix of the device name
 	ro     bool
 	make   func(ctx context.Context, path string) error
+
+	// Of a disk that is not like the others: kind, bus and whether the server boots from it whatever the order.
+	device, bus string
+	boot        bool
 }
 
 func (d *Driver) disksOf(spec driver.GuestSpec) []disk {
@@ -127,6 +138,9 @@ func (d *Driver) disksOf(spec driver.GuestSpec) []disk {
 			return makeConfigDrive(path, spec.ConfigDrive)
 		}})
 	}
+	if spec.Rescue != nil {
+		return d.rescueDisks(spec, all)
+	}
 	return all
 }
 
@@ -153,6 +167,9 @@ func (d *Driver) makeRoot(ctx context.Context, spec driver.GuestSpec, path strin
 		size = want
 	}
 	size = (size + 511) &^ 511
+	if spec.Image.Passing {
+		return d.copyBase(ctx, base, fi.Size(), path, size)
+	}
 	return d.tool().CreateOverlay(ctx, path, qemuimg.Image{Path: base, Format: imageformat.Raw}, size)
 }
 
@@ -219,8 +236,11 @@ func (d *Driver) writeInfo(spec driver.GuestSpec) error {
 	if err != nil {
 		return err
 	}
-	if old.Alone && exists(filepath.Join(d.serverDir(spec.ID), rootFile)) {
+	if spec.Image != nil && spec.Image.Passing || old.Alone && exists(filepath.Join(d.serverDir(spec.ID), rootFile)) {
 		info.Alone, info.Image = true, ""
+	}
+	if info.Rescue = old.Rescue; spec.Rescue != nil {
+		info.Rescue = spec.Rescue.Image.ID
 	}
 	return d.storeInfo(spec.ID, info)
 }

@@ -102,7 +102,7 @@ func isQ35(machine string) bool { return strings.Contains(machine, "q35") }
 // boot is the os element; the answer's second part says that the firmware
 // needs system management mode.
 func (d *Driver) boot(caps *capabilities, machine string, spec driver.GuestSpec) (*libvirtxml.DomainOS, bool, error) {
-	props := properties(spec)
+	props := bootProperties(spec)
 	o := &libvirtxml.DomainOS{
 		Type:   &libvirtxml.DomainOSType{Arch: caps.arch, Machine: machine, Type: "hvm"},
 		SMBios: &libvirtxml.DomainSMBios{Mode: "sysinfo"},
@@ -110,7 +110,9 @@ func (d *Driver) boot(caps *capabilities, machine string, spec driver.GuestSpec)
 	if kernel := props[driver.PropKernelID]; kernel != "" {
 		return o, false, d.direct(o, props)
 	}
-	o.BootDevices = []libvirtxml.DomainBootDevice{{Dev: "hd"}}
+	if spec.Rescue == nil || !spec.Rescue.Stable() {
+		o.BootDevices = []libvirtxml.DomainBootDevice{{Dev: "hd"}} // else one disk has it
+	}
 	secure := props[driver.PropSecureBoot] == "required"
 	switch firmware := props[driver.PropFirmware]; {
 	case firmware == "uefi":
@@ -249,7 +251,18 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 	}
 	l.Controllers = bus.controllers
 	slots += len(bus.controllers)
-	if props[driver.PropPointer] == "usbtablet" || props[driver.PropOSType] == "windows" {
+	if spec.Rescue != nil && spec.Rescue.Bus == "scsi" && len(bus.controllers) == 0 {
+		scsi, err := diskBus(machine, map[string]string{driver.PropDiskBus: "scsi"})
+		if err != nil {
+			return nil, err
+		}
+		l.Controllers = scsi.controllers
+		slots++
+	}
+	if spec.Rescue != nil && spec.Rescue.Bus == "usb" {
+		l.Controllers = append(l.Controllers, libvirtxml.DomainController{Type: "usb", Model: "qemu-xhci"})
+		slots++
+	} else if props[driver.PropPointer] == "usbtablet" || props[driver.PropOSType] == "windows" {
 		l.Controllers = append(l.Controllers, libvirtxml.DomainController{Type: "usb", Model: "qemu-xhci"})
 		l.Inputs = []libvirtxml.DomainInput{{Type: "tablet", Bus: "usb"}}
 		slots++

@@ -56,7 +56,8 @@ func (d *Driver) Housekeep(ctx context.Context) error {
 		if err != nil {
 			return err // without all of them nothing may be called unused
 		}
-		used[info.Image], used[info.Kernel], used[info.Ramdisk] = true, true, true
+		used[info.Image], used[info.Kernel], used[info.Ramdisk], used[info.Rescue] = true, true, true, true
+		errs = append(errs, d.ageSnapshots(id))
 		errs = append(errs, trim(d.consolePath(id)))
 	}
 	bases, err := os.ReadDir(d.baseDir())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gostack/internal/engine/qemuimg"
 	"gostack/internal/imageformat"
@@ -121,4 +122,23 @@ func (d *Driver) DropSnapshot(ctx context.Context, id, name string) error {
 	}
 	path := d.snapshotPath(id, name)
 	return errors.Join(os.RemoveAll(path+".part"), os.RemoveAll(path))
+}
+
+// snapshotAge is how long a snapshot may be of use: longer than any upload lasts.
+const snapshotAge = 36 * time.Hour
+
+// ageSnapshots removes what nobody has asked to be dropped because the host was away at the time.
+func (d *Driver) ageSnapshots(id string) error {
+	paths, err := filepath.Glob(filepath.Join(d.serverDir(id), snapshotPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if fi, err := os.Stat(path); err == nil && time.Since(fi.ModTime()) > snapshotAge {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -77,6 +77,8 @@ type server struct {
 	Since   time.Time         `json:"since"`
 
 	Snapshots map[string]string `json:"snapshots,omitempty"` // what is in each
+	Passwords map[string]string `json:"passwords,omitempty"` // by user
+	NMIs      int               `json:"nmis,omitempty"`
 }
 
 // New makes a host, with the servers of its state file.

@@ -1,0 +1,142 @@
+package nova
+
+import (
+	"context"
+
+	"gostack/internal/nova/db"
+	"gostack/internal/nova/driver"
+	"gostack/internal/policy"
+	"gostack/internal/rest"
+	"gostack/internal/store"
+)
+
+// KindRebuild is the operation that gives a server a new root disk; it begins with a RebuildState.
+const KindRebuild = "nova.server.rebuild"
+
+// RebuildState is what a rebuild begins with; the rest is in the server's row.
+type RebuildState struct {
+	ServerID      string `json:"server_id"`
+	KeepEphemeral bool   `json:"keep_ephemeral,omitempty"`
+	Stopped       bool   `json:"stopped,omitempty"`   // it was off, and shall be
+	NewImage      bool   `json:"new_image,omitempty"` // another one than before
+	// The image before, which the server has again when nothing has been touched.
+	OldImageID string    `json:"old_image_id"`
+	OldImage   ImageCopy `json:"old_image"`
+	// Touched says that the old disks may be gone.
+	Touched bool `json:"touched,omitempty"`
+}
+
+// RebuildRequest is what a server shall be built from anew; nil leaves something as it is. What may be null has a Set beside it.
+type RebuildRequest struct {
+	ImageID, AdminPass                                  string
+	Name, DiskConfig, AccessIPv4, AccessIPv6, Hostname  *string
+	Description, KeyName, UserData                      *string
+	SetDescription, SetKeyName, SetUserData, UnsetCerts bool
+	Metadata                                            map[string]string // all of it
+	Files                                               []db.File
+	PreserveEphemeral                                   bool
+}
+
+// Rebuild starts to build a server anew on the host where it is, from an image, with its ports and its address.
+func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in RebuildRequest) (*Server, error) {
+	image, err := s.Images.Image(ctx, c, in.ImageID)
+	if rest.IsNotFound(err) {
+		return nil, rest.BadRequest("Cannot find image for rebuild")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if image.Status != "active" {
+		return nil, rest.BadRequest("Image %s is not active.", image.ID)
+	}
+	var key *KeyPair
+	if in.KeyName != nil {
+		if key, err = s.bootKey(ctx, c, *in.KeyName); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.metadataFits(ctx, c, in.Metadata, in.Files); err != nil {
+		return nil, err
+	}
+	var srv *Server
+	err = s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, found *Server) error {
+		srv = found
+		if err := launched(srv, "rebuild", Active, Stopped, InError); err != nil {
+			return err
+		}
+		if err := imageFits(image, srv.MemoryMB, srv.RootGB); err != nil {
+			return err
+		}
+		state := RebuildState{
+			ServerID: id, KeepEphemeral: in.PreserveEphemeral, Stopped: srv.VMState == Stopped, NewImage: image.ID != srv.ImageID, OldImageID: srv.ImageID, OldImage: srv.Image,
+		}
+		srv.ImageID, srv.Image, srv.Progress = image.ID, imageCopy(image), 0
+		for _, f := range []struct{ from, to *string }{
+			{in.Name, &srv.Name}, {in.DiskConfig, &srv.DiskConfig}, {in.AccessIPv4, &srv.AccessIPv4}, {in.AccessIPv6, &srv.AccessIPv6}, {in.Hostname, &srv.Hostname},
+		} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		if in.SetDescription {
+			srv.Description = in.Description
+		}
+		if in.SetUserData {
+			srv.UserData = in.UserData
+		}
+		if in.SetKeyName {
+			srv.KeyName, srv.KeyData = nil, db.KeyCopy{}
+			if key != nil {
+				srv.KeyName, srv.KeyData = &key.Name, db.KeyCopy{Type: key.Type, PublicKey: key.PublicKey}
+			}
+		}
+		if in.UnsetCerts {
+			srv.TrustedCerts = nil
+		}
+		if in.Metadata != nil {
+			srv.Metadata = in.Metadata
+		}
+		srv.Requested.Files, srv.Requested.Password = in.Files, ""
+		if srv.ConfigDrive {
+			srv.Requested.AdminPass = in.AdminPass
+		}
+		if err := s.begin(ctx, tx, c, srv, work{action: "rebuild", task: "rebuilding", kind: KindRebuild, state: state}); err != nil {
+			return err
+		}
+		return db.UpdateServer(ctx, tx, srv, "image_id", "image", "progress", "name", "disk_config", "access_ip_v4", "access_ip_v6", "hostname", "description", "user_data", "key_name", "key_data",
+			"trusted_certs", "metadata", "requested", "operation_id", "task_state", "updated_at")
+	})
+	return srv, err
+}
+
+// launched is Allowed for what also wants a server that has run once, whatever its state is now.
+func launched(srv *Server, action string, vmStates ...string) error {
+	if err := Allowed(srv, action, vmStates...); err != nil {
+		return err
+	}
+	if srv.LaunchedAt == nil || srv.Host == "" {
+		return rest.Conflict("Cannot '%s' an instance which has never been active", action)
+	}
+	return nil
+}
+
+// metadataFits refuses more metadata and files than the quota allows.
+func (s *Service) metadataFits(ctx context.Context, c *policy.Caller, metadata map[string]string, files []db.File) error {
+	limits, err := s.limits(ctx, s.DB.Read(ctx), c.ProjectID, c.UserID)
+	if err != nil {
+		return err
+	}
+	if most := limits["metadata_items"]; most >= 0 && int64(len(metadata)) > most {
+		return rest.Forbidden("Maximum number of metadata items exceeds %d", most)
+	}
+	if most := limits["injected_files"]; most >= 0 && int64(len(files)) > most {
+		return rest.Forbidden("Personality file limit exceeded")
+	}
+	return nil
+}
+
+// RunsNow tells whether the hypervisor said last that a server runs or is held in memory.
+func RunsNow(srv *Server) bool {
+	p := driver.PowerState(srv.PowerState)
+	return p == driver.Running || p == driver.Paused
+}
