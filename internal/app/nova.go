@@ -69,6 +69,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			CPURatio: set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
 			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
+			ShelvedOffloadTime: cfg.ShelvedOffloadTime, ReclaimInterval: cfg.ReclaimInterval,
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
 		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
@@ -91,7 +92,10 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	unit := h.novaService("nova-conductor")
 	beat, rest := unit.Start, unit.Stop
 	var stop func()
+	keeping, done := context.WithCancel(context.Background())
+	var keeper sync.WaitGroup
 	unit.Start = func(ctx context.Context) error {
+		keeper.Go(func() { service.KeepServers(keeping) })
 		var err error
 		if stop, err = h.Bus.Serve(bus.To{Topic: rpc.ConductorTopic, Host: h.Config.Host}, service.ConductorHandlers()); err != nil {
 			return err
@@ -99,6 +103,8 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 		return beat(ctx)
 	}
 	unit.Stop = func(ctx context.Context) error {
+		done()
+		keeper.Wait()
 		stop()
 		return rest(ctx)
 	}

@@ -84,18 +84,20 @@ type Neutron struct {
 
 // Nova configures servers.
 type Nova struct {
-	Driver               string   `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
-	LibvirtSocket        string   `yaml:"libvirt_socket" doc:"Socket of this host's libvirtd." default:"/run/libvirt/libvirt-sock"`
-	VirtType             string   `yaml:"virt_type" doc:"kvm, qemu, or auto: kvm where the host can." default:"auto"`
-	CPUAllocationRatio   float64  `yaml:"cpu_allocation_ratio" doc:"Virtual CPUs per physical one; another value than the default goes before what placement says of a host." default:"4"`
-	RAMAllocationRatio   float64  `yaml:"ram_allocation_ratio" doc:"Promised memory per physical one." default:"1"`
-	DiskAllocationRatio  float64  `yaml:"disk_allocation_ratio" doc:"Promised disk per physical one." default:"1"`
-	ReservedHostMemoryMB int      `yaml:"reserved_host_memory_mb" doc:"Memory in MiB that guests never get." default:"512"`
-	ReservedHostDiskMB   int      `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
-	AvailabilityZone     string   `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
-	Scheduler            []string `yaml:"scheduler" doc:"Filters to add (+JsonFilter) or leave out (-SameHostFilter), and options by upstream's names (ram_weight_multiplier=-1, host_subset_size=3)." default:""`
-	SimulatedHosts       int      `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
-	SimulatedNetwork     string   `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
+	Driver               string        `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
+	LibvirtSocket        string        `yaml:"libvirt_socket" doc:"Socket of this host's libvirtd." default:"/run/libvirt/libvirt-sock"`
+	VirtType             string        `yaml:"virt_type" doc:"kvm, qemu, or auto: kvm where the host can." default:"auto"`
+	CPUAllocationRatio   float64       `yaml:"cpu_allocation_ratio" doc:"Virtual CPUs per physical one; another value than the default goes before what placement says of a host." default:"4"`
+	RAMAllocationRatio   float64       `yaml:"ram_allocation_ratio" doc:"Promised memory per physical one." default:"1"`
+	DiskAllocationRatio  float64       `yaml:"disk_allocation_ratio" doc:"Promised disk per physical one." default:"1"`
+	ReservedHostMemoryMB int           `yaml:"reserved_host_memory_mb" doc:"Memory in MiB that guests never get." default:"512"`
+	ReservedHostDiskMB   int           `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
+	AvailabilityZone     string        `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
+	Scheduler            []string      `yaml:"scheduler" doc:"Filters to add (+JsonFilter) or leave out (-SameHostFilter), and options by upstream's names (ram_weight_multiplier=-1, host_subset_size=3)." default:""`
+	ShelvedOffloadTime   time.Duration `yaml:"shelved_offload_time" doc:"How long a shelved server stays on its host; 0 is not at all, below 0 for ever." default:"0s"`
+	ReclaimInterval      time.Duration `yaml:"reclaim_instance_interval" doc:"How long a deleted server can be restored; 0 deletes at once." default:"0s"`
+	SimulatedHosts       int           `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
+	SimulatedNetwork     string        `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
 }
 
 // Load reads file, or only defaults and the environment when the default file does not exist.

@@ -2,7 +2,6 @@ package nova
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"gostack/internal/nova/db"
@@ -137,12 +136,14 @@ func (s *Service) unshelveTo(ctx context.Context, tx store.Tx, srv *Server, in U
 	if srv.VMState != ShelvedOffloaded {
 		return rest.Conflict(`Specifying an availability zone or a host when unshelving server "%s" with status "%s" is not supported. The server status must be SHELVED_OFFLOADED.`, srv.ID, srv.VMState)
 	}
-	v, err := s.hostView(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if in.Zone != nil && !slices.Contains(v.zones(), *in.Zone) {
-		return rest.BadRequest("The requested availability zone is not available")
+	if in.Zone != nil {
+		known, err := s.zoneKnown(ctx, tx, *in.Zone)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return rest.BadRequest("The requested availability zone is not available")
+		}
 	}
 	if in.SetZone {
 		srv.PinnedZone = in.Zone
@@ -150,13 +151,18 @@ func (s *Service) unshelveTo(ctx context.Context, tx store.Tx, srv *Server, in U
 	if in.Host == "" {
 		return nil
 	}
-	if v.nodes[in.Host] == nil {
+	known, err := db.HasHypervisor(ctx, tx, "", in.Host)
+	if err != nil {
+		return err
+	}
+	if !known {
 		return rest.BadRequest("Compute host %s could not be found.", in.Host)
 	}
-	if zone := srv.PinnedZone; zone != nil && v.zoneOf(in.Host) != *zone {
-		return rest.Conflict(`Host "%s" is not in the availability zone "%s".`, in.Host, *zone)
+	zone, err := s.ZoneOf(ctx, tx, in.Host)
+	if err == nil && srv.PinnedZone != nil && zone != *srv.PinnedZone {
+		err = rest.Conflict(`Host "%s" is not in the availability zone "%s".`, in.Host, *srv.PinnedZone)
 	}
-	return nil
+	return err
 }
 
 // keepInterval is how often servers are looked after that time changes: shelved ones and deleted ones that can be restored.

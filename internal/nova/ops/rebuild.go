@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gostack/internal/nova"
@@ -108,7 +109,7 @@ func (o *Ops) judgeImage(ctx context.Context, r *rebuildRun) error {
 	}
 	spec.Flavor.VCPUs, spec.Flavor.MemoryMB, spec.Flavor.RootGB, spec.Flavor.EphemeralGB, spec.Flavor.SwapMB = 0, 0, 0, 0, 0
 	spec.AvailabilityZone = ""
-	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx)
+	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx, nova.SchedulerNeeds{})
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (o *Ops) judgeImage(ctx context.Context, r *rebuildRun) error {
 		return err
 	}
 	config := o.Scheduler
-	config.Filters = rebuildFilters
+	config.Filters = slices.DeleteFunc(slices.Clone(rebuildFilters), func(f string) bool { return !slices.Contains(o.Scheduler.Filters, f) })
 	_, err = scheduler.Select(scheduler.NewSnapshot(config, hosts, aggregates, from), spec)
 	var none *scheduler.NoValidHostError
 	if errors.As(err, &none) {
