@@ -189,6 +189,16 @@ func (h *House) adminWhy(w http.ResponseWriter, r *http.Request) {
 		}
 		stories = append(stories, found...)
 	}
+	if h.Nova != nil && h.Saga != nil { // servers of one request found their hosts together
+		if reservation, err := h.Nova.ReservationOf(r.Context(), r.PathValue("id")); err == nil && reservation != "" {
+			found, err := h.Saga.Stories(r.Context(), reservation, 1)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			stories = append(found, stories...)
+		}
+	}
 	reply(w, stories)
 }
 

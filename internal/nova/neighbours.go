@@ -69,6 +69,7 @@ type SecurityGroup struct {
 type Placement interface {
 	Snapshot(ctx context.Context) (placement.Snapshot, error)
 	Claim(ctx context.Context, tx store.Tx, claim placement.Claim) error
+	ClaimAll(ctx context.Context, tx store.Tx, claims []placement.Claim) error
 	Release(ctx context.Context, tx store.Tx, consumer string) error
 	EnsureHost(ctx context.Context, host placement.HostInventory) error
 	RemoveHost(ctx context.Context, tx store.Tx, uuid string) error

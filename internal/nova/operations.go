@@ -44,10 +44,26 @@ type CreateProgress struct {
 	Choice     *Place   `json:"choice,omitempty"`
 	Alternates []Place  `json:"alternates,omitempty"`
 	Tried      []string `json:"tried,omitempty"` // hosts that failed
+	Claimed    bool     `json:"claimed,omitempty"` // the choice has been made and claimed for several servers at once
 	LastError  string   `json:"last_error,omitempty"`
 	Blamed     int      `json:"blamed,omitempty"` // how many of Tried count as failed builds already
 	PortIDs    []string `json:"port_ids,omitempty"`
 	Details    string   `json:"details,omitempty"` // why no host was found, for operators
+}
+
+// ReservationResource is the type of requests for several servers in operations.
+const ReservationResource = "reservation"
+
+// KindPlace finds hosts for the servers of one request together. Its state is PlaceState.
+const KindPlace = "nova.reservation.place"
+
+// PlaceState is what the placing of several servers begins with. They belong to the operation until each has its own.
+type PlaceState struct {
+	Servers []string           `json:"servers"`
+	Least   int                `json:"least"` // how many must find a host, or none gets one
+	Plan    []neutron.NICPlan  `json:"plan,omitempty"`
+	Places  map[string][]Place `json:"places,omitempty"` // the best first
+	Details string             `json:"details,omitempty"`
 }
 
 // Place is a host with what a server takes from it.

@@ -49,6 +49,18 @@ func (s *Service) DeletedServerFor(ctx context.Context, c *policy.Caller, id str
 	return srv, nil
 }
 
+// ReservationOf returns the reservation id of a server that lives; "" when there is no such server.
+func (s *Service) ReservationOf(ctx context.Context, id string) (string, error) {
+	srv, err := db.GetServer(ctx, s.DB.Read(ctx), id)
+	if store.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return srv.ReservationID, nil
+}
+
 // Servers returns a page of servers.
 func (s *Service) Servers(ctx context.Context, f ServerFilter) ([]*Server, error) {
 	return db.ListServers(ctx, s.DB.Read(ctx), f)

@@ -12,6 +12,7 @@ import (
 	"gostack/internal/nova/db"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
+	"gostack/internal/saga"
 	"gostack/internal/store"
 )
 
@@ -121,19 +122,44 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 			srv := base
 			srv.ID, srv.LaunchIndex = s.newID(), i
 			srv.Name, srv.Hostname = names(in, i)
-			if err := s.begin(ctx, tx, c, &srv, work{
-				action: "create", task: "scheduling", kind: KindCreate, state: CreateState{ServerID: srv.ID, Plan: plan},
-			}); err != nil {
-				return err
-			}
-			if err := db.Insert(ctx, tx, &srv); err != nil {
-				return err
-			}
 			servers = append(servers, &srv)
+		}
+		if err := s.startCreation(ctx, tx, c, servers, plan, in.Min); err != nil {
+			return err
+		}
+		for _, srv := range servers {
+			if err := db.Insert(ctx, tx, srv); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	return servers, err
+}
+
+// startCreation starts the operation that makes a server, or the one that places several of a request together.
+func (s *Service) startCreation(ctx context.Context, tx store.Tx, c *policy.Caller, servers []*Server, plan []neutron.NICPlan, least int) error {
+	if len(servers) == 1 {
+		srv := servers[0]
+		return s.begin(ctx, tx, c, srv, work{action: "create", task: "scheduling", kind: KindCreate, state: CreateState{ServerID: srv.ID, Plan: plan}})
+	}
+	state := PlaceState{Least: least, Plan: plan}
+	for _, srv := range servers {
+		state.Servers = append(state.Servers, srv.ID)
+	}
+	id, err := s.Operations.Start(ctx, tx, saga.Intent{
+		Kind: KindPlace, Resource: saga.Resource{Type: ReservationResource, ID: servers[0].ReservationID}, State: state, Caller: c, RequestID: c.RequestID,
+	})
+	if err != nil {
+		return err
+	}
+	for _, srv := range servers {
+		srv.OperationID, srv.TaskState = &id, "scheduling"
+		if err := s.noteAction(ctx, tx, c, srv, "create", &id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // names are the display name and host name of the i-th server of a request; several servers are numbered from 1.

@@ -28,6 +28,19 @@ type Claim struct {
 // Claim takes resources in the caller's transaction, in place of what the consumer had, so repeating it is harmless. When
 // they do not fit (errors.Is ErrCapacity) nothing was written and the transaction can go on. At most ten statements.
 func (s *Service) Claim(ctx context.Context, tx store.Tx, claim Claim) error {
+	return s.allocate(ctx, tx, []ConsumerChange{claim.change()})
+}
+
+// ClaimAll is Claim for several consumers, all or none, in as many statements as for one.
+func (s *Service) ClaimAll(ctx context.Context, tx store.Tx, claims []Claim) error {
+	changes := make([]ConsumerChange, len(claims))
+	for i, claim := range claims {
+		changes[i] = claim.change()
+	}
+	return s.allocate(ctx, tx, changes)
+}
+
+func (claim Claim) change() ConsumerChange {
 	change := ConsumerChange{
 		Consumer: claim.Consumer, Project: claim.Project, User: claim.User, Type: claim.Type,
 		Allocations: make(Allocations, len(claim.Allocations)),
@@ -46,7 +59,7 @@ func (s *Service) Claim(ctx context.Context, tx store.Tx, claim Claim) error {
 			change.Allocations[provider][class] = int64(amount)
 		}
 	}
-	return s.allocate(ctx, tx, []ConsumerChange{change})
+	return change
 }
 
 // Release gives back all that a consumer has, in the caller's transaction. A consumer that has nothing is no error.

@@ -86,8 +86,25 @@ func ContinueAction(ctx context.Context, tx store.Tx, operationID, next string) 
 
 // FinishAction ends the action of an operation and writes the one event that upstream's clients see for it.
 func FinishAction(ctx context.Context, tx store.Tx, operationID string, e *ActionEvent) error {
+	return finishAction(ctx, tx, e, func(q *bun.SelectQuery) { q.Where("a.operation_id = ?", operationID) })
+}
+
+// FinishActionOn is FinishAction for one of the servers that an operation is about.
+func FinishActionOn(ctx context.Context, tx store.Tx, operationID, serverID string, e *ActionEvent) error {
+	return finishAction(ctx, tx, e, func(q *bun.SelectQuery) { q.Where("a.operation_id = ?", operationID).Where("a.server_id = ?", serverID) })
+}
+
+// HandAction gives a server's action from one operation to the next.
+func HandAction(ctx context.Context, tx store.Tx, serverID, from, to string) error {
+	_, err := tx.NewUpdate().Model((*Action)(nil)).Set("operation_id = ?", to).Where("server_id = ?", serverID).Where("operation_id = ?", from).Exec(ctx)
+	return err
+}
+
+func finishAction(ctx context.Context, tx store.Tx, e *ActionEvent, narrow func(*bun.SelectQuery)) error {
 	a := new(Action)
-	err := tx.NewSelect().Model(a).Where("a.operation_id = ?", operationID).Limit(1).Scan(ctx)
+	found := tx.NewSelect().Model(a).Limit(1)
+	narrow(found)
+	err := found.Scan(ctx)
 	if store.IsNotFound(err) {
 		return nil
 	}

@@ -42,6 +42,11 @@ func (o *Ops) create() *saga.Definition[nova.CreateState] {
 			return errors.Join(err, o.finishAction(ctx, tx, r.Operation, "compute__do_build_and_run_instance", host(r), ""))
 		},
 		OnUndone: func(ctx context.Context, tx store.Tx, r *createRun) error {
+			if r.State.Progress.Claimed { // it ended before the first step took over what was claimed for it
+				if err := o.unclaim(ctx, tx, r); err != nil {
+					return err
+				}
+			}
 			err := o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string {
 				srv.VMState, srv.PowerState, srv.Fault = nova.InError, int(driver.NoState), o.fault(r.Operation, r.State.Progress.Details)
 				srv.Requested.AdminPass = ""

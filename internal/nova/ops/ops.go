@@ -44,6 +44,7 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.attach())
 	saga.Register(engine, o.detach())
 	saga.Register(engine, o.cacheImages())
+	saga.Register(engine, o.placeServers())
 	saga.Register(engine, o.createImage())
 	saga.Register(engine, o.rebuild())
 	saga.Register(engine, o.rescue())
@@ -159,6 +160,11 @@ func (o *Ops) settle(ctx context.Context, tx store.Tx, op saga.Operation, change
 
 // finishAction writes the end of the user's action.
 func (o *Ops) finishAction(ctx context.Context, tx store.Tx, op saga.Operation, event, host string, failure string) error {
+	return db.FinishAction(ctx, tx, op.ID, o.actionEvent(op, event, host, failure))
+}
+
+// actionEvent is the one event of an action that upstream's clients see.
+func (o *Ops) actionEvent(op saga.Operation, event, host, failure string) *nova.ActionEvent {
 	now := o.Nova.Now()
 	e := &nova.ActionEvent{Event: event, Host: host, StartedAt: op.Created, FinishedAt: &now}
 	result := "Success"
@@ -168,7 +174,7 @@ func (o *Ops) finishAction(ctx context.Context, tx store.Tx, op saga.Operation, 
 		e.Details, e.Traceback = &message, &failure
 	}
 	e.Result = &result
-	return db.FinishAction(ctx, tx, op.ID, e)
+	return e
 }
 
 // fault is why a server is in error: text for its owner, and everything for operators.

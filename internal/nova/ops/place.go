@@ -43,15 +43,19 @@ func (o *Ops) chooseFor(ctx context.Context, w nova.Placing) ([]nova.Place, erro
 	if err != nil {
 		return nil, err
 	}
-	spec.Alternates = o.Scheduler.Attempts() - 1
-	if spec.Alternates == 0 {
-		spec.Alternates = -1
-	}
-	d, err := o.decide(ctx, spec, w.Fresh)
+	d, err := o.decide(ctx, o.attempts(spec), w.Fresh)
 	if err != nil {
 		return nil, err
 	}
 	return placesOf(d.Selections[0]), nil
+}
+
+// attempts has a decision name as many alternates as will be tried.
+func (o *Ops) attempts(spec *scheduler.Spec) *scheduler.Spec {
+	if spec.Alternates = o.Scheduler.Attempts() - 1; spec.Alternates == 0 {
+		spec.Alternates = -1
+	}
+	return spec
 }
 
 func placesOf(s scheduler.Selection) []nova.Place {
@@ -81,7 +85,7 @@ func (o *Ops) decide(ctx context.Context, spec *scheduler.Spec, fresh bool) (*sc
 	}
 	d, err := scheduler.Select(o.places.snap, spec)
 	var none *scheduler.NoValidHostError
-	if errors.As(err, &none) && cached {
+	if cached && (errors.As(err, &none) || err == nil && len(d.Unplaced) > 0) {
 		// A refusal must hold now, not a moment ago: a host may have come, or something become free.
 		if err := renew(); err != nil {
 			return nil, err
@@ -123,6 +127,9 @@ func (o *Ops) snapshot(ctx context.Context) (*scheduler.Snapshot, error) {
 // pick is the first step of a creation: a host and what the server takes from it.
 func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	p := &r.State.Progress
+	if p.Claimed {
+		return nil
+	}
 	srv, err := o.server(ctx, r.State.ServerID)
 	if err != nil || srv == nil {
 		return gone(err)
@@ -138,7 +145,7 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 		left, err = o.chooseFor(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
-			p.Details = eliminations(none)
+			p.Details = eliminations(none.Considered, none.Eliminated)
 			r.Note("%s", p.Details)
 			return saga.Permanent(err)
 		}
@@ -158,9 +165,9 @@ func exhausted(server string) error {
 const tooManyRetries = "Exceeded maximum number of retries."
 
 // eliminations says how many hosts each filter refused.
-func eliminations(e *scheduler.NoValidHostError) string {
-	parts := []string{fmt.Sprintf("%d hosts considered", e.Considered)}
-	for _, x := range e.Eliminated {
+func eliminations(considered int, by []scheduler.Elimination) string {
+	parts := []string{fmt.Sprintf("%d hosts considered", considered)}
+	for _, x := range by {
 		parts = append(parts, fmt.Sprintf("%s refused %d (%s)", x.Filter, x.Hosts, strings.Join(x.Names, ", ")))
 	}
 	return strings.Join(parts, "; ")
@@ -169,10 +176,13 @@ func eliminations(e *scheduler.NoValidHostError) string {
 // errTaken says that between the decision and the claim somebody else took what it needs.
 var errTaken = errors.New("the host and its alternates have been taken meanwhile")
 
-// claim takes the chosen host's resources, or the next alternate's when they have gone meanwhile or the server's group does not allow
-// the host any more.
+// claim takes the chosen host's resources, or the next alternate's.
 func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateState]) error {
 	p := &r.State.Progress
+	if p.Claimed {
+		p.Claimed = false
+		return nil
+	}
 	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
 	if store.IsNotFound(err) {
 		return gone(nil)
@@ -180,29 +190,41 @@ func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateSta
 	if err != nil {
 		return err
 	}
-	allows, err := o.Nova.GroupAllows(ctx, tx, srv)
+	left, zone, err := o.take(ctx, tx, srv, append([]nova.Place{*p.Choice}, p.Alternates...))
 	if err != nil {
 		return err
 	}
-	for {
+	p.Choice, p.Alternates = &left[0], left[1:]
+	return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
+}
+
+// take claims the first of places that still has room and that group and zone of the server allow, and returns it with those behind it
+// and its zone.
+func (o *Ops) take(ctx context.Context, tx store.Tx, srv *nova.Server, places []nova.Place) ([]nova.Place, string, error) {
+	allows, err := o.Nova.GroupAllows(ctx, tx, srv)
+	if err != nil {
+		return nil, "", err
+	}
+	for ; ; places = places[1:] {
 		err := errTaken
-		zone, zoneErr := o.Nova.ZoneOf(ctx, tx, p.Choice.Host)
+		zone, zoneErr := o.Nova.ZoneOf(ctx, tx, places[0].Host)
 		if zoneErr != nil {
-			return zoneErr
+			return nil, "", zoneErr
 		}
-		if allows(p.Choice.Host) && (srv.PinnedZone == nil || *srv.PinnedZone == zone) {
-			err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{
-				Consumer: r.State.ServerID, Project: r.Caller.ProjectID, User: r.Caller.UserID, Allocations: p.Choice.Allocations,
-			})
+		if allows(places[0].Host) && (srv.PinnedZone == nil || *srv.PinnedZone == zone) {
+			err = o.Nova.Placement.Claim(ctx, tx, claimOf(srv, places[0]))
 		}
 		if err == nil {
-			return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
+			return places, zone, nil
 		}
-		if !errors.Is(err, errTaken) && !errors.Is(err, placement.ErrCapacity) || len(p.Alternates) == 0 {
-			return err
+		if !errors.Is(err, errTaken) && !errors.Is(err, placement.ErrCapacity) || len(places) == 1 {
+			return nil, "", err
 		}
-		p.Choice, p.Alternates = &p.Alternates[0], p.Alternates[1:]
 	}
+}
+
+func claimOf(srv *nova.Server, p nova.Place) placement.Claim {
+	return placement.Claim{Consumer: srv.ID, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Allocations}
 }
 
 func gone(err error) error {

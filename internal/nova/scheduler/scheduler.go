@@ -15,7 +15,7 @@ import (
 )
 
 // Select chooses a host and alternates for each server of the spec, or fails with a *NoValidHostError when one fits
-// nowhere: all or none. The snapshot is as before afterwards; use Keep to let the decision count in later ones.
+// nowhere: all, or Spec.Least of them, or none. The snapshot is as before afterwards; use Keep to let the decision count in later ones.
 func Select(s *Snapshot, spec *Spec) (*Decision, error) {
 	q, err := newQuery(s, spec)
 	if err != nil {
@@ -27,12 +27,16 @@ func Select(s *Snapshot, spec *Spec) (*Decision, error) {
 			s.giveBack(taken.Server, taken.Choice)
 		}
 	}()
-	for _, server := range spec.Servers {
+	for i, server := range spec.Servers {
 		selection, eliminated, err := q.place(server)
 		if err != nil {
 			return nil, err
 		}
 		decision.Eliminated = eliminated
+		if selection == nil && spec.Least > 0 && i >= spec.Least {
+			decision.Unplaced = spec.Servers[i:] // they are equal: what does not fit one fits none
+			break
+		}
 		if selection == nil {
 			return nil, &NoValidHostError{Server: server, Considered: len(s.hosts), Eliminated: eliminated}
 		}

@@ -33,6 +33,9 @@ type Spec struct {
 	// PCI are devices asked for by the flavor's alias or by ports.
 	PCI []PCIRequest
 
+	// Least is how many of the servers must find a host for the decision to stand; 0 is all.
+	Least int
+
 	// Alternates is how many more hosts to name for each server; 0 is DefaultAlternates, negative none.
 	Alternates int
 }
@@ -94,6 +97,9 @@ type PCIRequest struct {
 // Decision is where the servers go.
 type Decision struct {
 	Selections []Selection // in the order of Spec.Servers
+
+	// Unplaced are servers that found no host, when Spec.Least allows some.
+	Unplaced []string
 
 	// Considered is how many hosts there were, Eliminated why they fell out, in the order of asking: of the first
 	// server that could not be placed, or of the last.
