@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"strings"
 	"testing/fstest"
@@ -11,6 +12,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/uptrace/bun"
 )
 
 // Migrations are the schema changes of one service, embedded in its db package: files "migrations/00001_what.sql" with
@@ -28,15 +30,28 @@ var macros = map[Kind]*strings.Replacer{
 
 // Migrate brings the tables of each set to its newest version, in the order given. Replicas that start together wait for one another.
 func (db *DB) Migrate(ctx context.Context, sets ...Migrations) error {
+	return db.MigrateTo(ctx, nil, sets...)
+}
+
+// MigrateTo is Migrate up to given versions by service, as for the rows of an older backup; nil is the newest of all. Tables that are newer already, or a version
+// that this program does not have yet, are an error.
+func (db *DB) MigrateTo(ctx context.Context, versions map[string]int64, sets ...Migrations) error {
+	unknown := maps.Clone(versions)
 	for _, set := range sets {
-		if err := db.migrate(ctx, set); err != nil {
+		if err := db.migrate(ctx, set, versions); err != nil {
 			return fmt.Errorf("migrate %s: %w", set.Service, err)
+		}
+		delete(unknown, set.Service)
+	}
+	for service, v := range unknown {
+		if v > 0 {
+			return fmt.Errorf("migrate %s: this gostack has no such service", service)
 		}
 	}
 	return nil
 }
 
-func (db *DB) migrate(ctx context.Context, set Migrations) error {
+func (db *DB) migrate(ctx context.Context, set Migrations, upTo map[string]int64) error {
 	files, err := expand(set.FS, macros[db.kind])
 	if err != nil || len(files) == 0 {
 		return err
@@ -59,7 +74,25 @@ func (db *DB) migrate(ctx context.Context, set Migrations) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	if upTo == nil {
+		_, err = p.Up(ctx)
+		return err
+	}
+	want := upTo[set.Service]
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	switch newest := sources[len(sources)-1].Version; {
+	case have > want:
+		return fmt.Errorf("the tables are of version %d already, and %d is wanted: use a new, empty database", have, want)
+	case want > newest:
+		return fmt.Errorf("version %d is wanted, and this gostack knows up to %d: use a newer one", want, newest)
+	case want == have:
+		return nil
+	}
+	_, err = p.UpTo(ctx, want)
 	return err
 }
 
@@ -78,4 +111,43 @@ func expand(from fs.FS, macros *strings.Replacer) (fstest.MapFS, error) {
 		files[path.Base(name)] = &fstest.MapFile{Data: []byte(macros.Replace(string(b))), Mode: 0o444}
 	}
 	return files, nil
+}
+
+// Version is how far the tables of a service are.
+type Version struct {
+	Service string `json:"service"`
+	Have    int64  `json:"have"` // 0: there are no tables yet
+	Want    int64  `json:"want"` // of this program
+	// Pending are the files that Migrate would run.
+	Pending []string `json:"pending,omitempty"`
+}
+
+// Versions compares the tables with what the sets have. It changes nothing.
+func (db *DB) Versions(ctx context.Context, sets ...Migrations) ([]Version, error) {
+	out := make([]Version, 0, len(sets))
+	for _, set := range sets {
+		names, err := fs.Glob(set.FS, "migrations/*.sql")
+		if err != nil {
+			return nil, err
+		}
+		v := Version{Service: set.Service}
+		if err := db.readers.NewRaw("SELECT COALESCE(MAX(version_id), 0) FROM ?", bun.Ident("schema_"+set.Service)).Scan(ctx, &v.Have); err != nil {
+			if IsUnavailable(err) {
+				return nil, err
+			}
+			v.Have = 0 // no table of versions
+		}
+		for _, name := range names {
+			n, err := goose.NumericComponent(path.Base(name))
+			if err != nil {
+				return nil, err
+			}
+			v.Want = max(v.Want, n)
+			if n > v.Have {
+				v.Pending = append(v.Pending, path.Base(name))
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
