@@ -39,7 +39,7 @@ func (r *run) list(ctx context.Context) (servers []view, err error) {
 	marker := ""
 	for {
 		var page struct{ Servers []view }
-		if _, err := r.client.get(ctx, "/compute/v2.1/servers/detail?limit=200&marker="+marker, &page); err != nil {
+		if _, err := r.client.Get(ctx, "/compute/v2.1/servers/detail?limit=200&marker="+marker, &page); err != nil {
 			return nil, err
 		}
 		if len(page.Servers) == 0 {
@@ -62,7 +62,7 @@ func (r *run) quotas(ctx context.Context) {
 			Absolute struct{ TotalInstancesUsed, TotalCoresUsed, TotalRAMUsed int }
 		}
 	}
-	if _, err := r.client.get(ctx, "/compute/v2.1/limits", &limits); err != nil {
+	if _, err := r.client.Get(ctx, "/compute/v2.1/limits", &limits); err != nil {
 		r.finding("limits: %v", err)
 		return
 	}
@@ -100,7 +100,7 @@ func (r *run) allocations(ctx context.Context) {
 	var providers struct {
 		Providers []struct{ UUID, Name string } `json:"resource_providers"`
 	}
-	if _, err := r.client.get(ctx, "/placement/resource_providers", &providers); err != nil {
+	if _, err := r.client.Get(ctx, "/placement/resource_providers", &providers); err != nil {
 		r.finding("placement: %v", err)
 		return
 	}
@@ -109,7 +109,7 @@ func (r *run) allocations(ctx context.Context) {
 		var on struct {
 			Allocations map[string]struct{ Resources map[string]int }
 		}
-		if _, err := r.client.get(ctx, "/placement/resource_providers/"+p.UUID+"/allocations", &on); err != nil {
+		if _, err := r.client.Get(ctx, "/placement/resource_providers/"+p.UUID+"/allocations", &on); err != nil {
 			r.finding("placement: %v", err)
 			return
 		}
@@ -145,7 +145,7 @@ func (r *run) cleanUp(ctx context.Context) {
 		return
 	}
 	for _, s := range servers {
-		if _, err := r.client.do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.ID, nil); err != nil {
+		if _, err := r.client.Do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.ID, nil); err != nil {
 			r.finding("delete: %v", err)
 		}
 	}
@@ -174,12 +174,12 @@ func (r *run) cleanUp(ctx context.Context) {
 // cleanNetworks deletes floating IPs and users' ports; ports that Nova made must be gone by themselves.
 func (r *run) cleanNetworks(ctx context.Context) error {
 	var fips struct{ Floatingips []struct{ ID string } }
-	if _, err := r.client.get(ctx, "/network/v2.0/floatingips?fields=id", &fips); err != nil {
+	if _, err := r.client.Get(ctx, "/network/v2.0/floatingips?fields=id", &fips); err != nil {
 		return err
 	}
 	for _, f := range fips.Floatingips {
-		if a, err := r.client.do(ctx, http.MethodDelete, "/network/v2.0/floatingips/"+f.ID, nil); err != nil || a.status >= 300 {
-			return fmt.Errorf("floating ip %s: %d %s %w", f.ID, a.status, a.body, err)
+		if a, err := r.client.Do(ctx, http.MethodDelete, "/network/v2.0/floatingips/"+f.ID, nil); err != nil || a.Status >= 300 {
+			return fmt.Errorf("floating ip %s: %d %s %w", f.ID, a.Status, a.Body, err)
 		}
 	}
 	var ports struct {
@@ -189,7 +189,7 @@ func (r *run) cleanNetworks(ctx context.Context) error {
 			Device   string `json:"device_id"`
 		}
 	}
-	if _, err := r.client.get(ctx, "/network/v2.0/ports?network_id="+r.network, &ports); err != nil {
+	if _, err := r.client.Get(ctx, "/network/v2.0/ports?network_id="+r.network, &ports); err != nil {
 		return err
 	}
 	for _, p := range ports.Ports {
@@ -200,8 +200,8 @@ func (r *run) cleanNetworks(ctx context.Context) error {
 		case p.Name == "":
 			r.finding("port %s was made for a server and is left behind", p.ID)
 		default:
-			if a, err := r.client.do(ctx, http.MethodDelete, "/network/v2.0/ports/"+p.ID, nil); err != nil || a.status >= 300 {
-				return fmt.Errorf("port %s: %d %s %w", p.ID, a.status, a.body, err)
+			if a, err := r.client.Do(ctx, http.MethodDelete, "/network/v2.0/ports/"+p.ID, nil); err != nil || a.Status >= 300 {
+				return fmt.Errorf("port %s: %d %s %w", p.ID, a.Status, a.Body, err)
 			}
 		}
 	}

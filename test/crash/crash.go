@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gostack/test/api"
 )
 
 // World is a cloud that can be broken.
@@ -75,8 +77,8 @@ func Run(ctx context.Context, w World, o Options) (*Report, error) {
 	o.Workers, o.Servers = or(o.Workers, 8), or(o.Servers, 3)
 	o.Pause, o.Settle = or(o.Pause, 300*time.Millisecond), or(o.Settle, 3*time.Minute)
 	begin := time.Now()
-	r := &run{World: w, Options: o, client: newClient(w.Endpoint(), w.AdminPassword()), report: &Report{Seed: o.Seed, Operations: map[string]*Count{}, Faults: map[string]int{}, Notes: map[string]int{}}}
-	r.client.note = r.note
+	r := &run{World: w, Options: o, client: api.New(w.Endpoint(), w.AdminPassword()), report: &Report{Seed: o.Seed, Operations: map[string]*Count{}, Faults: map[string]int{}, Notes: map[string]int{}}}
+	r.client.Note = r.note
 	if err := r.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
@@ -110,7 +112,7 @@ func or[T comparable](v, absent T) T {
 type run struct {
 	World
 	Options
-	client  *client
+	client  *api.Client
 	image   string
 	flavors []flavor
 	network string
@@ -121,7 +123,7 @@ type run struct {
 	report *Report
 }
 
-func (r *run) count(name string, a answer) {
+func (r *run) count(name string, a api.Answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.report.Operations[name]
@@ -130,9 +132,9 @@ func (r *run) count(name string, a answer) {
 		r.report.Operations[name] = c
 	}
 	switch {
-	case a.status < 300:
+	case a.Status < 300:
 		c.Accepted++
-	case a.status < 500:
+	case a.Status < 500:
 		c.Refused++
 	default:
 		c.Failed++

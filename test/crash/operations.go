@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"gostack/test/api"
 )
 
 // operation is something a user or an operator does to a server.
@@ -16,7 +18,7 @@ type operation struct {
 	from []string
 	// to are the states that it may end in when it was accepted, beside the state before and ERROR.
 	to []string
-	do func(ctx context.Context, w *worker, s *server) (answer, error)
+	do func(ctx context.Context, w *worker, s *server) (api.Answer, error)
 }
 
 // operations are what workers draw from. A server action is one line.
@@ -38,34 +40,34 @@ var operations = []operation{
 }
 
 func action(name string, weight int, from, to, body string) operation {
-	return operation{name: name, weight: weight, from: strings.Fields(from), to: strings.Fields(to), do: func(ctx context.Context, w *worker, s *server) (answer, error) {
-		return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(body))
+	return operation{name: name, weight: weight, from: strings.Fields(from), to: strings.Fields(to), do: func(ctx context.Context, w *worker, s *server) (api.Answer, error) {
+		return w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(body))
 	}}
 }
 
 var createOperation = operation{name: "create", to: []string{"ACTIVE"}, do: create}
 
 // create asks for a server. One whose request was not answered may be there: it is found by its name.
-func create(ctx context.Context, w *worker, s *server) (answer, error) {
+func create(ctx context.Context, w *worker, s *server) (api.Answer, error) {
 	f := w.flavors[w.rnd.IntN(len(w.flavors))]
 	body := map[string]any{"server": map[string]any{
 		"name": s.name, "imageRef": w.image, "flavorRef": f.id, "networks": []any{map[string]any{"uuid": w.network}},
 	}}
-	a, err := w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers", body)
+	a, err := w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers", body)
 	if err != nil {
 		return a, err
 	}
 	ids := []string{}
-	if a.status == http.StatusAccepted {
+	if a.Status == http.StatusAccepted {
 		var made struct{ Server struct{ ID string } }
-		if err := a.into(&made); err != nil {
+		if err := a.Into(&made); err != nil {
 			return a, err
 		}
 		ids = append(ids, made.Server.ID)
 	}
-	if a.silent > 0 {
+	if a.Silent > 0 {
 		var list struct{ Servers []struct{ ID string } }
-		if _, err := w.client.get(ctx, "/compute/v2.1/servers?name="+url.QueryEscape("^"+s.name+"$"), &list); err != nil {
+		if _, err := w.client.Get(ctx, "/compute/v2.1/servers?name="+url.QueryEscape("^"+s.name+"$"), &list); err != nil {
 			return a, err
 		}
 		ids = ids[:0]
@@ -85,48 +87,48 @@ func create(ctx context.Context, w *worker, s *server) (answer, error) {
 	return a, nil
 }
 
-func remove(ctx context.Context, w *worker, s *server) (answer, error) {
-	a, err := w.client.do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id, nil)
+func remove(ctx context.Context, w *worker, s *server) (api.Answer, error) {
+	a, err := w.client.Do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id, nil)
 	// Sent in vain before, it may have been carried out.
-	if err == nil && (a.status == http.StatusNoContent || a.status == http.StatusNotFound && a.silent > 0) {
+	if err == nil && (a.Status == http.StatusNoContent || a.Status == http.StatusNotFound && a.Silent > 0) {
 		s.deleting = true
 	}
 	return a, err
 }
 
-func attach(ctx context.Context, w *worker, s *server) (answer, error) {
-	return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"net_id": w.network}})
+func attach(ctx context.Context, w *worker, s *server) (api.Answer, error) {
+	return w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"net_id": w.network}})
 }
 
 // attachPort attaches a port that the user made, which survives the server.
-func attachPort(ctx context.Context, w *worker, s *server) (answer, error) {
-	id, err := w.client.create(ctx, "/network/v2.0/ports", "port", map[string]any{"network_id": w.network, "name": "of " + s.name})
+func attachPort(ctx context.Context, w *worker, s *server) (api.Answer, error) {
+	id, err := w.client.Create(ctx, "/network/v2.0/ports", "port", map[string]any{"network_id": w.network, "name": "of " + s.name})
 	if err != nil {
-		return answer{}, err
+		return api.Answer{}, err
 	}
-	return w.client.do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"port_id": id}})
+	return w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/os-interface", map[string]any{"interfaceAttachment": map[string]any{"port_id": id}})
 }
 
-func detach(ctx context.Context, w *worker, s *server) (answer, error) {
+func detach(ctx context.Context, w *worker, s *server) (api.Answer, error) {
 	var list struct {
 		InterfaceAttachments []struct {
 			PortID string `json:"port_id"`
 		}
 	}
 	pick := w.rnd.Int()
-	if ok, err := w.client.get(ctx, "/compute/v2.1/servers/"+s.id+"/os-interface", &list); err != nil || !ok || len(list.InterfaceAttachments) == 0 {
-		return answer{status: http.StatusNotFound}, err
+	if ok, err := w.client.Get(ctx, "/compute/v2.1/servers/"+s.id+"/os-interface", &list); err != nil || !ok || len(list.InterfaceAttachments) == 0 {
+		return api.Answer{Status: http.StatusNotFound}, err
 	}
 	port := list.InterfaceAttachments[pick%len(list.InterfaceAttachments)].PortID
-	return w.client.do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id+"/os-interface/"+port, nil)
+	return w.client.Do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.id+"/os-interface/"+port, nil)
 }
 
 // floatingIP gives the server's first port an address on the outside; it goes with the port's address and is deleted at the end.
-func floatingIP(ctx context.Context, w *worker, s *server) (answer, error) {
+func floatingIP(ctx context.Context, w *worker, s *server) (api.Answer, error) {
 	var list struct{ Ports []struct{ ID string } }
-	if _, err := w.client.get(ctx, "/network/v2.0/ports?fields=id&device_id="+s.id, &list); err != nil || len(list.Ports) == 0 {
-		return answer{status: http.StatusNotFound}, err
+	if _, err := w.client.Get(ctx, "/network/v2.0/ports?fields=id&device_id="+s.id, &list); err != nil || len(list.Ports) == 0 {
+		return api.Answer{Status: http.StatusNotFound}, err
 	}
-	a, err := w.client.do(ctx, http.MethodPost, "/network/v2.0/floatingips", map[string]any{"floatingip": map[string]any{"floating_network_id": w.public, "port_id": list.Ports[0].ID}})
+	a, err := w.client.Do(ctx, http.MethodPost, "/network/v2.0/floatingips", map[string]any{"floatingip": map[string]any{"floating_network_id": w.public, "port_id": list.Ports[0].ID}})
 	return a, err
 }

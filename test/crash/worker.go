@@ -95,13 +95,13 @@ func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	}
 	w.count(op.name, a)
 	if w.Verbose {
-		fmt.Fprintf(w.Out, "%s %s %s of %s %s: %d\n", time.Now().UTC().Format(time.TimeOnly), w.name, op.name, s.name, s.id, a.status)
+		fmt.Fprintf(w.Out, "%s %s %s of %s %s: %d\n", time.Now().UTC().Format(time.TimeOnly), w.name, op.name, s.name, s.id, a.Status)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK, http.StatusAccepted, http.StatusCreated, http.StatusNoContent:
 	case http.StatusNotFound, http.StatusConflict:
 	default:
-		w.note("%s answered %d: %.160s", op.name, a.status, a.body)
+		w.note("%s answered %d: %.160s", op.name, a.Status, a.Body)
 	}
 	if hasty {
 		return nil
@@ -110,7 +110,7 @@ func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	if err != nil {
 		return err
 	}
-	if seen == nil || a.status >= 300 || len(op.to) == 0 {
+	if seen == nil || a.Status >= 300 || len(op.to) == 0 {
 		return nil
 	}
 	if seen.Status == "ERROR" {
@@ -129,7 +129,7 @@ func (w *worker) settle(ctx context.Context, s *server) (*view, error) {
 	last := ""
 	for end := time.Now().Add(w.Settle); ; {
 		var body struct{ Server view }
-		ok, err := w.client.get(ctx, "/compute/v2.1/servers/"+s.id, &body)
+		ok, err := w.client.Get(ctx, "/compute/v2.1/servers/"+s.id, &body)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 const apiPort = 5000
@@ -34,12 +35,17 @@ func (l *Lab) declareControls() {
 }
 
 func (l *Lab) controlConfig(m *Machine) string {
+	var links []string
+	for _, c := range l.Controls {
+		links = append(links, c.Address+":5002")
+	}
 	return fmt.Sprintf(`host: %[1]s
 host_ip: %[2]s
 database: %[3]s
 bus: %[4]s
 bus_admin: %[5]s
 bus_ca: /etc/gostack/bus-ca.pem
+control: [%[9]s]
 public_url: %[6]s
 neutron:
   ovn_northbound: tcp:%[7]s:6641
@@ -47,7 +53,7 @@ neutron:
   external_cidr: %[8]s
 nova:
   reserved_host_memory_mb: 0
-`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR)
+`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR, strings.Join(links, ", "))
 }
 
 // Gostack is the process of gostack on a control or host machine.

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 )
 
 // declareHosts gives every host its switch, as an operator's init system would: gostack finds it running.
@@ -30,6 +32,7 @@ func (l *Lab) declareHosts() {
 				settle: m.settleSwitch,
 			},
 		}
+		m.declareMember()
 	}
 }
 
@@ -47,7 +50,45 @@ ip addr replace 192.0.2.%d/32 dev br-ex`, m.number, m.number, underlayMTU, m.Add
 	return err
 }
 
+// engines of a host that gostack starts and starts again.
+var hostEngines = []struct{ name, pidFile string }{
+	{"ovn-controller", "/run/ovn/ovn-controller.pid"}, {"virtlogd", "/run/virtlogd.pid"}, {"libvirtd", "/run/libvirtd.pid"},
+}
+
+// declareMember adds what runs on the machine once it is a host of the cloud: gostack, and the engines that it starts. All are started by
+// gostack up, as an operator would.
+func (m *Machine) declareMember() {
+	up := []string{m.lab.Program, "up"}
+	m.Processes = append(m.Processes, &Process{Name: "gostack", Machine: m, later: true, argv: up, pidFile: "/run/gostack/gostack.json", log: "/var/log/gostack/gostack.log", json: true})
+	for _, e := range hostEngines {
+		m.Processes = append(m.Processes, &Process{Name: e.name, Machine: m, later: true, argv: up, pidFile: e.pidFile, log: "/var/log/gostack/" + e.name + ".log"})
+	}
+}
+
 // hosts makes the machines hosts of the cloud.
 func (l *Lab) hosts(ctx context.Context) error {
-	return nil
+	var jobs []func(context.Context) error
+	for _, m := range l.Hosts {
+		jobs = append(jobs, m.join)
+	}
+	return together(ctx, jobs...)
+}
+
+// join takes the machine into the cloud as an operator does: a token from control, which is used up on the machine.
+func (m *Machine) join(ctx context.Context) error {
+	if _, err := os.Stat(m.Path("/etc/gostack/gostack.yaml")); err != nil {
+		out, err := m.lab.Controls[0].Run(ctx, m.lab.Program, "token", "create", "--host", m.Name, "-o", "json")
+		if err != nil {
+			return err
+		}
+		var made struct{ Token string }
+		if err := json.Unmarshal([]byte(out), &made); err != nil {
+			return fmt.Errorf("token of %s: %w in %s", m.Name, err, out)
+		}
+		if _, err := m.Run(ctx, m.lab.Program, "join", made.Token); err != nil {
+			return err
+		}
+	}
+	m.settled = true
+	return m.On(ctx)
 }

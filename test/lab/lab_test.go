@@ -1,58 +1,83 @@
 package lab_test
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
 	"gostack/test/lab"
 )
 
-// TestLab brings a whole lab up and lets things die one after the other.
+// TestLab walks as a tenant through a cloud of three hosts, and lets one part of it after the other die: guests and their connections go on,
+// and what is under way is finished.
 func TestLab(t *testing.T) {
 	lab.Run(t, lab.Options{}, func(t *testing.T, l *lab.Lab) {
-		answers := func() bool {
-			resp, err := (&http.Client{Timeout: 2 * time.Second}).Get(l.Endpoint() + "/identity/v3")
-			if err != nil {
-				return false
-			}
-			_ = resp.Body.Close()
-			return resp.StatusCode == http.StatusOK
+		w := newWalk(t, l)
+		w.services()
+		one, two, three := w.boot("one", "host1"), w.boot("two", "host2"), w.boot("three", "host3")
+		for _, g := range []*guest{one, two, three} {
+			w.await(g, "ACTIVE")
 		}
-		for _, m := range l.Controls {
-			if err := m.Gostack().Kill(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			await(t, "the other replica answers without "+m.Name, answers)
-			if err := m.Gostack().Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Cut(); err != nil {
-				t.Fatal(err)
-			}
-			await(t, "the other replica answers while "+m.Name+" is cut off", answers)
-			if err := m.Mend(); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Off(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			await(t, "the other replica answers while "+m.Name+" has no power", answers)
-			if err := m.On(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+		if one.host != "host1" || two.host != "host2" || three.host != "host3" {
+			t.Fatalf("servers are on %s, %s, %s", one.host, two.host, three.host)
 		}
-		if _, err := l.Hosts[0].Run(t.Context(), "ping", "-c1", l.Controls[0].Address); err != nil {
-			t.Error(err)
+		w.float(one)
+		shell := w.mustShell(one)
+		// Over the tunnels between hosts, the metadata service of its own host, and the screen of a server that is elsewhere than the proxy.
+		w.eventually("guests on three hosts reach each other", func() error {
+			_, err := says(shell, "ping -c 1 -W 2 "+two.fixed+" && ping -c 1 -W 2 "+three.fixed)
+			return err
+		})
+		if out, err := says(shell, "wget -q -O - http://169.254.169.254/latest/meta-data/hostname"); err != nil || out != "one" {
+			t.Errorf("metadata says %q, %v", out, err)
 		}
-	})
-}
+		for _, g := range []*guest{one, two, three} {
+			w.screen(g)
+		}
+		w.clean()
 
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain: %s", what)
+		// A replica dies while it works.
+		for _, m := range l.Controls {
+			g := w.boot("orphan", "")
+			w.must(m.Gostack().Kill(t.Context()))
+			begin := time.Now()
+			w.await(g, "ACTIVE")
+			t.Logf("with %s killed, a server became ACTIVE after %s", m.Name, time.Since(begin).Round(time.Millisecond))
+			w.must(m.Gostack().Start(t.Context()))
+			w.delete(g)
 		}
-	}
+
+		// What dies does not hurt guests: the connection that was there before is there afterwards, and meanwhile.
+		for _, outage := range []struct {
+			name  string
+			parts []*lab.Process
+		}{
+			{"control", []*lab.Process{l.Controls[0].Gostack(), l.Controls[1].Gostack()}},
+			{"RabbitMQ", []*lab.Process{l.Rabbit}},
+			{"PostgreSQL", []*lab.Process{l.Postgres}},
+			{"OVN central", []*lab.Process{l.Northd, l.Northbound, l.Southbound}},
+			{"agent", []*lab.Process{l.Hosts[0].Gostack()}},
+		} {
+			for _, p := range outage.parts {
+				w.must(p.Kill(t.Context()))
+			}
+			if _, err := says(shell, "ping -c 2 -W 2 "+two.fixed+" && ping -c 2 -W 2 "+three.fixed); err != nil {
+				t.Errorf("without %s, a guest does not reach the others: %v", outage.name, err)
+			}
+			for _, p := range outage.parts {
+				w.must(p.Start(t.Context()))
+			}
+			begin := time.Now()
+			g := w.boot("after", "host1")
+			w.await(g, "ACTIVE")
+			t.Logf("after %s came back, a server became ACTIVE within %s", outage.name, time.Since(begin).Round(time.Millisecond))
+			w.delete(g)
+			if _, err := says(shell, "ping -c 1 -W 2 "+two.fixed); err != nil {
+				t.Errorf("after %s came back: %v", outage.name, err)
+			}
+		}
+		w.services()
+		w.clean()
+		w.delete(one, two, three)
+		w.clean()
+	})
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,8 @@ type Process struct {
 	argv    []string
 	env     []string
 	pidFile string // on the machine; empty: the lab writes one and detaches the process itself
+	log     string // where it writes, when that is not the lab's choice
+	json    bool   // the pid file is gostack's record of its process in the background
 	later   bool   // not started with the machine, the first time
 	stop    syscall.Signal
 	// prepare runs before a start, settle when the process answers, ready says that it does.
@@ -31,7 +34,12 @@ const (
 )
 
 // Log is the file on its machine that holds what it prints.
-func (p *Process) Log() string { return "/var/log/lab-" + p.Name + ".log" }
+func (p *Process) Log() string {
+	if p.log != "" {
+		return p.log
+	}
+	return "/var/log/lab-" + p.Name + ".log"
+}
 
 func (p *Process) pidPath() string {
 	if p.pidFile != "" {
@@ -49,8 +57,14 @@ func (p *Process) PID() int {
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || !p.Machine.alive(pid) {
+	var record struct{ PID int }
+	if p.json {
+		err = json.Unmarshal(b, &record)
+	} else {
+		record.PID, err = strconv.Atoi(strings.TrimSpace(string(b)))
+	}
+	pid := record.PID
+	if err != nil || pid == 0 || !p.Machine.alive(pid) {
 		return 0
 	}
 	return pid
