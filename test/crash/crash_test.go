@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gostack/test/crash"
+	"gostack/test/lab"
 )
 
 var (
@@ -35,7 +36,7 @@ func options(t *testing.T, bounded int) crash.Options {
 	if o.Operations == 0 {
 		o.Operations = bounded
 	}
-	t.Logf("seed %d", o.Seed)
+	t.Logf("seed %d: CRASH_SEED=%[1]d makes the same walk", o.Seed)
 	return o
 }
 
@@ -58,6 +59,16 @@ func TestSimulated(t *testing.T) {
 		log, _ := os.ReadFile(w.Log())
 		t.Logf("the end of the log:\n%s", log[max(0, len(log)-4000):])
 	}
+}
+
+// TestReplicas walks on simulated hosts while two control replicas, the message broker and PostgreSQL die and are cut off.
+func TestReplicas(t *testing.T) {
+	lab.Run(t, lab.Options{Simulated: 5}, func(t *testing.T, l *lab.Lab) {
+		walk(t, crash.Lab{Lab: l}, options(t, 300))
+		if t.Failed() {
+			l.Autopsy(t.Output())
+		}
+	})
 }
 
 func walk(t *testing.T, w crash.World, o crash.Options) {

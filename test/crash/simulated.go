@@ -1,10 +1,7 @@
 package crash
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"gostack/test/lab"
 )
 
 // Simulated is a cloud of one child process with simulated hosts, on SQLite. Nothing in it is real but gostack, which dies often.
@@ -130,7 +129,7 @@ func (s *Simulated) AdminPassword() string {
 }
 
 // Image is an empty disk: nobody boots it.
-func (s *Simulated) Image() (io.ReadSeeker, error) { return emptyImage() }
+func (s *Simulated) Image() (io.ReadSeeker, error) { return haltingImage() }
 
 // Faults are the ways in which the child dies.
 func (s *Simulated) Faults() []Fault {
@@ -174,43 +173,5 @@ func (s *Simulated) Faults() []Fault {
 // Audit runs gostack audit.
 func (s *Simulated) Audit(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, s.program, "audit", "-o", "json", "--config", s.config()).Output()
-	return auditFindings(out, err)
-}
-
-// auditFindings reads what gostack audit -o json printed.
-func auditFindings(out []byte, err error) ([]string, error) {
-	var report struct {
-		Findings []struct{ Area, ID, Problem string }
-		Error    string
-	}
-	if decodeErr := json.Unmarshal(out, &report); decodeErr != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return nil, fmt.Errorf("%w: %s", err, exit.Stderr)
-		}
-		return nil, errors.Join(err, decodeErr)
-	}
-	var list []string
-	for _, f := range report.Findings {
-		list = append(list, fmt.Sprintf("%s %s: %s", f.Area, f.ID, f.Problem))
-	}
-	if report.Error != "" {
-		return list, errors.New(report.Error)
-	}
-	return list, nil
-}
-
-// emptyImage is a qcow2 file of one MiB with nothing in it.
-func emptyImage() (io.ReadSeeker, error) {
-	dir, err := os.MkdirTemp("", "crash-image-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "empty.qcow2")
-	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", file, "1M").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("qemu-img: %w: %s", err, out)
-	}
-	b, err := os.ReadFile(file)
-	return bytes.NewReader(b), err
+	return lab.AuditFindings(out, err)
 }

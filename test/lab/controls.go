@@ -2,11 +2,8 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -53,14 +50,22 @@ neutron:
   external_cidr: %[8]s
 nova:
   reserved_host_memory_mb: 0
-`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR, strings.Join(links, ", "))
+  compute_driver: %[10]s
+`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR, strings.Join(links, ", "), l.driver())
+}
+
+func (l *Lab) driver() string {
+	if l.Simulated > 0 {
+		return "simulated"
+	}
+	return "libvirt"
 }
 
 // Gostack is the process of gostack on a control or host machine.
 func (m *Machine) Gostack() *Process { return m.Process("gostack") }
 
-// shareImages gives a control replica what all replicas have in common: the directory of images, as a shared file system would, the keys of
-// tokens, and the administrator's first password.
+// shareImages gives a control replica what all replicas have in common: the directory of images, as a shared file system would, and
+// the administrator's first password.
 func (m *Machine) shareImages(ctx context.Context) error {
 	shared := filepath.Join(m.lab.Dir, "control")
 	if err := os.MkdirAll(filepath.Join(shared, "images"), 0o700); err != nil {
@@ -72,30 +77,7 @@ func (m *Machine) shareImages(ctx context.Context) error {
 	if err := m.Write("/var/lib/gostack/keystone/admin-password", m.lab.secrets.Admin+"\n", 0o600); err != nil {
 		return err
 	}
-	for _, key := range []string{"0", "1"} {
-		text, err := m.lab.fernetKey(filepath.Join(shared, "fernet-key-"+key))
-		if err != nil {
-			return err
-		}
-		if err := m.Write("/var/lib/gostack/keystone/fernet-keys/"+key, text, 0o600); err != nil {
-			return err
-		}
-	}
 	return os.Chmod(m.Path("/var/lib/gostack/keystone"), 0o700)
-}
-
-// fernetKey reads a key, or makes it; several machines ask at once.
-func (l *Lab) fernetKey(file string) (string, error) {
-	l.keys.Lock()
-	defer l.keys.Unlock()
-	b, err := os.ReadFile(file)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return string(b), err
-	}
-	raw := make([]byte, 32)
-	_, _ = rand.Read(raw) // never fails
-	text := base64.URLEncoding.EncodeToString(raw)
-	return text, os.WriteFile(file, []byte(text), 0o600)
 }
 
 // controls starts the replicas and the balancer.

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -71,6 +72,10 @@ func (l *Lab) hosts(ctx context.Context) error {
 	for _, m := range l.Hosts {
 		jobs = append(jobs, m.join)
 	}
+	if l.Simulator != nil {
+		l.Simulator.settled = true
+		jobs = append(jobs, l.Simulator.On)
+	}
 	return together(ctx, jobs...)
 }
 
@@ -91,4 +96,26 @@ func (m *Machine) join(ctx context.Context) error {
 	}
 	m.settled = true
 	return m.On(ctx)
+}
+
+// declareSimulator gives simulated hosts their process. They are many in one, so it is trusted as control is.
+func (l *Lab) declareSimulator() {
+	m := l.Simulator
+	m.Processes = []*Process{{
+		Name: "gostack", Machine: m, later: true, argv: []string{l.Program, "run", "nova-compute"},
+		prepare: func(context.Context) error {
+			return errors.Join(m.Write("/etc/gostack/bus-ca.pem", l.secrets.BrokerCert, 0o644), m.Write("/etc/gostack/gostack.yaml", fmt.Sprintf(`host: simulator
+host_ip: %s
+bus: %s
+bus_ca: /etc/gostack/bus-ca.pem
+nova:
+  compute_driver: simulated
+  simulated_hosts: %d
+`, m.Address, l.BusURL(), l.Simulated), 0o600))
+		},
+		ready: func(ctx context.Context) error {
+			_, err := m.Run(ctx, l.Program, "status")
+			return err
+		},
+	}}
 }

@@ -23,11 +23,13 @@ import (
 
 // Options of a lab. Zero values mean what the comments say.
 type Options struct {
-	Hosts    int       // 3
-	Controls int       // 2
-	Program  string    // the gostack binary
-	Dir      string    // of the lab's files, visible in all of its machines; must exist
-	Out      io.Writer `json:"-"` // progress; none
+	Hosts    int // 3
+	Controls int // 2
+	// Simulated is a number of hosts that are nothing but memory of one process, instead of real ones. Then there is no OVN either.
+	Simulated int
+	Program   string    // the gostack binary
+	Dir       string    // of the lab's files, visible in all of its machines; must exist
+	Out       io.Writer `json:"-"` // progress; none
 
 	// Detach leaves the balancer behind as a process of its own, this program with BalancerArgs. Otherwise it ends with this process.
 	Detach       bool
@@ -37,21 +39,20 @@ type Options struct {
 // Lab is a running lab, seen from inside its fabric.
 type Lab struct {
 	Options
-	// DB, MQ and OVN are the machines of the engines that all replicas share.
-	DB, MQ, OVN *Machine
-	Controls    []*Machine
-	Hosts       []*Machine
+	// DB, MQ and OVN are the machines of the engines that all replicas share, Simulator that of simulated hosts.
+	DB, MQ, OVN, Simulator *Machine
+	Controls               []*Machine
+	Hosts                  []*Machine
 
 	Postgres, Rabbit, Northbound, Southbound, Northd *Process
 
 	balancer *Balancer
 	secrets  secrets
-	keys     sync.Mutex
 }
 
 // New describes a lab; nothing is started.
 func New(o Options) (*Lab, error) {
-	if o.Hosts == 0 {
+	if o.Hosts == 0 && o.Simulated == 0 {
 		o.Hosts = 3
 	}
 	if o.Controls == 0 {
@@ -81,6 +82,10 @@ func New(o Options) (*Lab, error) {
 			m.settled = true
 		}
 	}
+	if o.Simulated > 0 {
+		l.Simulator = l.machine("simulator", 120)
+		l.declareSimulator()
+	}
 	l.declareEngines()
 	l.declareControls()
 	l.declareHosts()
@@ -89,7 +94,11 @@ func New(o Options) (*Lab, error) {
 
 // Machines lists all machines but the fabric.
 func (l *Lab) Machines() []*Machine {
-	return slices.Concat([]*Machine{l.DB, l.MQ, l.OVN}, l.Controls, l.Hosts)
+	engines := []*Machine{l.DB, l.MQ, l.OVN}
+	if l.Simulated > 0 {
+		engines = []*Machine{l.DB, l.MQ, l.Simulator}
+	}
+	return slices.Concat(engines, l.Controls, l.Hosts)
 }
 
 // Machine finds a machine by name.
