@@ -64,7 +64,9 @@ func TestSimulated(t *testing.T) {
 // TestReplicas walks on simulated hosts while two control replicas, the message broker and PostgreSQL die and are cut off.
 func TestReplicas(t *testing.T) {
 	lab.Run(t, lab.Options{Simulated: 5}, func(t *testing.T, l *lab.Lab) {
-		walk(t, crash.Lab{Lab: l}, options(t, 300))
+		o := options(t, 300)
+		o.Out = l.Out
+		walk(t, crash.Lab{Lab: l}, o)
 		if t.Failed() {
 			l.Autopsy(t.Output())
 		}

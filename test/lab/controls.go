@@ -51,7 +51,8 @@ neutron:
 nova:
   reserved_host_memory_mb: 0
   compute_driver: %[10]s
-`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR, strings.Join(links, ", "), l.driver())
+  simulated_network: %[11]s
+`, m.Name, m.Address, l.DatabaseURL(), l.BusURL(), l.BusAdminURL(), l.Endpoint(), l.OVN.Address, ProviderCIDR, strings.Join(links, ", "), l.driver(), filepath.Join(l.Dir, "control", "network"))
 }
 
 func (l *Lab) driver() string {

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,9 +52,12 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 		if o.Program == "" {
 			o.Program = Build(t, o.Dir)
 		}
-		if o.Out == nil {
-			o.Out = t.Output()
+		story, err := os.Create(filepath.Join(o.Dir, "story.log")) // for people who cannot wait for the end of the test
+		if err != nil {
+			t.Fatal(err)
 		}
+		defer story.Close()
+		o.Out = io.MultiWriter(t.Output(), story)
 		l, err := New(o)
 		if err != nil {
 			t.Fatal(err)

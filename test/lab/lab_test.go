@@ -13,6 +13,7 @@ func TestLab(t *testing.T) {
 	lab.Run(t, lab.Options{}, func(t *testing.T, l *lab.Lab) {
 		w := newWalk(t, l)
 		w.services()
+		w.tell("every service is up")
 		one, two, three := w.boot("one", "host1"), w.boot("two", "host2"), w.boot("three", "host3")
 		for _, g := range []*guest{one, two, three} {
 			w.await(g, "ACTIVE")
@@ -20,8 +21,10 @@ func TestLab(t *testing.T) {
 		if one.host != "host1" || two.host != "host2" || three.host != "host3" {
 			t.Fatalf("servers are on %s, %s, %s", one.host, two.host, three.host)
 		}
+		w.tell("three servers on three hosts are ACTIVE")
 		w.float(one)
 		shell := w.mustShell(one)
+		w.tell("ssh through a floating IP")
 		// Over the tunnels between hosts, the metadata service of its own host, and the screen of a server that is elsewhere than the proxy.
 		w.eventually("guests on three hosts reach each other", func() error {
 			_, err := says(shell, "ping -c 1 -W 2 "+two.fixed+" && ping -c 1 -W 2 "+three.fixed)
@@ -35,13 +38,15 @@ func TestLab(t *testing.T) {
 		}
 		w.clean()
 
+		w.tell("they reach each other, metadata and consoles")
+
 		// A replica dies while it works.
 		for _, m := range l.Controls {
 			g := w.boot("orphan", "")
 			w.must(m.Gostack().Kill(t.Context()))
 			begin := time.Now()
 			w.await(g, "ACTIVE")
-			t.Logf("with %s killed, a server became ACTIVE after %s", m.Name, time.Since(begin).Round(time.Millisecond))
+			w.tell("with %s killed, a server became ACTIVE after %s", m.Name, time.Since(begin).Round(time.Millisecond))
 			w.must(m.Gostack().Start(t.Context()))
 			w.delete(g)
 		}
@@ -69,7 +74,7 @@ func TestLab(t *testing.T) {
 			begin := time.Now()
 			g := w.boot("after", "host1")
 			w.await(g, "ACTIVE")
-			t.Logf("after %s came back, a server became ACTIVE within %s", outage.name, time.Since(begin).Round(time.Millisecond))
+			w.tell("after %s came back, a server became ACTIVE within %s", outage.name, time.Since(begin).Round(time.Millisecond))
 			w.delete(g)
 			if _, err := says(shell, "ping -c 1 -W 2 "+two.fixed); err != nil {
 				t.Errorf("after %s came back: %v", outage.name, err)

@@ -26,6 +26,7 @@ import (
 // walk is a tenant's walk through the lab.
 type walk struct {
 	*testing.T
+	begin   time.Time
 	lab     *lab.Lab
 	api     *api.Client
 	key     ssh.Signer
@@ -40,7 +41,7 @@ type guest struct {
 }
 
 func newWalk(t *testing.T, l *lab.Lab) *walk {
-	w := &walk{T: t, lab: l, api: api.New(l.Endpoint(), l.AdminPassword())}
+	w := &walk{T: t, begin: time.Now(), lab: l, api: api.New(l.Endpoint(), l.AdminPassword())}
 	w.must(w.api.Login(t.Context()))
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	w.must(err)
@@ -77,6 +78,11 @@ func newWalk(t *testing.T, l *lab.Lab) *walk {
 		w.create("/network/v2.0/security-group-rules", "security_group_rule", map[string]any{"security_group_id": groups.SecurityGroups[0].ID, "direction": "ingress", "protocol": protocol})
 	}
 	return w
+}
+
+// tell says how far the walk is, and when.
+func (w *walk) tell(format string, args ...any) {
+	fmt.Fprintf(w.lab.Out, "%5.1f s  %s\n", time.Since(w.begin).Seconds(), fmt.Sprintf(format, args...))
 }
 
 func (w *walk) must(err error) {
