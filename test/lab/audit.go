@@ -28,6 +28,19 @@ func (l *Lab) Audit(ctx context.Context) ([]string, error) {
 	return nil, errors.Join(append(errs, errors.New("no control replica answers"))...)
 }
 
+// Why is the story of a resource, as gostack why tells it.
+func (l *Lab) Why(ctx context.Context, id string) string {
+	for _, m := range l.Controls {
+		if m.Gostack().PID() == 0 {
+			continue
+		}
+		if out, err := m.Run(ctx, l.Program, "why", id); err == nil {
+			return out
+		}
+	}
+	return "no control replica tells why"
+}
+
 // AuditFindings reads what gostack audit -o json printed, and how it ended.
 func AuditFindings(out []byte, ended error) ([]string, error) {
 	var report struct {

@@ -30,7 +30,7 @@ func TestLab(t *testing.T) {
 			_, err := says(shell, "ping -c 1 -W 2 "+two.fixed+" && ping -c 1 -W 2 "+three.fixed)
 			return err
 		})
-		if out, err := says(shell, "wget -q -O - http://169.254.169.254/latest/meta-data/hostname"); err != nil || out != "one" {
+		if out, err := says(shell, "wget -q -O - http://169.254.169.254/latest/meta-data/hostname"); err != nil || out != "one.novalocal" {
 			t.Errorf("metadata says %q, %v", out, err)
 		}
 		for _, g := range []*guest{one, two, three} {

@@ -146,7 +146,7 @@ func (w *walk) await(g *guest, status string) {
 		case !ok && status == "":
 			return nil
 		case last.Status == "ERROR" && status != "ERROR":
-			w.Fatalf("server %s: %s", g.name, last.Fault.Message)
+			w.Fatalf("server %s: %s\n%s", g.name, last.Fault.Message, w.lab.Why(w.Context(), g.id))
 		case last.Status == status && last.Task == nil:
 			return nil
 		}
