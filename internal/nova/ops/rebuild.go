@@ -122,7 +122,7 @@ func (o *Ops) judgeImage(ctx context.Context, r *rebuildRun) error {
 	_, err = scheduler.Select(scheduler.NewSnapshot(config, hosts, aggregates, from), spec)
 	var none *scheduler.NoValidHostError
 	if errors.As(err, &none) {
-		r.Note("%s", eliminations(none))
+		r.Note("%s", eliminations(none.Considered, none.Eliminated))
 		return saga.Permanent(err)
 	}
 	return err
