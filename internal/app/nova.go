@@ -91,20 +91,22 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	}})
 	unit := h.novaService("nova-conductor")
 	beat, rest := unit.Start, unit.Stop
-	var stop func()
 	keeping, done := context.WithCancel(context.Background())
 	var keeper sync.WaitGroup
+	var stop, unwatch func()
 	unit.Start = func(ctx context.Context) error {
 		keeper.Go(func() { service.KeepServers(keeping) })
 		var err error
 		if stop, err = h.Bus.Serve(bus.To{Topic: rpc.ConductorTopic, Host: h.Config.Host}, service.ConductorHandlers()); err != nil {
 			return err
 		}
+		unwatch = h.watchHosts()
 		return beat(ctx)
 	}
 	unit.Stop = func(ctx context.Context) error {
 		done()
 		keeper.Wait()
+		unwatch()
 		stop()
 		return rest(ctx)
 	}

@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+	"sync"
+
+	"gostack/internal/nova"
+)
+
+// watchHosts looks for hosts that die and for news that was lost, on one replica at a time, until stop is called.
+func (h *House) watchHosts() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		// A replica that takes over tells anew which hosts are down.
+		watch := h.Nova.NewWatch()
+		h.Replicas.Every(ctx, "nova hosts", nova.WatchEvery, func(ctx context.Context) error {
+			_, err := watch.Look(ctx)
+			return err
+		})
+	})
+	work.Go(func() {
+		h.Replicas.Every(ctx, "nova power states", nova.SyncEvery, func(ctx context.Context) error {
+			return h.Nova.SyncPowerStates(ctx, nova.SyncEvery/4)
+		})
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
+}
