@@ -116,15 +116,34 @@ func (a *hostAudit) guest(ctx context.Context, g driver.Guest) error {
 }
 
 func (a *hostAudit) disks(ctx context.Context, d driver.DiskSet) error {
+	srv := a.known[d.ID]
+	if d.Aside && srv != nil {
+		return a.aside(ctx, srv, d)
+	}
 	if a.seen[d.ID] {
 		return nil
 	}
-	srv := a.known[d.ID]
 	if srv != nil && (srv.OperationID != nil || srv.Host == a.host) {
 		return nil // a missing guest is told below
 	}
 	a.seen[d.ID] = true
 	return a.remove(ctx, d.ID, fmt.Sprintf("%d bytes of files of no server on host %s", d.Bytes, a.host))
+}
+
+// aside looks at files that a move has put aside. They belong to a server that waits for its resize to be confirmed or reverted, or that an
+// operation holds; those of one in error may be all there is of it.
+func (a *hostAudit) aside(ctx context.Context, srv *Server, d driver.DiskSet) error {
+	if srv.OperationID != nil || srv.VMState == Resized {
+		return nil
+	}
+	f := AuditFinding{ID: d.ID, Problem: fmt.Sprintf("%d bytes of files are aside on host %s, and the server is %s", d.Bytes, a.host, srv.VMState)}
+	var err error
+	if a.repair && srv.VMState != InError {
+		err = a.service.Hosts.Call(ctx, a.host, rpc.DropAside, rpc.MoveRef{ServerID: srv.ID}, nil)
+		f.Repaired = err == nil
+	}
+	a.found = append(a.found, f)
+	return err
 }
 
 // server looks at a server that should have a guest here.

@@ -25,8 +25,18 @@ func (s *Service) auditAllocations(ctx context.Context, repair bool) ([]AuditFin
 	if err != nil {
 		return nil, err
 	}
+	moves, err := db.HoldingMigrations(ctx, s.DB.Read(ctx))
+	if err != nil {
+		return nil, err
+	}
 	var found []AuditFinding
 	for _, id := range slices.Sorted(maps.Keys(consumers)) {
+		if consumers[id].Type == placement.ConsumerMigration && !moves[id] {
+			if f := s.orphanAllocation(ctx, id, repair); f != nil {
+				found = append(found, *f)
+			}
+			continue
+		}
 		if consumers[id].Type != placement.ConsumerInstance {
 			continue // of other clients of placement
 		}

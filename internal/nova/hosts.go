@@ -133,6 +133,10 @@ func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (r
 		for _, srv := range servers {
 			reply.Servers = append(reply.Servers, srv.ID)
 		}
+		if err != nil {
+			return err
+		}
+		reply.Evacuations, err = s.evacuationsFrom(ctx, tx, host)
 		return err
 	})
 	if err != nil || s.Placement == nil {
@@ -167,7 +171,8 @@ func (s *Service) cleanHost(ctx context.Context, host string) error {
 		return err
 	}
 	for _, srv := range known {
-		if srv.DeletedAt == nil && (srv.Host == host || srv.OperationID != nil) {
+		// What a resize may go back to is kept where the server was.
+		if srv.DeletedAt == nil && (srv.Host == host || srv.OperationID != nil || srv.VMState == Resized) {
 			continue
 		}
 		if err := s.Hosts.Call(ctx, host, rpc.Destroy, rpc.ServerRef{ServerID: srv.ID}, nil); err != nil {
@@ -216,6 +221,12 @@ func (s *Service) ConductorHandlers() bus.Handlers {
 				return rpc.HostUpReply{}, err
 			}
 			return s.HostUp(ctx, a.Host, a.Info)
+		}),
+		rpc.EvacuationsDone: bus.Handle(func(ctx context.Context, from string, a rpc.EvacuationsDoneArgs) (any, error) {
+			if err := foreign(from, a.Host); err != nil {
+				return nil, err
+			}
+			return nil, s.evacuationsDone(ctx, a.Host, a.Migrations)
 		}),
 		rpc.Heartbeat: bus.Handle(func(ctx context.Context, from string, a rpc.HeartbeatArgs) (any, error) {
 			if err := foreign(from, a.Host); err != nil {

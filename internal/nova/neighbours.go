@@ -71,6 +71,7 @@ type Placement interface {
 	Claim(ctx context.Context, tx store.Tx, claim placement.Claim) error
 	ClaimAll(ctx context.Context, tx store.Tx, claims []placement.Claim) error
 	Release(ctx context.Context, tx store.Tx, consumer string) error
+	Move(ctx context.Context, tx store.Tx, from, to, consumerType string) (bool, error)
 	EnsureHost(ctx context.Context, host placement.HostInventory) error
 	RemoveHost(ctx context.Context, tx store.Tx, uuid string) error
 	SetTrait(ctx context.Context, tx store.Tx, uuid, trait string, on bool) error

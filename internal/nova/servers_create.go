@@ -219,10 +219,6 @@ func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *
 		return 0, err
 	}
 	fits := int64(in.Max)
-	type need struct {
-		name      string
-		each, has int64
-	}
 	needs := []need{{"cores", f.VCPUs, use.Cores}, {"instances", 1, use.Instances}, {"ram", f.MemoryMB, use.RAM}}
 	for _, n := range needs {
 		if limit := limits[n.name]; limit >= 0 && n.each > 0 {
@@ -232,17 +228,34 @@ func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *
 	if fits >= int64(in.Min) {
 		return int(fits), nil
 	}
+	for i := range needs {
+		needs[i].each *= int64(in.Min)
+	}
+	return 0, within(limits, needs)
+}
+
+// need is what a request takes of a resource, and what is taken already.
+type need struct {
+	name      string
+	each, has int64
+}
+
+// within refuses needs that are beyond the limits. What takes nothing more is not refused.
+func within(limits Limits, needs []need) error {
 	var over, req, used, allowed []string
 	for _, n := range needs {
-		if limit := limits[n.name]; limit >= 0 && n.has+n.each*int64(in.Min) > limit {
+		if limit := limits[n.name]; limit >= 0 && n.each > 0 && n.has+n.each > limit {
 			over = append(over, n.name)
-			req = append(req, fmt.Sprint(n.each*int64(in.Min)))
+			req = append(req, fmt.Sprint(n.each))
 			used = append(used, fmt.Sprint(n.has))
 			allowed = append(allowed, fmt.Sprint(limit))
 		}
 	}
+	if over == nil {
+		return nil
+	}
 	list := func(l []string) string { return strings.Join(l, ", ") }
-	return 0, rest.Forbidden("Quota exceeded for %s: Requested %s, but already used %s of %s %s", list(over), list(req), list(used), list(allowed), list(over))
+	return rest.Forbidden("Quota exceeded for %s: Requested %s, but already used %s of %s %s", list(over), list(req), list(used), list(allowed), list(over))
 }
 
 func (s *Service) bootKey(ctx context.Context, c *policy.Caller, name string) (*KeyPair, error) {

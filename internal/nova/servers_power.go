@@ -142,22 +142,6 @@ func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error
 // TaskDeleting is the task_state of a server that is being deleted.
 const TaskDeleting = "deleting"
 
-// ResetState says what state a server is in, against what is known. It touches nothing on the host, and nothing that is under way: that has
-// an end of its own, and says itself what came of it.
-func (s *Service) ResetState(ctx context.Context, c *policy.Caller, id, state string) error {
-	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
-		srv, err := s.serverFor(ctx, tx, c, id)
-		if err != nil {
-			return err
-		}
-		if srv.OperationID != nil {
-			return InvalidState(srv, "os-resetState", "task_state", srv.TaskState)
-		}
-		srv.VMState, srv.UpdatedAt = state, s.Now()
-		return db.UpdateServer(ctx, tx, srv, "vm_state", "updated_at")
-	})
-}
-
 // ChangeSecurityGroup adds a security group to a server's ports, or removes it.
 func (s *Service) ChangeSecurityGroup(ctx context.Context, c *policy.Caller, srv *Server, group string, add bool) error {
 	action := "addSecurityGroup"

@@ -63,6 +63,10 @@ type Config struct {
 	// CPURatio, RAMRatio and DiskRatio are how far hosts may be promised beyond what they have. 0 leaves that to placement: a new host gets
 	// upstream's 4, 1 and 1, and operators may change it there.
 	CPURatio, RAMRatio, DiskRatio float64
+	// ResizeToSameHost permits a resize to stay on its host (allow_resize_to_same_host).
+	ResizeToSameHost bool
+	// ResizeConfirmWindow is after how long a resize is confirmed by itself; 0 is never.
+	ResizeConfirmWindow time.Duration
 	// ReservedMemoryMB is kept for the host itself; 0 is 512.
 	ReservedMemoryMB int
 	// ReservedDiskMB is kept for the host itself.

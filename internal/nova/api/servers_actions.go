@@ -110,7 +110,7 @@ func (a *api) resetState(r *rest.Request) (any, error) {
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	if err := a.nova.ResetState(r.Context(), r.Caller, r.Path("server_id"), body.Reset.State); err != nil {
+	if err := a.nova.ResetServerState(r.Context(), r.Caller, r.Path("server_id"), body.Reset.State); err != nil {
 		return nil, err
 	}
 	return accepted()

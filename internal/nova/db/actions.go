@@ -122,3 +122,17 @@ func finishAction(ctx context.Context, tx store.Tx, e *ActionEvent, narrow func(
 	_, err = q.Exec(ctx)
 	return err
 }
+
+// AddActionEvent writes an event of the action of an operation; an operation that is nobody's action has none.
+func AddActionEvent(ctx context.Context, tx store.Tx, operationID string, e *ActionEvent) error {
+	a := new(Action)
+	err := tx.NewSelect().Model(a).Where("a.operation_id = ?", operationID).Limit(1).Scan(ctx)
+	if store.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.ActionSeq = a.Seq
+	return Insert(ctx, tx, e)
+}

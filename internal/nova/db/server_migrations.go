@@ -126,3 +126,21 @@ func SetMigration(ctx context.Context, tx store.Tx, uuid string, at time.Time, c
 	_, err := q.Exec(ctx)
 	return err
 }
+
+// HoldingMigrations are the uuids of the moves that may hold resources: all that are not over, and evacuations whose source has not been heard
+// of since. One statement.
+func HoldingMigrations(ctx context.Context, h bun.IDB) (map[string]bool, error) {
+	var uuids []string
+	err := h.NewSelect().Model((*Migration)(nil)).Column("m.uuid").
+		Where("m.status NOT IN (?)", bun.List([]string{"confirmed", "reverted", "error", "failed", "completed", "cancelled"})).Scan(ctx, &uuids)
+	out := make(map[string]bool, len(uuids))
+	for _, id := range uuids {
+		out[id] = true
+	}
+	return out, err
+}
+
+// MovesOf are the moves of a server that may have left something on a host, the youngest first.
+func MovesOf(ctx context.Context, h bun.IDB, serverID string) ([]*Migration, error) {
+	return ListMigrations(ctx, h, MigrationFilter{ServerID: serverID, NotStatuses: []string{"confirmed", "reverted", "completed", "cancelled"}})
+}

@@ -178,18 +178,33 @@ func (w *Cloud) Clean(t testing.TB) {
 			placed[s.ID] = s.Host
 		}
 	}
+	holding, err := db.HoldingMigrations(ctx, w.DB.Read(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
 	guests := 0
 	for name, h := range w.Hosts {
 		list, err := h.List(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		disks, err := h.Disks(ctx)
+		sets, err := h.Disks(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(list) != len(disks) {
-			t.Errorf("%s: %d guests and %d sets of disks", name, len(list), len(disks))
+		disks, asides := 0, 0
+		for _, d := range sets {
+			if d.Aside {
+				asides++
+			} else {
+				disks++
+			}
+		}
+		if len(list) != disks {
+			t.Errorf("%s: %d guests and %d sets of disks", name, len(list), disks)
+		}
+		if want := w.asides(t, name); asides != want {
+			t.Errorf("%s has %d sets of disks aside, want %d", name, asides, want)
 		}
 		for _, g := range list {
 			guests++
@@ -202,9 +217,19 @@ func (w *Cloud) Clean(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if guests != len(placed) || len(consumers) != len(placed) || w.Network.Ports() != len(placed) {
-		t.Errorf("%d servers on hosts, %d guests, %d consumers, %d ports", len(placed), guests, len(consumers), w.Network.Ports())
+	if guests != len(placed) || len(consumers) != len(placed)+len(holding) || w.Network.Ports() != len(placed) {
+		t.Errorf("%d servers on hosts, %d moves, %d guests, %d consumers, %d ports", len(placed), len(holding), guests, len(consumers), w.Network.Ports())
 	}
+}
+
+// asides counts the resizes that a host may have to take back.
+func (w *Cloud) asides(t testing.TB, host string) int {
+	t.Helper()
+	list, err := db.ListMigrations(context.Background(), w.DB.Read(context.Background()), db.MigrationFilter{SourceCompute: host, Statuses: []string{nova.MoveFinished}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }
 
 // Until waits until ok, or fails after half a minute.

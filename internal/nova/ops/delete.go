@@ -30,7 +30,10 @@ func (o *Ops) remove() *saga.Definition[nova.DeleteState] {
 					return err
 				}
 				r.At(srv.Host)
-				return o.destroy(ctx, srv.Host, srv.ID)
+				if err := o.destroy(ctx, srv.Host, srv.ID); err != nil {
+					return err
+				}
+				return o.destroyMoved(ctx, srv)
 			}},
 			{Name: "unbind ports", Deadline: always, Do: func(ctx context.Context, r *deleteRun) error {
 				ports, err := o.Nova.Network.PortsOf(ctx, []string{r.State.ServerID})
@@ -54,6 +57,49 @@ func (o *Ops) remove() *saga.Definition[nova.DeleteState] {
 	}
 }
 
+// destroyMoved removes what moves of a server have left on other hosts: what a resize may go back to, what a move that failed could not take back.
+func (o *Ops) destroyMoved(ctx context.Context, srv *nova.Server) error {
+	moves, err := db.MovesOf(ctx, o.Nova.DB.Read(ctx), srv.ID)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{"": true, srv.Host: true}
+	for _, m := range moves {
+		for _, host := range []string{m.SourceCompute, m.DestCompute} {
+			if seen[host] || m.Type == nova.TypeLiveMigration {
+				continue
+			}
+			seen[host] = true
+			if err := o.destroy(ctx, host, srv.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// releaseMoves gives back what moves of a server hold. A resize counts as confirmed. An evacuation holds until its source is heard of.
+func (o *Ops) releaseMoves(ctx context.Context, tx store.Tx, server string) error {
+	moves, err := db.MovesOf(ctx, tx, server)
+	if err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if m.Type == nova.TypeEvacuation && m.Status == nova.MoveDone {
+			continue
+		}
+		if err := o.Nova.Placement.Release(ctx, tx, m.UUID); err != nil {
+			return err
+		}
+		if m.Status == nova.MoveFinished {
+			if err := db.SetMigration(ctx, tx, m.UUID, o.Nova.Now(), map[string]any{"status": nova.MoveConfirmed}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func portIDs(ports []neutron.Port) []string {
 	ids := make([]string, len(ports))
 	for i, p := range ports {
@@ -69,6 +115,9 @@ func (o *Ops) release(ctx context.Context, tx store.Tx, r *deleteRun) error {
 		return err
 	}
 	if err := o.Nova.Placement.Release(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := o.releaseMoves(ctx, tx, id); err != nil {
 		return err
 	}
 	now := o.Nova.Now()

@@ -42,6 +42,15 @@ func (w *world) boot(ctx context.Context, name string) (*nova.Server, error) {
 	return list[0], nil
 }
 
+// onOnly does something with the id of the only server.
+func (w *world) onOnly(ctx context.Context, do func(id string) error) error {
+	srv, err := w.only(ctx)
+	if err != nil {
+		return err
+	}
+	return do(srv.ID)
+}
+
 // settled boots a server and waits until it has settled.
 func (w *world) settled(name string) *nova.Server {
 	w.T.Helper()
@@ -52,8 +61,13 @@ func (w *world) settled(name string) *nova.Server {
 
 // proof makes a world for the generated tests: prepare sets the stage, start stores the operation.
 func proof(prepare func(w *world), start func(ctx context.Context, w *world) error, done, undone func(t *testing.T, w *world)) func(t *testing.T) *sagatest.World {
+	return proofOn(1, prepare, start, done, undone)
+}
+
+// proofOn is proof in a world of several hosts.
+func proofOn(hosts int, prepare func(w *world), start func(ctx context.Context, w *world) error, done, undone func(t *testing.T, w *world)) func(t *testing.T) *sagatest.World {
 	return func(t *testing.T) *sagatest.World {
-		w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), 1)
+		w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), hosts)
 		if prepare != nil {
 			stop := w.Run()
 			prepare(w)
