@@ -34,9 +34,10 @@ type mover struct {
 // pick chooses a host, or the next alternate.
 func (m *mover) pick(ctx context.Context, w nova.Placing, note func(format string, args ...any)) error {
 	p, o := m.p, m.o
-	if len(p.Tried) >= maxHosts {
+	if len(p.Tried) >= o.Scheduler.Attempts() {
 		p.Details = "hosts that failed: " + strings.Join(p.Tried, ", ") + "; last: " + p.LastError
-		return saga.Permanent(fmt.Errorf("No valid host was found. Exceeded maximum number of retries. Last: %s", p.LastError)) //nolint:staticcheck // upstream's sentence
+		note("%s", p.Details)
+		return saga.Permanent(exhausted(m.server))
 	}
 	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
 	if len(left) == 0 || m.op.Attempt > 1 {
@@ -88,8 +89,12 @@ func (m *mover) claim(ctx context.Context, tx store.Tx, status string, allowed f
 		return err
 	}
 	for {
-		err := errTaken
-		if fits(p.Choice.Host) && (allowed == nil || allowed(p.Choice.Host)) {
+		var err error
+		if p.Zone, err = o.Nova.ZoneOf(ctx, tx, p.Choice.Host); err != nil {
+			return err
+		}
+		err = errTaken
+		if fits(p.Choice.Host) && (allowed == nil || allowed(p.Choice.Host)) && (srv.PinnedZone == nil || *srv.PinnedZone == p.Zone) {
 			err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{Consumer: m.server, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Choice.Allocations})
 		}
 		if err == nil {
@@ -99,9 +104,6 @@ func (m *mover) claim(ctx context.Context, tx store.Tx, status string, allowed f
 			return err
 		}
 		p.Choice, p.Alternates = &p.Alternates[0], p.Alternates[1:]
-	}
-	if p.Zone, err = o.Nova.ZoneOf(ctx, p.Choice.Host); err != nil {
-		return err
 	}
 	node, err := db.GetComputeNodeOf(ctx, tx, p.Choice.Host)
 	if err != nil && !store.IsNotFound(err) {
