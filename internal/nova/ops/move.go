@@ -49,7 +49,7 @@ func (m *mover) pick(ctx context.Context, w nova.Placing, note func(format strin
 		left, err = o.chooseFor(ctx, w)
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
-			p.Details = eliminations(none)
+			p.Details = eliminations(none.Considered, none.Eliminated)
 			note("%s", p.Details)
 			return saga.Permanent(err)
 		}
