@@ -449,7 +449,12 @@ type RawBody struct {
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	b, err := json.Marshal(body)
+	b, err := []byte(nil), error(nil)
+	if raw, ok := body.(RawJSON); ok {
+		b = raw
+	} else {
+		b, err = json.Marshal(body)
+	}
 	if err != nil {
 		slog.Error("an answer cannot be written as JSON", "error", err)
 		status, b = http.StatusInternalServerError, []byte(`{}`)

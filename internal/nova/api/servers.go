@@ -102,12 +102,7 @@ func (a *api) listServers(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	views := make([]*serverView, len(rows))
-	for i, s := range rows {
-		views[i] = v.view(s)
-	}
-	out["servers"] = views
-	return out, nil
+	return rest.List("servers", len(rows), func(i int) any { return v.view(rows[i]) }, out)
 }
 
 // unseen are the columns that a list under r never shows.
