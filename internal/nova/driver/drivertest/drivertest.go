@@ -33,6 +33,7 @@ func (s Suite) Conform(t *testing.T) {
 	t.Run("Events", s.events)
 	t.Run("DisksWithoutDefinition", s.disksOnly)
 	t.Run("Snapshots", s.snapshots)
+	t.Run("Repairs", s.repairs)
 	t.Run("Moves", s.moves)
 	t.Run("Adoption", s.adoption)
 }
