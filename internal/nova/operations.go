@@ -90,6 +90,10 @@ const (
 	ActUnpause PowerAction = "unpause"
 	ActSuspend PowerAction = "suspend"
 	ActResume  PowerAction = "resume"
+
+	// Deleting a server so that it can be restored turns it off; restoring it turns it on.
+	ActSoftDelete PowerAction = "softDelete"
+	ActRestore    PowerAction = "restore"
 )
 
 // PowerState is what a power operation begins with.

@@ -129,6 +129,15 @@ func (s *Service) Unlock(ctx context.Context, c *policy.Caller, id string) error
 	})
 }
 
+// DeleteOrKeep deletes a server, or, where deleted servers can be restored for some time, turns it off for that time
+// (upstream's reclaim_instance_interval).
+func (s *Service) DeleteOrKeep(ctx context.Context, c *policy.Caller, id string) error {
+	if s.Config.ReclaimInterval <= 0 {
+		return s.Delete(ctx, c, id)
+	}
+	return s.softDelete(ctx, c, id)
+}
+
 // Delete starts the deletion of a server, whatever is under way on it: deletion beats everything. Asked again, it finds itself at work.
 func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error {
 	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {

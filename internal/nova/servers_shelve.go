@@ -181,5 +181,8 @@ func (s *Service) KeepServers(ctx context.Context) {
 		if err := s.OffloadShelved(ctx); err != nil && ctx.Err() == nil {
 			s.log().WarnContext(ctx, "shelved servers cannot be offloaded", "error", err)
 		}
+		if err := s.Reclaim(ctx); err != nil && ctx.Err() == nil {
+			s.log().WarnContext(ctx, "deleted servers cannot be reclaimed", "error", err)
+		}
 	}
 }

@@ -44,10 +44,14 @@ func (a *api) actionRoutes() []rest.Route {
 		act("reboot", "servers:reboot", rest.JSON(`{"type": "object", "required": ["reboot"], "additionalProperties": false, "properties": {"reboot": {
 			"type": "object", "required": ["type"], "additionalProperties": false, "properties": {"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}}}}`), a.reboot),
 		lockOld, lockNew, act("unlock", "os-lock-server:unlock", nothing("unlock"), a.unlock),
-		act("forceDelete", "os-deferred-delete:force", nothing("forceDelete"), a.deleteServer),
+		act("forceDelete", "os-deferred-delete:force", nothing("forceDelete"), func(r *rest.Request) (any, error) {
+			return nil, a.nova.Delete(r.Context(), r.Caller, r.Path("server_id"))
+		}),
 		act("restore", "os-deferred-delete:restore", nothing("restore"), func(r *rest.Request) (any, error) {
-			// Nothing is ever soft-deleted, as with upstream's default reclaim_instance_interval of 0.
-			return nil, nova.InvalidState(loaded(r), "restore", "vm_state", loaded(r).VMState)
+			if err := a.nova.Restore(r.Context(), r.Caller, r.Path("server_id")); err != nil {
+				return nil, err
+			}
+			return accepted()
 		}),
 		act("os-resetState", "os-admin-actions:reset_state", rest.JSON(`{"type": "object", "required": ["os-resetState"], "additionalProperties": false, "properties": {"os-resetState": {
 			"type": "object", "required": ["state"], "additionalProperties": false, "properties": {"state": {"type": "string", "enum": ["active", "error"]}}}}}`), a.resetState),
@@ -100,7 +104,7 @@ func (a *api) unlock(r *rest.Request) (any, error) {
 }
 
 func (a *api) deleteServer(r *rest.Request) (any, error) {
-	return nil, a.nova.Delete(r.Context(), r.Caller, r.Path("server_id"))
+	return nil, a.nova.DeleteOrKeep(r.Context(), r.Caller, r.Path("server_id"))
 }
 
 func (a *api) resetState(r *rest.Request) (any, error) {

@@ -90,6 +90,8 @@ func (a *api) serverFilter(r *rest.Request) (*serverFilter, error) {
 	if (f.ChangedSince != nil || f.ChangedBefore != nil) && !q.Has("deleted") {
 		f.Both = true
 	}
+	// Whoever does not ask for them does not see servers that are deleted and can be restored.
+	f.Kept = !f.Both && !f.Deleted && f.States == nil && !all
 	for _, name := range []string{"ip", "ip6"} {
 		if fragment := q.Get(name); fragment != "" && (all || ownFilter(r, name)) {
 			ids, err := a.nova.Groups.ServersByAddress(r.Context(), f.Project, fragment, name == "ip6")

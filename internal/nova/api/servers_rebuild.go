@@ -127,7 +127,7 @@ func (a *api) rebuiltView(r *rest.Request, s *nova.Server, password string) (any
 		}{full, orNull(s.UserData)}, nil
 	}
 	out := a.briefView(r, full)
-	out["adminPass"] = password
+	out["adminPass"], out["addresses"] = password, addressesOf(v.addresses[s.ID], false)
 	if r.Version.AtLeast(2, 54) {
 		out["key_name"] = s.KeyName
 	}

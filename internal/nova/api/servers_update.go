@@ -50,7 +50,9 @@ func (a *api) updateServer(r *rest.Request) (any, error) {
 		v.groups = true
 		return object{"server": v.view(s)}, nil
 	}
-	return object{"server": a.briefView(r, full)}, nil
+	brief := a.briefView(r, full)
+	brief["addresses"] = addressesOf(v.addresses[s.ID], false)
+	return object{"server": brief}, nil
 }
 
 // briefView is what the answer to an update has of a server before 2.75.

@@ -18,6 +18,8 @@ type ServerFilter struct {
 	// Equal compares columns, Match compares them with regular expressions.
 	Equal map[string]any
 	Match map[string]string
+	// Kept leaves out servers that are deleted and can still be restored.
+	Kept bool
 	// States are vm_state and task_state together; one of them must hold.
 	States []State
 	// Locked: nil takes both.
@@ -81,6 +83,9 @@ func (f *ServerFilter) where(h bun.IDB, q *bun.SelectQuery) {
 	}
 	if f.User != "" {
 		q.Where("s.user_id = ?", f.User)
+	}
+	if f.Kept {
+		q.Where("s.vm_state <> 'soft-delete'")
 	}
 	if f.IDs != nil {
 		if len(f.IDs) == 0 {

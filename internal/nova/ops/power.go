@@ -33,6 +33,9 @@ var powerActions = map[nova.PowerAction]powerAction{
 	nova.ActUnpause: {rpc.Unpause, nova.Active, driver.Running, false, "compute_unpause_instance"},
 	nova.ActSuspend: {rpc.Suspend, nova.Suspended, driver.Suspended, false, "compute_suspend_instance"},
 	nova.ActResume:  {rpc.Resume, nova.Active, driver.Running, true, "compute_resume_instance"},
+
+	nova.ActSoftDelete: {rpc.Stop, nova.SoftDeleted, driver.Shutdown, false, "compute_soft_delete_instance"},
+	nova.ActRestore:    {rpc.Start, nova.Active, driver.Running, true, "compute_restore_instance"},
 }
 
 // power changes whether and how a server runs. Nothing is undone: when the host refuses, the server stays as it was.
@@ -112,7 +115,7 @@ func (o *Ops) act(ctx context.Context, r *powerRun) error {
 	r.At(srv.Host)
 	var args any = rpc.ServerRef{ServerID: srv.ID, StepID: stepID(r.Operation, "act")}
 	switch r.State.Action {
-	case nova.ActStop:
+	case nova.ActStop, nova.ActSoftDelete:
 		args = rpc.StopArgs{ServerID: srv.ID, GraceSeconds: grace(srv), StepID: stepID(r.Operation, "act")}
 	case nova.ActReboot:
 		args = rpc.RebootArgs{ServerID: srv.ID, Kind: r.State.Reboot, GraceSeconds: grace(srv), StepID: stepID(r.Operation, "act")}

@@ -258,7 +258,9 @@ func TestRebuildIsProved(t *testing.T) {
 func TestRescueIsProved(t *testing.T) {
 	t.Parallel()
 	sagatest.Prove(t, nova.KindRescue, proof(func(w *world) { w.moreImages(); w.settled("proof") },
-		onOnly(func(ctx context.Context, w *world, id string) error { return w.Nova.Rescue(ctx, w.caller, id, otherImage, "p") }),
+		onOnly(func(ctx context.Context, w *world, id string) error {
+			return w.Nova.Rescue(ctx, w.caller, id, otherImage, "p")
+		}),
 		func(t *testing.T, w *world) {
 			t.Helper()
 			w.Clean(t)
@@ -311,7 +313,9 @@ func TestGuestActionsAreProved(t *testing.T) {
 			return err
 		}), runs, runs))
 	sagatest.Prove(t, nova.KindNMI, proof(boot,
-		onOnly(func(ctx context.Context, w *world, id string) error { return w.Nova.TriggerCrashDump(ctx, w.caller, id) }),
+		onOnly(func(ctx context.Context, w *world, id string) error {
+			return w.Nova.TriggerCrashDump(ctx, w.caller, id)
+		}),
 		func(t *testing.T, w *world) {
 			t.Helper()
 			runs(t, w)
@@ -320,4 +324,3 @@ func TestGuestActionsAreProved(t *testing.T) {
 			}
 		}, runs))
 }
-
