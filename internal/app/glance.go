@@ -17,13 +17,16 @@ var glanceAPI = Component{
 
 func buildGlance(_ context.Context, h *House) (Unit, error) {
 	service, err := glance.New(h.DB, glance.Config{
-		Dir: filepath.Join(h.Config.StateDir, "images"), Host: h.Config.Host, SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+		Dir: filepath.Join(h.Config.StateDir, "images"), Host: h.Config.Host, Remote: h.otherImages(), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
 	})
 	if err != nil {
 		return Unit{}, err
 	}
 	h.Glance = service
 	h.serveImages()
+	if h.Replicas.Shared() {
+		h.serveImageData()
+	}
 	h.Serve(glanceapi.Service(service))
 	h.Auditors = append(h.Auditors, Auditor{Area: "images", Audit: func(ctx context.Context, repair bool) ([]Finding, error) {
 		run := service.Audit

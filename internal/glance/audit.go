@@ -15,7 +15,7 @@ import (
 
 // A Finding is a difference between the images' rows and the files.
 type Finding struct {
-	Kind   string // orphan, part, stuck, lost or damaged
+	Kind   string // orphan, part, stuck, lost, away or damaged
 	Image  string // id, when a row is concerned
 	Key    string // of the file concerned
 	Detail string
@@ -97,6 +97,12 @@ func (s *Service) auditImage(ctx context.Context, img Image, sizes map[string]in
 		if f, n, err := s.files.Read(img.DataKey); err == nil {
 			f.Close()
 			size, there = n, true
+		}
+	}
+	if !there {
+		var problem string
+		if size, there, problem = s.auditRemote(ctx, img); problem != "" {
+			return finding("away", img.DataKey, problem), nil
 		}
 	}
 	switch {

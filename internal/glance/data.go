@@ -24,18 +24,18 @@ func (s *Service) Data(ctx context.Context, id string) (io.ReadSeekCloser, int64
 	if err != nil {
 		return nil, 0, err
 	}
-	return s.Open(img)
+	return s.Open(ctx, img)
 }
 
-// Open is Data of an image that was read already.
-func (s *Service) Open(img *Image) (io.ReadSeekCloser, int64, error) {
+// Open is Data of an image that was read already. ctx must live as long as the reader: the data may come from another control replica.
+func (s *Service) Open(ctx context.Context, img *Image) (io.ReadSeekCloser, int64, error) {
 	if img.DataKey == "" {
 		return nil, 0, ErrNoData
 	}
 	f, size, err := s.files.Read(img.DataKey)
 	switch {
 	case errors.Is(err, filestore.ErrAbsent):
-		return nil, 0, fmt.Errorf("image %s: its data is lost: %w", img.ID, err)
+		return s.openRemote(ctx, img)
 	case err != nil:
 		return nil, 0, err
 	case img.Size == nil || *img.Size != size:

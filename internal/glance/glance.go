@@ -54,6 +54,7 @@ type Member = db.Member
 type Config struct {
 	Dir     string // of the image data
 	Host    string // name of this host; several that share Dir have different ones
+	Remote  Remote // of other replicas; nil: there are none, or all share Dir
 	SizeCap int64  // most bytes of one image; 0: DefaultSizeCap
 	Clock   clock.Clock
 	Log     *slog.Logger
@@ -61,12 +62,13 @@ type Config struct {
 
 // Service holds the rules of the image service. Safe for concurrent use.
 type Service struct {
-	db    *store.DB
-	files *filestore.Store
-	host  string // its tag in keys
-	cap   int64
-	clock clock.Clock
-	log   *slog.Logger
+	db     *store.DB
+	files  *filestore.Store
+	remote Remote
+	host   string // its tag in keys
+	cap    int64
+	clock  clock.Clock
+	log    *slog.Logger
 
 	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
@@ -82,7 +84,7 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: database, files: files, host: hostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
+	s := &Service{db: database, files: files, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
 	if s.cap == 0 {
 		s.cap = DefaultSizeCap
 	}
@@ -91,6 +93,9 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	}
 	if s.log == nil {
 		s.log = slog.Default()
+	}
+	if s.remote != nil {
+		database.Hear(topic, func(key string) { go s.dropUnwanted(context.Background(), key) })
 	}
 	return s, nil
 }

@@ -78,8 +78,8 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 // newKey names the file of an upload: image, upload, and the host that writes it.
 func (s *Service) newKey(id string) string { return id + "-" + uuid.NewString()[:8] + "-" + s.host }
 
-// hostTag is a short form of a host's name that fits into a key.
-func hostTag(name string) string {
+// HostTag is a short form of a host's name that fits into a key.
+func HostTag(name string) string {
 	sum := sha512.Sum512([]byte(name))
 	return hex.EncodeToString(sum[:4])
 }
@@ -203,6 +203,9 @@ func (s *Service) drop(ctx context.Context, id, key string) {
 
 // remove deletes data. What cannot be removed now is left to the reconciler.
 func (s *Service) remove(key string) {
+	if s.remote != nil && !s.ours(key) {
+		s.db.Announce(context.Background(), topic, key) // its replica removes it at once, or when it reconciles
+	}
 	if err := s.files.Delete(key); err != nil {
 		s.log.Error("image data could not be removed", "key", key, "error", err)
 	}

@@ -46,7 +46,7 @@ func (a *api) download(r *rest.Request) (any, error) {
 	if img.Status == glance.Deactivated && !r.Caller.IsAdmin() {
 		return nil, rest.Forbidden("The requested image has been deactivated. Image data download is forbidden.")
 	}
-	f, size, err := a.service.Open(img)
+	f, size, err := a.service.Open(r.Context(), img)
 	if errors.Is(err, glance.ErrNoData) {
 		return rest.Reply(http.StatusNoContent, nil), nil
 	}

@@ -61,3 +61,8 @@ func Holding(ctx context.Context, idb bun.IDB, only string) ([]Image, error) {
 	}
 	return rows, q.Scan(ctx)
 }
+
+// HasKey tells whether any image has the data, or an upload of it.
+func HasKey(ctx context.Context, idb bun.IDB, key string) (bool, error) {
+	return idb.NewSelect().Model((*Image)(nil)).Where("data_key = ? OR upload_key = ?", key, key).Exists(ctx)
+}

@@ -43,7 +43,7 @@ func (w *world) whole(t *testing.T, images ...glance.Image) {
 			t.Errorf("image %s is %s, %v bytes", i.ID, i.Status, i.VirtualSize)
 			continue
 		}
-		data, _, err := w.Glance.Open(&i)
+		data, _, err := w.Glance.Open(t.Context(), &i)
 		must(t, err)
 		text, err := io.ReadAll(data)
 		must(t, err)
