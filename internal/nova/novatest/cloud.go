@@ -38,7 +38,7 @@ type Cloud struct {
 	Images    Images
 	Glance    *glance.Service // takes the images that servers become
 	Placement *placement.Service
-	Bus       *bus.Memory
+	Bus       bus.Bus
 	Hosts     map[string]*Host
 	Agents    map[string]*agent.Agent
 	// Storage, when set before hosts are added, is shared by them.
@@ -66,9 +66,15 @@ func (h *Host) Define(ctx context.Context, spec driver.GuestSpec) error {
 // NewCloud makes a cloud with hosts host-1, host-2, … and a flavor "1". Its operations do not run: see Run.
 func NewCloud(t testing.TB, d *store.DB, hosts int) *Cloud {
 	t.Helper()
+	return NewCloudOn(t, d, hosts, bus.NewMemory())
+}
+
+// NewCloudOn makes a cloud whose parts talk over a given bus.
+func NewCloudOn(t testing.TB, d *store.DB, hosts int, over bus.Bus) *Cloud {
+	t.Helper()
 	network := NewNetwork()
 	w := &Cloud{
-		T: t, DB: d, Network: network, Glance: newGlance(t, d), Images: Images{}, Placement: &placement.Service{DB: d}, Bus: bus.NewMemory(), Hosts: map[string]*Host{}, Agents: map[string]*agent.Agent{},
+		T: t, DB: d, Network: network, Glance: newGlance(t, d), Images: Images{}, Placement: &placement.Service{DB: d}, Bus: over, Hosts: map[string]*Host{}, Agents: map[string]*agent.Agent{},
 	}
 	w.Nova = &nova.Service{
 		DB: d, Clock: clock.System, Network: network, Groups: network, Placement: w.Placement, Images: bothImages{w.Images, w.Glance}, Made: w.Glance, Hosts: ops.BusHosts{Bus: w.Bus}, Log: quiet(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"gostack/internal/bus"
 	"gostack/internal/neutron"
 	"gostack/internal/nova"
 	"gostack/internal/nova/novatest"
@@ -22,8 +23,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T, d *store.DB, hosts int) *world {
-	return &world{Cloud: novatest.NewCloud(t, d, hosts), caller: resttest.Personas["member"]}
+	return &world{Cloud: novatest.NewCloudOn(t, d, hosts, transport(t)), caller: resttest.Personas["member"]}
 }
+
+// databases runs a test on each; TestOverABadBus has one only.
+var databases = storetest.Each
+
+// transport makes the bus of a world; TestOverABadBus has another one.
+var transport = func(*testing.T) bus.Bus { return bus.NewMemory() }
 
 func must(t testing.TB, err error) {
 	t.Helper()
