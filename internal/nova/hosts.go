@@ -2,6 +2,7 @@ package nova
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -102,14 +103,11 @@ func (s *Service) ensureService(ctx context.Context, tx store.Tx, binary, host s
 // host is and which servers it should have.
 func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (rpc.HostUpReply, error) {
 	var reply rpc.HostUpReply
-	returned := false
+	if err := s.hostReturns(ctx, host); err != nil {
+		return reply, err
+	}
 	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		now := s.Now()
-		sv, err := db.GetServiceOf(ctx, tx, BinaryCompute, host)
-		if err != nil && !store.IsNotFound(err) {
-			return err
-		}
-		returned = err == nil && !s.Up(sv)
 		if _, err := s.ensureService(ctx, tx, BinaryCompute, host); err != nil {
 			return err
 		}
@@ -142,12 +140,27 @@ func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (r
 	if err != nil || s.Placement == nil {
 		return reply, err
 	}
-	if returned {
-		if err := s.cleanHost(ctx, host); err != nil {
-			s.log().WarnContext(ctx, "what was deleted while the host was away is still on it", "host", host, "error", err)
-		}
-	}
 	return reply, s.Placement.EnsureHost(ctx, s.inventory(reply.NodeID, info))
+}
+
+// hostReturns cleans a host that was away, before it counts as up. When its answer does not come, it introduces itself again, and this is
+// tried again; what the host itself cannot do keeps nobody away.
+func (s *Service) hostReturns(ctx context.Context, host string) error {
+	if s.Placement == nil {
+		return nil
+	}
+	sv, err := db.GetServiceOf(ctx, s.DB.Read(ctx), BinaryCompute, host)
+	if store.IsNotFound(err) || err == nil && s.Up(sv) {
+		return nil
+	}
+	if err == nil {
+		err = s.cleanHost(ctx, host)
+	}
+	if err == nil || errors.Is(err, bus.ErrUnroutable) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	s.log().WarnContext(ctx, "what was deleted while the host was away is still on it", "host", host, "error", err)
+	return nil
 }
 
 // cleanHost removes from a host that was away what was deleted, or moved elsewhere, in the meantime: nobody could tell it. Guests that

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,6 +91,9 @@ func change[A any](a *Agent, do func(context.Context, A) error) bus.Handler {
 		j := a.jobs.join(m.Method, string(m.Args), h.subject(), func(ctx context.Context) error {
 			ctx = bus.WithRequestID(ctx, m.RequestID)
 			began := time.Now()
+			if op, _, ok := strings.Cut(h.StepID, "/"); ok && m.Method != rpc.Destroy && a.jobs.steps.done(op+"/"+rpc.StepUndone) {
+				return bus.Fail(bus.CodePermanent, "%s comes too late: the operation was undone on this host", m.Method)
+			}
 			err := do(ctx, args)
 			if err != nil {
 				a.Log.WarnContext(ctx, "failed", "method", m.Method, "subject", h.subject(), "step", h.StepID, "request_id", m.RequestID, "error", err)

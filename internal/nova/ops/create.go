@@ -154,21 +154,25 @@ func (o *Ops) define(ctx context.Context, r *createRun) error {
 	if err != nil {
 		return err
 	}
-	if err := o.onChosen(ctx, r, rpc.PrepareDisks, rpc.Guest{Spec: spec}); err != nil {
+	if err := o.onChosen(ctx, r, rpc.PrepareDisks, rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "disks")}); err != nil {
 		return err
 	}
-	return o.onChosen(ctx, r, rpc.Define, rpc.Guest{Spec: spec})
+	return o.onChosen(ctx, r, rpc.Define, rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "define")})
 }
 
 // destroyGuest removes what a creation left on its host. A host that is down removes it when it comes back: what it reports and
 // the database does not know goes.
 func (o *Ops) destroyGuest(ctx context.Context, r *createRun) error {
 	r.At(host(r))
-	return o.destroy(ctx, host(r), r.State.ServerID)
+	return o.destroyAs(ctx, host(r), rpc.ServerRef{ServerID: r.State.ServerID, StepID: stepID(r.Operation, rpc.StepUndone)})
 }
 
 func (o *Ops) destroy(ctx context.Context, h, server string) error {
-	err := o.Nova.Hosts.Call(ctx, h, rpc.Destroy, rpc.ServerRef{ServerID: server}, nil)
+	return o.destroyAs(ctx, h, rpc.ServerRef{ServerID: server})
+}
+
+func (o *Ops) destroyAs(ctx context.Context, h string, ref rpc.ServerRef) error {
+	err := o.Nova.Hosts.Call(ctx, h, rpc.Destroy, ref, nil)
 	if err == nil || errors.Is(err, driver.ErrNotFound) {
 		return nil
 	}
@@ -179,7 +183,7 @@ func (o *Ops) destroy(ctx context.Context, h, server string) error {
 }
 
 func (o *Ops) startGuest(ctx context.Context, r *createRun) error {
-	return o.onChosen(ctx, r, rpc.Start, rpc.ServerRef{ServerID: r.State.ServerID})
+	return o.onChosen(ctx, r, rpc.Start, rpc.ServerRef{ServerID: r.State.ServerID, StepID: stepID(r.Operation, "start")})
 }
 
 func (o *Ops) vifTimeout() time.Duration {

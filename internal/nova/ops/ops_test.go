@@ -13,7 +13,6 @@ import (
 	"gostack/internal/nova/novatest"
 	"gostack/internal/saga/sagatest"
 	"gostack/internal/store"
-	"gostack/internal/store/storetest"
 )
 
 func each(t *testing.T, hosts int, fn func(t *testing.T, w *world)) {

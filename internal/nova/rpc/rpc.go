@@ -47,6 +47,10 @@ const (
 // MembersChanged goes to all hosts when one was removed: they ask control at once whom to refuse.
 const MembersChanged = "members_changed" // nothing
 
+// StepUndone is the step that takes away what an operation made on a host; no other step of that operation is done there afterwards, so that
+// what comes late makes nothing anew.
+const StepUndone = "undone"
+
 // Streams of hostlink that a host's agent serves.
 const ConsoleStream = "console" // ServerRef: RFB with the server's screen; for control alone
 
