@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"gostack/test/upstream"
@@ -10,9 +9,7 @@ import (
 // The page that users read is what the route tables say.
 func TestCompatibilityPageIsTrue(t *testing.T) {
 	upstream.Need(t)
-	if err := os.Chdir("../.."); err != nil {
-		t.Fatal(err)
-	}
+	t.Chdir("../..")
 	if err := run(false, false, true); err != nil {
 		t.Error(err)
 	}
