@@ -21,7 +21,7 @@ func hostCommand(s *settings) *cobra.Command {
 	cmd.AddCommand(hostListCommand(s), hostShowCommand(s),
 		hostActionCommand(s, "disable", "Keep new servers away from a host", "reason"),
 		hostActionCommand(s, "enable", "Let a host have new servers again"),
-		hostActionCommand(s, "drain", "Move every server away from a host, and keep new ones away", "reason"),
+		hostActionCommand(s, "drain", "Move every server away from a host, and keep new ones away", "reason", "cold"),
 		hostActionCommand(s, "remove", "Take a host out of the cloud: its access, its capacity, its chassis", "force"))
 	return cmd
 }
@@ -99,7 +99,7 @@ func showHost(w io.Writer, h app.HostReport) {
 
 // hostActionCommand is a command that tells its progress.
 func hostActionCommand(s *settings, action, short string, flags ...string) *cobra.Command {
-	reason, force := "", false
+	reason, force, cold := "", false, false
 	cmd := &cobra.Command{
 		Use: action + " NAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,7 +109,7 @@ func hostActionCommand(s *settings, action, short string, flags ...string) *cobr
 			}
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			q := url.Values{"reason": {reason}, "force": {fmt.Sprint(force)}}
+			q := url.Values{"reason": {reason}, "force": {fmt.Sprint(force)}, "cold": {fmt.Sprint(cold)}}
 			path := "/hosts/" + url.PathEscape(args[0]) + "/" + action + "?" + q.Encode()
 			var steps []app.Step
 			err = app.FollowAdmin(ctx, cfg.RunDir, path, func(st app.Step) {
@@ -128,6 +128,8 @@ func hostActionCommand(s *settings, action, short string, flags ...string) *cobr
 		switch f {
 		case "reason":
 			cmd.Flags().StringVar(&reason, "reason", "", "why, for others to read")
+		case "cold":
+			cmd.Flags().BoolVar(&cold, "cold", false, "move running servers that cannot move live by stopping and starting them")
 		case "force":
 			cmd.Flags().BoolVar(&force, "force", false, "end its access even though servers are on it (they can be evacuated then)")
 		}

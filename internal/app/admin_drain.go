@@ -2,8 +2,8 @@ package app
 
 import (
 	"context"
-	"fmt"
 
+	"gostack/internal/nova"
 	"gostack/internal/nova/rpc"
 )
 
@@ -22,13 +22,5 @@ func (h *House) drainHost(ctx context.Context, c hostCommand) error {
 	if err := h.disableHost(ctx, c); err != nil {
 		return err
 	}
-	servers, err := h.Nova.ServersOn(ctx, c.host)
-	if err != nil {
-		return err
-	}
-	if len(servers) > 0 {
-		return fmt.Errorf("%d servers are still on host %s", len(servers), c.host)
-	}
-	c.say("no server is on host %s", c.host)
-	return nil
+	return h.Nova.Drain(ctx, nova.Drain{Host: c.host, Cold: c.cold, Say: c.say})
 }

@@ -144,7 +144,7 @@ func (h *House) HostReports(ctx context.Context) ([]HostReport, error) {
 // hostCommand is one command on a host.
 type hostCommand struct {
 	host, reason string
-	force        bool
+	force, cold  bool
 	say          func(format string, args ...any)
 }
 
@@ -169,7 +169,7 @@ func (h *House) adminHost(w http.ResponseWriter, r *http.Request, action string,
 		_ = json.NewEncoder(w).Encode(s)
 		_ = flush.Flush()
 	}
-	c := hostCommand{host: name, reason: r.URL.Query().Get("reason"), force: r.URL.Query().Get("force") == "true"}
+	c := hostCommand{host: name, reason: r.URL.Query().Get("reason"), force: r.URL.Query().Get("force") == "true", cold: r.URL.Query().Get("cold") == "true"}
 	c.say = func(format string, args ...any) { write(Step{Text: fmt.Sprintf(format, args...)}) }
 	if err := do(r.Context(), c); err != nil {
 		write(Step{Error: err.Error()})
@@ -212,6 +212,13 @@ func (h *House) removeHost(ctx context.Context, c hostCommand) error {
 	}
 	if len(servers) > 0 && !c.force {
 		return fmt.Errorf("host %s has %d servers; gostack host drain %s moves them away (--force removes its access at once and leaves them to be evacuated)", c.host, len(servers), c.host)
+	}
+	moves, err := h.Nova.MovesOf(ctx, c.host)
+	if err != nil {
+		return err
+	}
+	if len(moves) > 0 && !c.force {
+		return fmt.Errorf("%d moves of servers from or to host %s are not over; gostack host drain %s says which, and ends those that it has made", len(moves), c.host, c.host)
 	}
 	if c.host == h.Config.Host && h.Link.Self.Host == c.host {
 		return fmt.Errorf("host %s is this control process itself (run all); run it as control to take the host away", c.host)
