@@ -145,6 +145,9 @@ func (r *run) cleanUp(ctx context.Context) {
 		return
 	}
 	for _, s := range servers {
+		if _, err := r.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.ID+"/action", map[string]any{"unlock": nil}); err != nil {
+			r.finding("unlock: %v", err)
+		}
 		if _, err := r.client.Do(ctx, http.MethodDelete, "/compute/v2.1/servers/"+s.ID, nil); err != nil {
 			r.finding("delete: %v", err)
 		}

@@ -56,7 +56,8 @@ type Options struct {
 	Pause      time.Duration // between two faults, on average; 300 ms
 	Settle     time.Duration // how long a server may take to become stable; 3 min
 	Out        io.Writer
-	Verbose    bool // every operation is printed
+	Verbose    bool     // every operation is printed
+	Without    []string // operations that this world cannot do
 }
 
 // Report is the result.
@@ -139,6 +140,22 @@ func (r *run) count(name string, a api.Answer) {
 	default:
 		c.Failed++
 	}
+}
+
+// drop leaves an operation out from now on: this cloud does not have it.
+func (r *run) drop(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.Without, name) {
+		r.Without = append(r.Without, name)
+		r.report.Notes["not tried: this cloud does not have the operation "+name]++
+	}
+}
+
+func (r *run) without(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.Without, name)
 }
 
 func (r *run) finding(format string, args ...any) {

@@ -73,6 +73,22 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
+// TestEngines walks on three hosts with real engines, all of which die. It is long: make crash runs it.
+func TestEngines(t *testing.T) {
+	if *operations == 0 {
+		t.Skip("long: make crash, or CRASH_OPERATIONS=100, runs it")
+	}
+	lab.Run(t, lab.Options{}, func(t *testing.T, l *lab.Lab) {
+		o := options(t, 0)
+		// Real guests take their time and their memory.
+		o.Operations, o.Workers, o.Servers, o.Pause, o.Out = o.Operations/10, 4, 2, 2*time.Second, l.Out
+		walk(t, crash.Lab{Lab: l}, o)
+		if t.Failed() {
+			l.Autopsy(t.Output())
+		}
+	})
+}
+
 func walk(t *testing.T, w crash.World, o crash.Options) {
 	t.Helper()
 	report, err := crash.Run(context.Background(), w, o)

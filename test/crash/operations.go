@@ -32,6 +32,21 @@ var operations = []operation{
 	action("suspend", 1, "ACTIVE", "SUSPENDED", `{"suspend": null}`),
 	action("resume", 6, "SUSPENDED", "ACTIVE", `{"resume": null}`),
 	action("reset state", 1, "ACTIVE ERROR", "ACTIVE", `{"os-resetState": {"state": "active"}}`),
+	action("shelve", 2, "ACTIVE SHUTOFF PAUSED SUSPENDED", "SHELVED_OFFLOADED SHELVED", `{"shelve": null}`),
+	action("shelve offload", 1, "SHELVED", "SHELVED_OFFLOADED", `{"shelveOffload": null}`),
+	action("unshelve", 8, "SHELVED SHELVED_OFFLOADED", "ACTIVE SHUTOFF", `{"unshelve": null}`),
+	action("rescue", 1, "ACTIVE SHUTOFF", "RESCUE", `{"rescue": {}}`),
+	action("unrescue", 8, "RESCUE", "ACTIVE SHUTOFF", `{"unrescue": null}`),
+	action("rebuild", 2, "ACTIVE SHUTOFF ERROR", "ACTIVE SHUTOFF", `{"rebuild": {"imageRef": "$image"}}`),
+	action("create image", 1, "ACTIVE SHUTOFF", "", `{"createImage": {"name": "crash-snapshot"}}`),
+	action("migrate", 3, "ACTIVE SHUTOFF", "VERIFY_RESIZE", `{"migrate": null}`),
+	action("resize", 3, "ACTIVE SHUTOFF", "VERIFY_RESIZE", `{"resize": {"flavorRef": "$flavor"}}`),
+	action("confirm resize", 8, "VERIFY_RESIZE", "ACTIVE SHUTOFF", `{"confirmResize": null}`),
+	action("revert resize", 6, "VERIFY_RESIZE", "ACTIVE SHUTOFF", `{"revertResize": null}`),
+	action("live migrate", 4, "ACTIVE PAUSED", "", `{"os-migrateLive": {"host": null, "block_migration": "auto"}}`),
+	action("evacuate", 1, "ACTIVE SHUTOFF ERROR", "", `{"evacuate": {}}`),
+	action("lock", 1, "ACTIVE", "", `{"lock": null}`),
+	action("unlock", 3, "", "", `{"unlock": null}`),
 	{name: "delete", weight: 8, do: remove},
 	{name: "attach interface", weight: 3, do: attach},
 	{name: "attach port", weight: 2, do: attachPort},
@@ -39,9 +54,11 @@ var operations = []operation{
 	{name: "floating ip", weight: 2, do: floatingIP},
 }
 
+// action is a server action; in its body $image and $flavor stand for ones that exist.
 func action(name string, weight int, from, to, body string) operation {
 	return operation{name: name, weight: weight, from: strings.Fields(from), to: strings.Fields(to), do: func(ctx context.Context, w *worker, s *server) (api.Answer, error) {
-		return w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(body))
+		filled := strings.NewReplacer("$image", w.image, "$flavor", w.flavors[w.rnd.IntN(len(w.flavors))].id).Replace(body)
+		return w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(filled))
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -65,7 +66,7 @@ func (w *worker) draw() (operation, *server) {
 	s := w.servers[w.rnd.IntN(len(w.servers))]
 	blind := w.rnd.IntN(10) == 0
 	fits := func(op operation) bool {
-		return blind || len(op.from) == 0 || slices.Contains(op.from, s.status)
+		return !w.without(op.name) && (blind || len(op.from) == 0 || slices.Contains(op.from, s.status))
 	}
 	weights := 0
 	for _, op := range operations {
@@ -93,10 +94,14 @@ func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	if err != nil {
 		return err
 	}
-	w.count(op.name, a)
 	if w.Verbose {
 		fmt.Fprintf(w.Out, "%s %s %s of %s %s: %d\n", time.Now().UTC().Format(time.TimeOnly), w.name, op.name, s.name, s.id, a.Status)
 	}
+	if a.Status == http.StatusBadRequest && strings.Contains(string(a.Body), "no such action") {
+		w.drop(op.name)
+		return nil
+	}
+	w.count(op.name, a)
 	switch a.Status {
 	case http.StatusOK, http.StatusAccepted, http.StatusCreated, http.StatusNoContent:
 	case http.StatusNotFound, http.StatusConflict:
