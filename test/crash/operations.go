@@ -32,7 +32,7 @@ var operations = []operation{
 	action("suspend", 1, "ACTIVE", "SUSPENDED", `{"suspend": null}`),
 	action("resume", 6, "SUSPENDED", "ACTIVE", `{"resume": null}`),
 	action("reset state", 1, "ACTIVE ERROR", "ACTIVE", `{"os-resetState": {"state": "active"}}`),
-	action("shelve", 2, "ACTIVE SHUTOFF PAUSED SUSPENDED", "SHELVED_OFFLOADED SHELVED", `{"shelve": null}`),
+	action("shelve", 2, "ACTIVE SHUTOFF PAUSED SUSPENDED", "SHELVED_OFFLOADED SHELVED ACTIVE SHUTOFF", `{"shelve": null}`),
 	action("shelve offload", 1, "SHELVED", "SHELVED_OFFLOADED", `{"shelveOffload": null}`),
 	action("unshelve", 8, "SHELVED SHELVED_OFFLOADED", "ACTIVE SHUTOFF", `{"unshelve": null}`),
 	action("rescue", 1, "ACTIVE SHUTOFF", "RESCUE", `{"rescue": {}}`),
