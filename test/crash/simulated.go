@@ -145,7 +145,7 @@ func (s *Simulated) Faults() []Fault {
 			if len(places) == 0 {
 				return nil, errNoDamage
 			}
-			place := fmt.Sprintf("%s#%d", places[rnd.IntN(len(places))], 1+rnd.IntN(4))
+			place := fmt.Sprintf("%s#%d", places[rnd.IntN(len(places))], 1+rnd.IntN(2))
 			s.Kill()
 			if err := s.start(place); err != nil {
 				return nil, err
