@@ -45,6 +45,10 @@ func (s *Service) Power(ctx context.Context, c *policy.Caller, id string, action
 		} else if err := Allowed(srv, string(action), rule.from...); err != nil {
 			return err
 		}
+		// A server that was never placed may be ERROR; nobody could carry this out (upstream's check_instance_host).
+		if srv.Host == "" {
+			return rest.Conflict("Instance %s is not ready", srv.ID)
+		}
 		return s.beginOn(ctx, tx, c, srv, work{
 			action: string(action), task: rule.task, kind: KindPower, state: PowerState{ServerID: id, Action: action, Reboot: reboot}, supersede: supersede,
 		})

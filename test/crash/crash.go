@@ -27,6 +27,8 @@ import (
 type World interface {
 	Endpoint() string
 	AdminPassword() string
+	// Hosts is how many hosts it has.
+	Hosts() int
 	// Faults are what can be done to it. Each returns when the damage is done, with a function that ends it.
 	Faults() []Fault
 	// Audit asks gostack what differs between the database and the world.

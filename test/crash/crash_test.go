@@ -82,6 +82,7 @@ func TestEngines(t *testing.T) {
 		o := options(t, 0)
 		// Real guests take their time and their memory.
 		o.Operations, o.Workers, o.Servers, o.Pause, o.Out = o.Operations/10, 4, 2, 2*time.Second, l.Out
+		o.Without = []string{"detach interface"} // these guests halt: they never let go of a card
 		walk(t, crash.Lab{Lab: l}, o)
 		if t.Failed() {
 			l.Autopsy(t.Output())

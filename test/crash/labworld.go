@@ -17,6 +17,9 @@ import (
 // Lab is the world of several machines: control replicas, hosts, PostgreSQL, RabbitMQ, OVN, all of which die.
 type Lab struct{ *lab.Lab }
 
+// Hosts is how many hosts it has, real or simulated.
+func (w Lab) Hosts() int { return len(w.Lab.Hosts) + w.Simulated }
+
 // Image is a disk whose boot sector halts the processor: a guest that costs next to nothing.
 func (w Lab) Image() (io.ReadSeeker, error) { return haltingImage() }
 
@@ -47,12 +50,12 @@ func (w Lab) Faults() []Fault {
 	for _, m := range w.Controls {
 		controls = append(controls, m.Gostack())
 	}
-	for _, m := range w.Hosts {
+	for _, m := range w.Lab.Hosts {
 		agents = append(agents, m.Gostack())
 		libvirts = append(libvirts, m.Process("libvirtd"))
 		controllers = append(controllers, m.Process("ovn-controller"))
 	}
-	hosts := w.Hosts
+	hosts := w.Lab.Hosts
 	if w.Simulator != nil {
 		agents, hosts = []*lab.Process{w.Simulator.Gostack()}, []*lab.Machine{w.Simulator}
 	}
@@ -83,7 +86,7 @@ func (w Lab) Faults() []Fault {
 		kill("PostgreSQL", 2, time.Second, w.Postgres),
 		cut("PostgreSQL", 1, 2*time.Second, w.DB),
 	}
-	if len(w.Hosts) > 0 {
+	if len(w.Lab.Hosts) > 0 {
 		faults = append(faults,
 			kill("libvirtd", 2, time.Second, libvirts...),
 			kill("ovn-controller", 1, time.Second, controllers...),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // flavor is one that servers are made with.
@@ -16,6 +17,9 @@ type flavor struct {
 func (r *run) prepare(ctx context.Context) error {
 	c := r.client
 	if err := c.Login(ctx); err != nil {
+		return err
+	}
+	if err := r.hosts(ctx); err != nil {
 		return err
 	}
 	var me struct {
@@ -91,4 +95,28 @@ func (r *run) prepare(ctx context.Context) error {
 		return fmt.Errorf("router: %d %s %w", a.Status, a.Body, err)
 	}
 	return nil
+}
+
+// hosts waits until the cloud's hosts have reported.
+func (r *run) hosts(ctx context.Context) error {
+	for end := time.Now().Add(r.Settle); ; {
+		var body struct {
+			Services []struct{ Binary, Host, State string }
+		}
+		if _, err := r.client.Get(ctx, "/compute/v2.1/os-services?binary=nova-compute", &body); err != nil {
+			return err
+		}
+		up := 0
+		for _, s := range body.Services {
+			if s.State == "up" {
+				up++
+			}
+		}
+		if up >= r.Hosts() {
+			return nil
+		}
+		if time.Now().After(end) || !sleep(ctx, 100*time.Millisecond) {
+			return fmt.Errorf("%d hosts of %d are up", up, r.Hosts())
+		}
+	}
 }

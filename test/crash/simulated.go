@@ -22,6 +22,7 @@ import (
 // Simulated is a cloud of one child process with simulated hosts, on SQLite. Nothing in it is real but gostack, which dies often.
 type Simulated struct {
 	program, dir, url string
+	hosts             int
 
 	mu     sync.Mutex
 	child  *exec.Cmd
@@ -36,7 +37,7 @@ func NewSimulated(ctx context.Context, program, dir string, hosts int) (*Simulat
 	}
 	address := ln.Addr().String()
 	_ = ln.Close()
-	s := &Simulated{program: program, dir: dir, url: "http://" + address}
+	s := &Simulated{program: program, dir: dir, url: "http://" + address, hosts: hosts}
 	config := fmt.Sprintf("host: simulated\nstate_dir: %[1]s/state\nrun_dir: %[1]s/run\nlog_dir: %[1]s/log\nlisten: %[2]s\nlog_level: warn\nkeystone: {bcrypt_cost: 4}\nnova: {compute_driver: simulated, simulated_hosts: %[3]d}\n", dir, address, hosts)
 	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {
 		return nil, err
@@ -118,6 +119,9 @@ func (s *Simulated) answers(ctx context.Context) error {
 		}
 	}
 }
+
+// Hosts is how many it plays.
+func (s *Simulated) Hosts() int { return s.hosts }
 
 // Endpoint is the child's address.
 func (s *Simulated) Endpoint() string { return s.url }

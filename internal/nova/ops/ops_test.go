@@ -111,6 +111,10 @@ func TestNoValidHost(t *testing.T) {
 		if srv.Fault == nil || !strings.HasPrefix(srv.Fault.Message, "No valid host was found.") || !strings.Contains(srv.Fault.Details, "1 hosts considered") {
 			t.Errorf("fault: %+v", srv.Fault)
 		}
+		// It is ERROR, in which a hard reboot may be asked for; but there is nothing to reboot, nor a host to do it.
+		if err := w.Nova.Power(t.Context(), w.caller, srv.ID, nova.ActReboot, driver.RebootHard); err == nil || !strings.Contains(err.Error(), "is not ready") {
+			t.Errorf("hard reboot of a server without a host: %v", err)
+		}
 		w.Clean(t)
 		must(t, w.Nova.Delete(t.Context(), w.caller, srv.ID))
 		if w.Settled(srv.ID) != nil {
