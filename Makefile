@@ -46,7 +46,7 @@ crash: $(GUEST) ## OPERATIONS=10000 random operations while everything dies; SEE
 
 .PHONY: bench
 bench: build $(GUEST) ## how fast it is, each figure beside its baseline
-	$(GO) test -run '^$$' -bench . -benchtime 200ms $(addprefix ./internal/,engine/qemuimg imageformat keystone nova/scheduler placement saga store)
+	$(GO) test -run '^$$' -bench . -benchtime 200ms $(addprefix ./internal/,bus/amqp engine/qemuimg imageformat keystone nova/scheduler placement saga store)
 	$(GO) run ./test/bench
 
 .PHONY: coverage-api

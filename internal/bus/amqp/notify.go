@@ -47,7 +47,7 @@ const contextPrefix = "_context_"
 func encodeNotification(n bus.Notification) ([]byte, error) {
 	m := map[string]any{
 		"message_id": n.MessageID, "publisher_id": n.Publisher, "event_type": n.EventType, "priority": strings.ToUpper(n.Priority),
-		"payload": n.Payload, "timestamp": n.Timestamp.UTC().Format(osloTime), "_unique_id": strings.ToLower(crand.Text()),
+		"payload": n.Payload, "timestamp": n.Timestamp.UTC().Format(osloTime), "_unique_id": strings.ReplaceAll(uuid.NewString(), "-", ""),
 	}
 	for k, v := range n.Context {
 		m[contextPrefix+k] = v
