@@ -104,6 +104,21 @@ func (r *run) allocations(ctx context.Context) {
 		r.finding("placement: %v", err)
 		return
 	}
+	// While a move waits for its confirmation, the migration holds what the server had.
+	var moves struct {
+		Migrations []struct {
+			UUID   string
+			Server string `json:"instance_uuid"`
+		}
+	}
+	if _, err := r.client.Get(ctx, "/compute/v2.1/os-migrations", &moves); err != nil {
+		r.finding("migrations: %v", err)
+		return
+	}
+	waiting := map[string]bool{}
+	for _, m := range moves.Migrations {
+		waiting[m.UUID] = byID[m.Server].Status == "VERIFY_RESIZE"
+	}
 	holds := map[string]string{}
 	for _, p := range providers.Providers {
 		var on struct {
@@ -116,6 +131,7 @@ func (r *run) allocations(ctx context.Context) {
 		for consumer, a := range on.Allocations {
 			s, lives := byID[consumer]
 			switch {
+			case waiting[consumer]:
 			case !lives:
 				r.finding("consumer %s holds %v of host %s, and is no server", consumer, a.Resources, p.Name)
 			case s.Status == "ERROR":

@@ -24,6 +24,7 @@ type worker struct {
 type server struct {
 	id, name string
 	status   string // when it was last seen stable
+	sure     bool   // nothing was asked for since
 	deleting bool
 	ports    []string // of its own, attached beside the first
 }
@@ -89,7 +90,8 @@ func (w *worker) draw() (operation, *server) {
 // perform sends the operation, and usually waits until it has ended. Sometimes the next one is sent on its heels.
 func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	hasty := w.rnd.IntN(4) == 0
-	before := s.status
+	before, sure := s.status, s.sure
+	s.sure = false
 	a, err := op.do(ctx, w, s)
 	if err != nil {
 		return err
@@ -115,13 +117,13 @@ func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	if err != nil {
 		return err
 	}
-	if seen == nil || a.Status >= 300 || len(op.to) == 0 {
+	if seen == nil || !sure || a.Status >= 300 || len(op.to) == 0 {
 		return nil
 	}
 	if seen.Status == "ERROR" {
-		w.note("%s ended in ERROR: %.160s", op.name, seen.Fault.Message)
+		w.note("%s ended in ERROR: %.160s %.200s", op.name, seen.Fault.Message, seen.Fault.Details)
 	} else if !slices.Contains(op.to, seen.Status) && seen.Status != before {
-		return fmt.Errorf("was %s, is %s, should be %v", before, seen.Status, op.to)
+		return fmt.Errorf("server %s was %s, is %s, should be %v", s.id, before, seen.Status, op.to)
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func (w *worker) settle(ctx context.Context, s *server) (*view, error) {
 			last += " " + *v.Task
 		}
 		if v.Task == nil && stable[v.Status] && !s.deleting {
-			s.status = v.Status
+			s.status, s.sure = v.Status, true
 			return v, nil
 		}
 		if time.Now().After(end) {
