@@ -145,7 +145,7 @@ func (s *Simulated) Faults() []Fault {
 		}},
 		{Name: "gostack killed at a step", Weight: 4, Do: func(ctx context.Context, rnd *rand.Rand) (func(context.Context) error, error) {
 			b, _ := os.ReadFile(s.places())
-			places := strings.Fields(string(b))
+			places := strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' }) // names of steps have blanks
 			if len(places) == 0 {
 				return nil, errNoDamage
 			}
