@@ -35,6 +35,11 @@ func doctorCommand(s *settings) *cobra.Command {
 			ctx, stop := interruptible(cmd)
 			defer stop()
 			findings := machine.Doctor(ctx)
+			cfg, err := s.load()
+			if err != nil {
+				return err
+			}
+			findings = append(findings, doctorMember(ctx, cfg)...)
 			broken := false
 			for _, f := range findings {
 				broken = broken || f.Level == host.Broken

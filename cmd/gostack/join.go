@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gostack/internal/app"
 	"gostack/internal/config"
 	"gostack/internal/hosts"
 	"gostack/internal/hosts/member"
@@ -98,6 +99,9 @@ a user of its own on the message broker, and ` + config.DefaultFile + ` is writt
 				fmt.Fprintf(w, "  configuration\t%s\n", j.ConfigFile)
 				if j.Kept != "" {
 					fmt.Fprintf(w, "  the one before\t%s\n", j.Kept)
+				}
+				if app.AskAdmin(ctx, config.Default().RunDir, http.MethodGet, "/status", &app.StatusReport{}) == nil {
+					fmt.Fprintln(w, "\ngostack runs here with what it had before: gostack down, then")
 				}
 				fmt.Fprintln(w, "\nNext:\n  gostack doctor\twhat this machine lacks\n  gostack up\tstart the engines and the agents\n  gostack status\thow they are")
 			})

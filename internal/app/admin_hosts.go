@@ -242,7 +242,7 @@ func (h *House) removeHost(ctx context.Context, c hostCommand) error {
 	if err := h.Neutron.ForgetHost(ctx, c.host); err != nil {
 		return fmt.Errorf("OVN: %w; run this command again", err)
 	}
-	c.say("OVN has forgotten its chassis")
+	c.say("OVN has forgotten its chassis (it comes back for as long as ovn-controller runs there)")
 	services, _, err := h.Nova.Services(ctx, nova.BinaryCompute, c.host)
 	if err != nil {
 		return err
@@ -252,7 +252,7 @@ func (h *House) removeHost(ctx context.Context, c hostCommand) error {
 			return err
 		}
 	}
-	c.say("host %s is removed; on the machine itself: gostack down --purge", c.host)
+	c.say("host %s is removed; what still runs on the machine itself ends with, there: gostack down --purge", c.host)
 	return nil
 }
 

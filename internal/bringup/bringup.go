@@ -231,6 +231,9 @@ func awaitReady(ctx context.Context, c *config.Config) error {
 		if err != nil {
 			waiting = err.Error()
 		}
+		if err == nil && len(last.Components) == 0 {
+			waiting = "\n  nothing has started yet"
+		}
 		for _, part := range last.Components {
 			if part.State != "ready" {
 				waiting += fmt.Sprintf("\n  %s is %s: %s", part.Name, part.State, part.Why)
