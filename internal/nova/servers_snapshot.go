@@ -158,7 +158,7 @@ func yes(v string) bool {
 }
 
 // ReceiveSnapshot takes the data of the image that a server is being made into, from the server's own host and nobody else. The answer is
-// the SHA-512 of what is stored. Refusals that asking again does not change are *driver.Fault.
+// the SHA-512 of what is stored. Refusals are *driver.Fault.
 func (s *Service) ReceiveSnapshot(ctx context.Context, host, serverID, imageID string, size int64, body io.Reader) (string, error) {
 	srv, err := db.GetServer(ctx, s.DB.Read(ctx), serverID)
 	if err != nil && !store.IsNotFound(err) {
@@ -169,10 +169,13 @@ func (s *Service) ReceiveSnapshot(ctx context.Context, host, serverID, imageID s
 	}
 	sum, err := s.Made.Receive(ctx, imageID, body, size)
 	var refused *rest.Error
-	if errors.As(err, &refused) && refused.Status < 500 && refused.Status != 409 {
+	if errors.As(err, &refused) && refused.Status < 500 {
 		code := driver.CodeBadImage
-		if refused.Status == 404 || refused.Status == 410 {
+		switch refused.Status {
+		case 404, 410:
 			code = driver.CodeNotFound
+		case 409: // an earlier sender's lease has not run out
+			code = driver.CodeBusy
 		}
 		return "", &driver.Fault{Code: code, Message: refused.Message, Cause: err}
 	}

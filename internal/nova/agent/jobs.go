@@ -20,7 +20,7 @@ import (
 const jobDeadline = time.Hour
 
 // jobDeadlines are those of changes that may take longer.
-var jobDeadlines = map[string]time.Duration{rpc.ImportDisks: 12 * time.Hour}
+var jobDeadlines = map[string]time.Duration{rpc.ImportDisks: 12 * time.Hour, rpc.Snapshot: 4 * time.Hour, rpc.UploadSnapshot: 24 * time.Hour}
 
 // jobs are the changes under way. One server has one change at a time, in the
 // order in which they came; a destroy ends the others.

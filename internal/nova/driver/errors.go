@@ -17,6 +17,7 @@ const (
 	CodeUnsupported  Code = "unsupported"    // this host or driver cannot do it
 	CodeBadState     Code = "bad_state"      // not possible in the server's power state
 	CodeNoSpace      Code = "no_space"       // the host's disk is full
+	CodeBusy         Code = "busy"           // somebody else is at it and will end; asking again later helps
 )
 
 // Fault is a refusal that trying again on this host will not change.
@@ -34,6 +35,7 @@ var (
 	ErrUnsupported  = &Fault{Code: CodeUnsupported}
 	ErrBadState     = &Fault{Code: CodeBadState}
 	ErrNoSpace      = &Fault{Code: CodeNoSpace}
+	ErrBusy         = &Fault{Code: CodeBusy}
 )
 
 // Error is the message with the operator's detail.

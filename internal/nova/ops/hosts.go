@@ -43,6 +43,9 @@ const (
 	patienceFailed = 4
 )
 
+// busyPause is how long a step waits for somebody else who is at the same thing.
+const busyPause = 2 * time.Second
+
 // call makes a step's call to a host, and judges the outcome: refusals that hold everywhere end the operation, those that hold
 // on this host only, and a host that fails or stays silent, are errElsewhere; a call that takes long is waited for.
 func (o *Ops) call(ctx context.Context, attempt int, host, method string, args any) error {
@@ -54,6 +57,8 @@ func (o *Ops) call(ctx context.Context, attempt int, host, method string, args a
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), context.DeadlineExceeded.Error()):
 		return saga.Wait(time.Millisecond, fmt.Sprintf("%s on %s goes on", method, host))
+	case errors.Is(err, driver.ErrBusy):
+		return saga.Wait(busyPause, said.Error())
 	case errors.Is(err, driver.ErrBadImage), errors.Is(err, driver.ErrDiskTooSmall), errors.Is(err, driver.ErrBadState), errors.Is(err, driver.ErrNotFound):
 		return saga.Permanent(said)
 	case errors.Is(err, driver.ErrNoSpace), errors.Is(err, driver.ErrUnsupported):

@@ -13,6 +13,7 @@ import (
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/novatest"
 	"gostack/internal/saga/sagatest"
+	"gostack/internal/store"
 )
 
 // images are the images that servers have become, newest first.
@@ -205,4 +206,35 @@ func TestSnapshotIsProved(t *testing.T) {
 				w.whole(t)
 			}))
 	}
+}
+
+// An upload that died with its control process holds the image for the time of its lease. The next one waits.
+func TestUploadWaitsForALease(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		srv := w.settled("web")
+		w.Agents[srv.Host].Stop()
+		id, err := w.Nova.CreateImage(ctx, w.caller, srv.ID, nova.ImageRequest{Name: "copy"})
+		must(t, err)
+		lease := func(status, key string) {
+			t.Helper()
+			must(t, w.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+				_, err := tx.NewUpdate().Table("glance_images").Set("status = ?", status).Set("upload_key = ?", key).Where("id = ?", id).Exec(ctx)
+				return err
+			}))
+		}
+		lease(glance.Saving, "another-process")
+		w.StartAgent(srv.Host)
+		novatest.Until(t, "the upload waits", func() bool {
+			n, err := w.DB.Read(ctx).NewSelect().Table("saga_operations").Where("kind = ?", nova.KindSnapshot).Where("attempt > 1 OR step >= 2").Count(ctx)
+			return err == nil && n == 1
+		})
+		lease(glance.Queued, "")
+		w.has(t, srv.ID, nova.Active, driver.Running)
+		left := w.images(t)
+		if len(left) != 1 || left[0].ID != id {
+			t.Errorf("images %v", left)
+		}
+		w.whole(t, left...)
+	})
 }

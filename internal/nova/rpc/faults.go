@@ -21,7 +21,7 @@ func ToBus(err error) error {
 // holds when the host has refused for that reason.
 func FromBus(err error) error {
 	switch code := driver.Code(bus.Code(err)); code {
-	case driver.CodeNotFound, driver.CodeDiskTooSmall, driver.CodeBadImage, driver.CodeUnsupported, driver.CodeBadState, driver.CodeNoSpace:
+	case driver.CodeNotFound, driver.CodeDiskTooSmall, driver.CodeBadImage, driver.CodeUnsupported, driver.CodeBadState, driver.CodeNoSpace, driver.CodeBusy:
 		return &driver.Fault{Code: code, Message: err.Error()}
 	}
 	return err
