@@ -233,6 +233,9 @@ func (s *Service) ConductorHandlers() bus.Handlers {
 			if err := foreign(from, a.Host); err != nil {
 				return rpc.HostUpReply{}, err
 			}
+			if err := rpc.CheckVersion(a.RPC); err != nil {
+				return rpc.HostUpReply{}, bus.Fail(bus.CodeForbidden, "%s", err.Error())
+			}
 			return s.HostUp(ctx, a.Host, a.Info)
 		}),
 		rpc.EvacuationsDone: bus.Handle(func(ctx context.Context, from string, a rpc.EvacuationsDoneArgs) (any, error) {

@@ -71,7 +71,7 @@ func (a *Agent) describe(ctx context.Context) error {
 	}
 	info.LinkAddress = a.LinkAddress
 	var reply rpc.HostUpReply
-	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info}, &reply); err != nil {
+	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info, RPC: rpc.Version}, &reply); err != nil {
 		return fmt.Errorf("control side: %w", err)
 	}
 	if err := a.leave(ctx, reply.Evacuations); err != nil {

@@ -135,6 +135,7 @@ type AuditReply struct {
 type HostUpArgs struct {
 	Host string   `json:"host"`
 	Info HostInfo `json:"info"`
+	RPC  int      `json:"rpc,omitempty"` // Version of the agent
 }
 
 // HostUpReply tells a host who it is.
