@@ -36,6 +36,8 @@ type Network interface {
 	PlanPorts(ctx context.Context, c *policy.Caller, reqs []neutron.NICRequest) ([]neutron.NICPlan, error)
 	CreatePorts(ctx context.Context, tx store.Tx, c *policy.Caller, server neutron.ServerRef, plan []neutron.NICPlan) ([]neutron.Port, error)
 	BindPorts(ctx context.Context, portIDs []string, host string) ([]neutron.VIF, error)
+	// PrepareMigration lets a second host have bound ports; "" takes that back, BindPorts there ends it.
+	PrepareMigration(ctx context.Context, portIDs []string, host string) error
 	UnbindPorts(ctx context.Context, portIDs []string) error
 	DeletePorts(ctx context.Context, tx store.Tx, serverID string) error
 	DetachPort(ctx context.Context, tx store.Tx, serverID, portID string) error
@@ -101,6 +103,8 @@ type Operations interface {
 	Start(ctx context.Context, tx store.Tx, in saga.Intent) (string, error)
 	// Wait returns when an operation has ended, or with ctx. The error is why it was undone.
 	Wait(ctx context.Context, operationID string) error
+	// Cancel has the operations of a server undo themselves.
+	Cancel(ctx context.Context, tx store.Tx, serverID string) error
 	// Kick has the operations of a server that wait for something look again now.
 	Kick(ctx context.Context, serverID string) error
 }

@@ -69,6 +69,8 @@ type Config struct {
 	ResizeConfirmWindow time.Duration
 	// ReservedMemoryMB is kept for the host itself; 0 is 512.
 	ReservedMemoryMB int
+	// Live is for servers that move while they run.
+	Live LiveConfig
 	// ReservedDiskMB is kept for the host itself.
 	ReservedDiskMB int
 }

@@ -31,11 +31,15 @@ func (a *Agent) liveHandlers() bus.Handlers {
 		return change(a, func(ctx context.Context, l rpc.LiveArgs) error { return do(ctx, l.Plan) })
 	}
 	return bus.Handlers{
-		rpc.LiveSource: read(func(ctx context.Context, r rpc.ServerRef) (driver.LiveSource, error) { return d.LiveSource(ctx, r.ServerID) }),
+		rpc.LiveSource: read(func(ctx context.Context, r rpc.ServerRef) (driver.LiveSource, error) {
+			return d.LiveSource(ctx, r.ServerID)
+		}),
 		rpc.LiveTarget: read(func(ctx context.Context, t rpc.LiveTargetArgs) (driver.LiveTarget, error) {
 			return d.LiveTarget(ctx, t.ServerID, t.From)
 		}),
-		rpc.LiveState:   read(func(ctx context.Context, r rpc.ServerRef) (driver.LiveState, error) { return d.LiveState(ctx, r.ServerID) }),
+		rpc.LiveState: read(func(ctx context.Context, r rpc.ServerRef) (driver.LiveState, error) {
+			return d.LiveState(ctx, r.ServerID)
+		}),
 		rpc.LiveUnprobe: change(a, func(ctx context.Context, p rpc.ProbeArgs) error { return d.LiveUnprobe(ctx, p.Probe) }),
 		rpc.LivePrepare: plan(d.LivePrepare),
 		rpc.LiveStart: plan(func(ctx context.Context, p driver.LivePlan) error {

@@ -36,7 +36,7 @@ func New(svc *nova.Service) []*rest.Service {
 			a.versionRoutes(), a.flavorRoutes(), a.extraSpecRoutes(), a.flavorAccessRoutes(), a.keyPairRoutes(), a.serverRoutes(),
 			a.actionRoutes(), a.imageActionRoutes(), a.rebuildRoutes(), a.stateActionRoutes(), a.partRoutes(), a.instanceActionRoutes(), a.interfaceRoutes(), a.consoleRoutes(),
 			a.quotaRoutes(), a.limitRoutes(), a.serviceRoutes(), a.zoneRoutes(), a.hypervisorRoutes(), a.aggregateRoutes(), a.serverGroupRoutes(), a.extensionRoutes(), a.usageRoutes(), a.otherRoutes(), a.migrationRoutes(),
-			a.moveRoutes(), a.removedRoutes(),
+			a.moveRoutes(), a.liveRoutes(), a.removedRoutes(),
 		),
 	}
 	return []*rest.Service{main, a.root(), a.v2()}

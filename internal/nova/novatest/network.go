@@ -22,10 +22,12 @@ const NetworkID = "6f70656e-7374-4163-ab20-342065766572"
 // Network is a Neutron in memory with one network. A port is up once it is bound. It does not roll back with transactions;
 // its methods are idempotent, so nothing is made twice.
 type Network struct {
-	mu     sync.Mutex
-	ports  map[string][]neutron.Port // by server
-	last   int
-	failOn map[string]error // by method
+	mu    sync.Mutex
+	ports map[string][]neutron.Port // by server
+	last  int
+	// migrating is where each port may go, by its id.
+	migrating map[string]string
+	failOn    map[string]error // by method
 }
 
 var (
@@ -119,6 +121,7 @@ func (n *Network) BindPorts(_ context.Context, portIDs []string, host string) ([
 	var vifs []neutron.VIF
 	n.each(portIDs, func(p *neutron.Port) {
 		p.Status, p.Host = "ACTIVE", host
+		delete(n.migrating, p.ID)
 		vifs = append(vifs, vif(p))
 	})
 	return vifs, nil
@@ -141,6 +144,41 @@ func (n *Network) each(portIDs []string, f func(*neutron.Port)) {
 	}
 }
 
+// PrepareMigration implements nova.Network.
+func (n *Network) PrepareMigration(_ context.Context, portIDs []string, host string) error {
+	unlock, err := n.lock("PrepareMigration")
+	defer unlock()
+	if err != nil {
+		return err
+	}
+	if n.migrating == nil {
+		n.migrating = map[string]string{}
+	}
+	for _, id := range portIDs {
+		if n.migrating[id] = host; host == "" {
+			delete(n.migrating, id)
+		}
+	}
+	return nil
+}
+
+// Migrating counts the ports that two hosts may have.
+func (n *Network) Migrating() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.migrating)
+}
+
+// HostOf is where a server's first port is bound.
+func (n *Network) HostOf(serverID string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.ports[serverID]) == 0 {
+		return ""
+	}
+	return n.ports[serverID][0].Host
+}
+
 // UnbindPorts implements nova.Network.
 func (n *Network) UnbindPorts(_ context.Context, portIDs []string) error {
 	unlock, err := n.lock("UnbindPorts")
@@ -153,6 +191,9 @@ func (n *Network) UnbindPorts(_ context.Context, portIDs []string) error {
 func (n *Network) DeletePorts(_ context.Context, _ store.Tx, serverID string) error {
 	unlock, err := n.lock("DeletePorts")
 	defer unlock()
+	for _, p := range n.ports[serverID] {
+		delete(n.migrating, p.ID)
+	}
 	delete(n.ports, serverID)
 	return err
 }

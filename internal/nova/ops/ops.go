@@ -48,6 +48,7 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.reset())
 	saga.Register(engine, o.attach())
 	saga.Register(engine, o.detach())
+	saga.Register(engine, o.liveMigrate())
 	saga.Register(engine, o.cacheImages())
 	saga.Register(engine, o.placeServers())
 	saga.Register(engine, o.createImage())
@@ -65,6 +66,11 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 // Start implements nova.Operations.
 func (o *Ops) Start(ctx context.Context, tx store.Tx, in saga.Intent) (string, error) {
 	return o.Engine.Start(ctx, tx, in)
+}
+
+// Cancel implements nova.Operations.
+func (o *Ops) Cancel(ctx context.Context, tx store.Tx, serverID string) error {
+	return o.Engine.Cancel(ctx, tx, saga.Resource{Type: nova.ServerResource, ID: serverID})
 }
 
 // Kick implements nova.Operations.

@@ -11,7 +11,7 @@ type Storage struct {
 	dirs map[string]*dir // by server; what is aside has asideSuffix
 	// probes are those that live migrations have left, by which hosts find out that they share the storage.
 	probes map[string]bool
-	made int
+	made   int
 }
 
 // asideSuffix is upstream's name for what a resize may go back to.
