@@ -5,6 +5,7 @@ import (
 
 	"gostack/internal/nova"
 	"gostack/internal/nova/rpc"
+	"gostack/internal/policy"
 )
 
 // tellRemoved lets the other hosts ask at once whom they must refuse. Who does not hear it asks within minutes.
@@ -22,5 +23,10 @@ func (h *House) drainHost(ctx context.Context, c hostCommand) error {
 	if err := h.disableHost(ctx, c); err != nil {
 		return err
 	}
-	return h.Nova.Drain(ctx, nova.Drain{Host: c.host, Cold: c.cold, Say: c.say})
+	return h.Nova.Drain(ctx, nova.Drain{
+		Host: c.host, Cold: c.cold, Say: c.say,
+		Live: func(ctx context.Context, c *policy.Caller, serverID string) error {
+			return h.Nova.LiveMigrate(ctx, c, serverID, nova.LiveRequest{OverCommit: true})
+		},
+	})
 }

@@ -58,7 +58,7 @@ func (o *Ops) livePick(ctx context.Context, r *liveRun) error {
 		places, err := o.chooseFor(ctx, nova.Placing{Server: srv, Host: r.State.Target, Ignore: tried, Moving: true, Fresh: true})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
-			p.Details, p.Tried = eliminations(none), tried
+			p.Details, p.Tried = eliminations(none.Considered, none.Eliminated), tried
 			r.Note("%s", p.Details)
 			return saga.Permanent(err)
 		}

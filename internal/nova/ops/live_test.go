@@ -169,7 +169,7 @@ func TestLiveMigrationOnSharedStorage(t *testing.T) {
 	w.Run()
 	srv := w.settled("one")
 	yes, no := true, false
-	if err := w.live(srv, nova.LiveRequest{Block: &yes, Host: w.other(srv.Host), Wait: true}); !says(err, srv.Host+" is not on local storage: Block migration can not be used with shared storage.") {
+	if err := w.live(srv, nova.LiveRequest{Block: &yes, Host: w.other(srv.Host), Wait: true}); !refusedSaying(err, srv.Host+" is not on local storage: Block migration can not be used with shared storage.") {
 		t.Errorf("block migration: %v", err)
 	}
 	if m := w.until(srv, nova.MoveError); m.DestCompute != "" {
@@ -180,7 +180,7 @@ func TestLiveMigrationOnSharedStorage(t *testing.T) {
 	w.on(srv, w.other(srv.Host))
 }
 
-func says(err error, text string) bool {
+func refusedSaying(err error, text string) bool {
 	var e *rest.Error
 	return errors.As(err, &e) && e.Status == 400 && e.Message == text
 }
@@ -197,7 +197,7 @@ func TestLiveMigrationAborted(t *testing.T) {
 	// One at a time: the second waits for its turn, and can be ended before it has come.
 	must(t, w.live(second, nova.LiveRequest{}))
 	queued := w.until(second, nova.MoveQueued)
-	if err := w.Nova.AbortLive(t.Context(), operator, second.ID, fmt.Sprint(queued.ID), false); !says(err,
+	if err := w.Nova.AbortLive(t.Context(), operator, second.ID, fmt.Sprint(queued.ID), false); !refusedSaying(err,
 		fmt.Sprintf("Migration %d state of instance %s is queued. Cannot abort live migration while the migration is in this state.", queued.ID, second.ID)) {
 		t.Errorf("abort in the queue before 2.65: %v", err)
 	}
@@ -227,7 +227,7 @@ func TestLiveMigrationRefused(t *testing.T) {
 	check := func(what string, in nova.LiveRequest, text string) {
 		t.Helper()
 		in.Wait = true
-		if err := w.live(srv, in); !says(err, text) {
+		if err := w.live(srv, in); !refusedSaying(err, text) {
 			t.Errorf("%s: %v", what, err)
 		}
 		w.on(srv, srv.Host)
