@@ -69,6 +69,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			CPURatio: set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
 			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
+			ResizeToSameHost: cfg.ResizeToSameHost, ResizeConfirmWindow: cfg.ResizeConfirmWindow,
 			ShelvedOffloadTime: cfg.ShelvedOffloadTime, ReclaimInterval: cfg.ReclaimInterval,
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,

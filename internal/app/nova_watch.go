@@ -24,6 +24,9 @@ func (h *House) watchHosts() (stop func()) {
 			return h.Nova.SyncPowerStates(ctx, nova.SyncEvery/4)
 		})
 	})
+	if h.Nova.Config.ResizeConfirmWindow > 0 {
+		work.Go(func() { h.Replicas.Every(ctx, "nova resizes", nova.ConfirmEvery, h.Nova.ConfirmOverdue) })
+	}
 	return func() {
 		cancel()
 		work.Wait()

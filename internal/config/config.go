@@ -94,6 +94,8 @@ type Nova struct {
 	ReservedHostDiskMB   int           `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
 	AvailabilityZone     string        `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
 	Scheduler            []string      `yaml:"scheduler" doc:"Filters to add (+JsonFilter) or leave out (-SameHostFilter), and options by upstream's names (ram_weight_multiplier=-1, host_subset_size=3)." default:""`
+	ResizeToSameHost     bool          `yaml:"allow_resize_to_same_host" doc:"A resize may stay on its host; else it needs another one." default:"false"`
+	ResizeConfirmWindow  time.Duration `yaml:"resize_confirm_window" doc:"After how long a resize is confirmed by itself; 0 is never." default:"0s"`
 	ShelvedOffloadTime   time.Duration `yaml:"shelved_offload_time" doc:"How long a shelved server stays on its host; 0 is not at all, below 0 for ever." default:"0s"`
 	ReclaimInterval      time.Duration `yaml:"reclaim_instance_interval" doc:"How long a deleted server can be restored; 0 deletes at once." default:"0s"`
 	SimulatedHosts       int           `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`

@@ -126,6 +126,9 @@ func (s *Service) DeleteService(ctx context.Context, id string) error {
 			if n > 0 {
 				return rest.Conflict("Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
 			}
+			if err := s.leaveMoves(ctx, tx, sv.Host); err != nil {
+				return err
+			}
 			node, err := db.GetComputeNodeOf(ctx, tx, sv.Host)
 			if err == nil && s.Placement != nil {
 				err = s.Placement.RemoveHost(ctx, tx, node.ID)
