@@ -45,8 +45,8 @@ func (w *world) running(t *testing.T, id string) (hosts []string) {
 	return hosts
 }
 
-func (w *world) evacuate(id string) error {
-	return w.Nova.Evacuate(context.Background(), w.caller, id, nova.EvacuateRequest{})
+func (w *world) evacuate(ctx context.Context, id string) error {
+	return w.Nova.Evacuate(ctx, w.caller, id, nova.EvacuateRequest{})
 }
 
 func TestEvacuatedHostComesBack(t *testing.T) {
@@ -54,7 +54,7 @@ func TestEvacuatedHostComesBack(t *testing.T) {
 		srv := w.settled("refugee")
 		source := srv.Host
 		w.lose(source)
-		must(t, w.evacuate(srv.ID))
+		must(t, w.evacuate(t.Context(), srv.ID))
 		now := w.has(t, srv.ID, nova.Active, driver.Running)
 		m := w.moveOf(t, srv.ID)
 		if now.Host == source || m.Status != nova.MoveDone || w.holds(t, m.UUID, source, "VCPU") != 1 {
@@ -90,7 +90,7 @@ func TestHostComesBackDuringEvacuation(t *testing.T) {
 			source, disk := srv.Host, w.Hosts[srv.Host].DiskOf(srv.ID)
 			w.lose(source)
 			w.Network.Fail("PortsReady", errors.New("not yet")) // it hangs at its last step
-			must(t, w.evacuate(srv.ID))
+			must(t, w.evacuate(t.Context(), srv.ID))
 			novatest.Until(t, "the server runs elsewhere", func() bool {
 				now, err := db.GetServer(ctx, w.DB.Read(ctx), srv.ID)
 				return err == nil && now.Host != source && len(w.running(t, srv.ID)) == 2
@@ -131,13 +131,13 @@ func TestHostComesBackDuringEvacuation(t *testing.T) {
 func TestLiveHostIsFenced(t *testing.T) {
 	each(t, 2, func(t *testing.T, w *world) {
 		srv := w.settled("refugee")
-		if err := w.evacuate(srv.ID); err == nil || !strings.Contains(err.Error(), "Compute service of "+srv.Host+" is still in use.") {
+		if err := w.evacuate(t.Context(), srv.ID); err == nil || !strings.Contains(err.Error(), "Compute service of "+srv.Host+" is still in use.") {
 			t.Errorf("evacuated from a live host: %v", err)
 		}
 		if _, _, err := w.Nova.UpdateService(t.Context(), "", nova.BinaryCompute, srv.Host, nova.ServiceUpdate{ForcedDown: ptr(true)}); err != nil {
 			t.Fatal(err)
 		}
-		must(t, w.evacuate(srv.ID))
+		must(t, w.evacuate(t.Context(), srv.ID))
 		now := w.has(t, srv.ID, nova.Active, driver.Running)
 		if on := w.running(t, srv.ID); len(on) != 1 || on[0] != now.Host || now.Host == srv.Host {
 			t.Errorf("runs on %v, is on %s, was on %s", on, now.Host, srv.Host)
@@ -200,7 +200,9 @@ func (w *world) setShared(t *testing.T, id string, shared bool, vm, host string)
 
 func TestEvacuateIsProved(t *testing.T) {
 	sagatest.Prove(t, nova.KindEvacuate, proofOn(2, func(w *world) { w.lose(w.settled("proof").Host) },
-		func(ctx context.Context, w *world) error { return w.onOnly(ctx, w.evacuate) },
+		func(ctx context.Context, w *world) error {
+			return w.onOnly(ctx, func(id string) error { return w.evacuate(ctx, id) })
+		},
 		func(t *testing.T, w *world) {
 			srv := w.one(t, nova.Active, driver.Running)
 			for name := range w.Hosts {

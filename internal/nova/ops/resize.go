@@ -180,7 +180,7 @@ func (m *mover) takeBack(ctx context.Context, r *moveRun) error {
 	if err != nil {
 		return err
 	}
-	if srv != nil && !r.Canceled {
+	if srv != nil && srv.TaskState != nova.TaskDeleting {
 		if err := m.o.defineAs(ctx, srv, r.State.Old, m.source.Host); err != nil {
 			return err
 		}
