@@ -21,7 +21,7 @@ func (s *Service) PowerEvents(ctx context.Context, host string, events []driver.
 	for i := range events {
 		ids[i] = events[i].ServerID
 	}
-	servers, err := db.ListServers(ctx, s.DB.Read(ctx), ServerFilter{IDs: ids})
+	servers, err := db.PowerOfServers(ctx, s.DB.Read(ctx), ids)
 	if err != nil {
 		return err
 	}
@@ -44,6 +44,22 @@ func (s *Service) PowerEvents(ctx context.Context, host string, events []driver.
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ComparePower is SyncPower for a server whose row has just been written: it is not read again unless its host says otherwise.
+func (s *Service) ComparePower(ctx context.Context, srv *Server) error {
+	if srv.OperationID != nil || srv.Host == "" {
+		return nil
+	}
+	var now rpc.PowerStateReply
+	err := s.Hosts.Call(ctx, srv.Host, rpc.PowerState, rpc.ServerRef{ServerID: srv.ID}, &now)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	if int(now.State) == srv.PowerState && followPower(srv, now.State) == srv.VMState {
+		return nil
+	}
+	return s.SyncPower(ctx, srv.ID)
 }
 
 // syncTries is how often SyncPower looks again when the row changed while it looked at the host.

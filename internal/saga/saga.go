@@ -70,6 +70,9 @@ type Step[S any] struct {
 	Undo func(ctx context.Context, r *Run[S]) error
 	// UndoSave changes rows in the transaction that records the step as undone.
 	UndoSave func(ctx context.Context, tx store.Tx, r *Run[S]) error
+	// Skip tells from the state that there is nothing for the step to do: it is passed over without being recorded. The first step is
+	// never skipped. Undo and UndoSave are called all the same.
+	Skip func(s *S) bool
 	// Deadline from the step's first attempt; default one minute.
 	Deadline time.Duration
 	// Retry is the pause after the first failure, doubled at each further one up to RetryMax. Defaults 100 ms and 5 s.
@@ -142,6 +145,8 @@ type definition interface {
 	limits() (deadline time.Duration, workers int, noCancel bool)
 	step(i int) stepLimits
 	index(step string) int
+	// after is the next step after i that is not skipped in this state.
+	after(i int, state []byte) (int, error)
 	// do and undo run the outside part of step i and give back the new state.
 	do(ctx context.Context, op Operation, i int, state []byte) (outcome, error)
 	undo(ctx context.Context, op Operation, i int, state []byte) (outcome, error)
@@ -187,6 +192,22 @@ func or[T comparable](v, absent T) T {
 		return absent
 	}
 	return v
+}
+
+func (d *Definition[S]) after(i int, state []byte) (int, error) {
+	var s *S
+	for i++; i < len(d.Steps) && d.Steps[i].Skip != nil; i++ {
+		if s == nil {
+			s = new(S)
+			if err := json.Unmarshal(state, s); err != nil {
+				return i, err
+			}
+		}
+		if !d.Steps[i].Skip(s) {
+			break
+		}
+	}
+	return i, nil
 }
 
 func (d *Definition[S]) index(step string) int {

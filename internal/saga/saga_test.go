@@ -414,3 +414,28 @@ func BenchmarkOperation(b *testing.B) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// TestSkippedStepsLeaveNoTrace: a step that has nothing to do, by the state as the step before left it, is neither run nor recorded.
+func TestSkippedStepsLeaveNoTrace(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		var ran []string
+		step := func(name string, skip func(*buildState) bool) saga.Step[buildState] {
+			return saga.Step[buildState]{Name: name, Skip: skip, Do: func(_ context.Context, r *saga.Run[buildState]) error {
+				ran = append(ran, name)
+				r.State.Waited = true
+				return nil
+			}}
+		}
+		done := func(s *buildState) bool { return s.Waited }
+		e := run(t, db, saga.Options{}, func(e *saga.Engine) {
+			saga.Register(e, &saga.Definition[buildState]{Kind: "skip", Steps: []saga.Step[buildState]{
+				step("first", nil), step("second", done), step("third", done), step("fourth", func(s *buildState) bool { return !s.Waited }), step("last", done),
+			}})
+		})
+		id := begin(t, db, e, saga.Intent{Kind: "skip", Resource: saga.Resource{Type: "house", ID: "h"}, State: buildState{}})
+		story := outcomeOf(t, e, id)
+		if story.Outcome != "done" || !slices.Equal(ran, []string{"first", "fourth"}) || len(story.Events) != 2 {
+			t.Errorf("%s: ran %v, %d events", story.Outcome, ran, len(story.Events))
+		}
+	}, saga.Migrations)
+}

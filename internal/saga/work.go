@@ -105,7 +105,10 @@ func (e *Engine) recordDone(ctx context.Context, r *row, d definition, s stepLim
 			return err
 		}
 		next = *r
-		next.State, next.Step, next.Attempt, next.RunAfter = string(state), r.Step+1, 0, now
+		next.State, next.Attempt, next.RunAfter = string(state), 0, now
+		if next.Step, err = d.after(r.Step, state); err != nil {
+			return err
+		}
 		if err := insertEvent(ctx, tx, e.event(r, s.name, EventDone, out, took, now, out.note)); err != nil {
 			return err
 		}

@@ -86,12 +86,14 @@ func ContinueAction(ctx context.Context, tx store.Tx, operationID, next string) 
 
 // FinishAction ends the action of an operation and writes the one event that upstream's clients see for it.
 func FinishAction(ctx context.Context, tx store.Tx, operationID string, e *ActionEvent) error {
-	return finishAction(ctx, tx, e, func(q *bun.SelectQuery) { q.Where("a.operation_id = ?", operationID) })
+	return finishAction(ctx, tx, e, func(q *bun.UpdateQuery) { q.Where("a.operation_id = ?", operationID) })
 }
 
 // FinishActionOn is FinishAction for one of the servers that an operation is about.
 func FinishActionOn(ctx context.Context, tx store.Tx, operationID, serverID string, e *ActionEvent) error {
-	return finishAction(ctx, tx, e, func(q *bun.SelectQuery) { q.Where("a.operation_id = ?", operationID).Where("a.server_id = ?", serverID) })
+	return finishAction(ctx, tx, e, func(q *bun.UpdateQuery) {
+		q.Where("a.operation_id = ?", operationID).Where("a.server_id = ?", serverID)
+	})
 }
 
 // HandAction gives a server's action from one operation to the next.
@@ -100,27 +102,18 @@ func HandAction(ctx context.Context, tx store.Tx, serverID, from, to string) err
 	return err
 }
 
-func finishAction(ctx context.Context, tx store.Tx, e *ActionEvent, narrow func(*bun.SelectQuery)) error {
-	a := new(Action)
-	found := tx.NewSelect().Model(a).Limit(1)
-	narrow(found)
-	err := found.Scan(ctx)
-	if store.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	e.ActionSeq = a.Seq
-	if err := Insert(ctx, tx, e); err != nil {
-		return err
-	}
-	q := tx.NewUpdate().Model((*Action)(nil)).Set("updated_at = ?", e.FinishedAt).Where("seq = ?", a.Seq)
+func finishAction(ctx context.Context, tx store.Tx, e *ActionEvent, narrow func(*bun.UpdateQuery)) error {
+	q := tx.NewUpdate().Model((*Action)(nil)).Set("updated_at = ?", e.FinishedAt).Returning("seq")
 	if e.Result != nil && *e.Result == "Error" {
 		q.Set("message = ?", "Error")
 	}
-	_, err = q.Exec(ctx)
-	return err
+	narrow(q)
+	if err := q.Scan(ctx, &e.ActionSeq); store.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return Insert(ctx, tx, e)
 }
 
 // AddActionEvent writes an event of the action of an operation; an operation that is nobody's action has none.

@@ -15,6 +15,13 @@ type Place struct {
 	Operating bool   `bun:"operating"`
 }
 
+// PowerOfServers returns what is known of the power of some servers: id, host, operation_id, vm_state and power_state, nothing else.
+func PowerOfServers(ctx context.Context, h bun.IDB, ids []string) ([]*Server, error) {
+	return list[Server](ctx, h, func(q *bun.SelectQuery) {
+		q.Column("id", "host", "operation_id", "vm_state", "power_state").Where("s.id IN (?)", bun.List(ids))
+	})
+}
+
 // Places returns where each server is. One statement.
 func Places(ctx context.Context, h bun.IDB) (map[string]Place, error) {
 	var rows []Place

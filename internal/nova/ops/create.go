@@ -23,12 +23,12 @@ func (o *Ops) create() *saga.Definition[nova.CreateState] {
 		Kind: nova.KindCreate, Deadline: 2 * time.Hour, Workers: 64,
 		Steps: []saga.Step[nova.CreateState]{
 			{Name: "pick host", Do: o.pick, Save: o.claim, UndoSave: o.unclaim, Deadline: 2 * time.Minute},
-			{Name: "create ports", Save: o.createPorts, UndoSave: o.deletePorts},
+			{Name: "create ports", Save: o.createPorts, UndoSave: o.deletePorts, Skip: func(s *nova.CreateState) bool { return len(s.Plan) == 0 }},
 			{Name: "fetch image", Do: o.fetchImage, Deadline: time.Hour},
-			{Name: "bind ports", Do: o.bindPorts, Undo: o.unbindPorts, Deadline: 5 * time.Minute},
+			{Name: "bind ports", Do: o.bindPorts, Undo: o.unbindPorts, Deadline: 5 * time.Minute, Skip: noPorts},
 			{Name: "define guest", Do: o.define, Undo: o.destroyGuest, Deadline: 15 * time.Minute},
 			{Name: "start guest", Do: o.startGuest, Deadline: 10 * time.Minute},
-			{Name: "wait for ports", Do: o.awaitPorts, Deadline: o.vifTimeout()},
+			{Name: "wait for ports", Do: o.awaitPorts, Deadline: o.vifTimeout(), Skip: noPorts},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *createRun) error {
 			err := o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string {
@@ -56,6 +56,8 @@ func (o *Ops) create() *saga.Definition[nova.CreateState] {
 		},
 	}
 }
+
+func noPorts(s *nova.CreateState) bool { return len(s.Progress.PortIDs) == 0 }
 
 func host(r *createRun) string {
 	if r.State.Progress.Choice == nil {
@@ -85,7 +87,7 @@ func (o *Ops) createPorts(ctx context.Context, tx store.Tx, r *createRun) error 
 	if len(r.State.Plan) == 0 {
 		return nil
 	}
-	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
+	srv, err := o.known.read(ctx, tx, r)
 	if err != nil {
 		return err
 	}
@@ -119,8 +121,8 @@ func (o *Ops) onChosen(ctx context.Context, r *createRun, method string, args an
 }
 
 func (o *Ops) fetchImage(ctx context.Context, r *createRun) error {
-	srv, err := o.server(ctx, r.State.ServerID)
-	if err != nil || srv == nil {
+	srv, err := o.known.read(ctx, o.Nova.DB.Read(ctx), r)
+	if err != nil {
 		return gone(err)
 	}
 	if srv.ImageID == "" {
@@ -146,8 +148,8 @@ func (o *Ops) unbindPorts(ctx context.Context, r *createRun) error {
 }
 
 func (o *Ops) define(ctx context.Context, r *createRun) error {
-	srv, err := o.server(ctx, r.State.ServerID)
-	if err != nil || srv == nil {
+	srv, err := o.known.read(ctx, o.Nova.DB.Read(ctx), r)
+	if err != nil {
 		return gone(err)
 	}
 	spec, err := o.guestSpec(ctx, srv)

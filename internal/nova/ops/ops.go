@@ -28,6 +28,7 @@ type Ops struct {
 	Log       *slog.Logger
 
 	places  places
+	known   known
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by operation
 }
@@ -139,20 +140,25 @@ func (o *Ops) server(ctx context.Context, id string) (*nova.Server, error) {
 
 // look asks the host of a server whose operation has ended what became of the guest: it may have changed by itself meanwhile, and such
 // news is not heard while an operation holds the server. A host that does not answer tells it when it returns.
-func (o *Ops) look(op saga.Operation) {
+func (o *Ops) look(srv *nova.Server) {
+	if srv == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := o.Nova.SyncPower(ctx, op.Resource.ID); err != nil {
-		o.Log.DebugContext(ctx, "a server's power state is not known", "server", op.Resource.ID, "error", err)
+	if err := o.Nova.ComparePower(ctx, srv); err != nil {
+		o.Log.DebugContext(ctx, "a server's power state is not known", "server", srv.ID, "error", err)
 	}
 }
 
 // settle ends an operation in the server's row: change sets what has come of it. A row that belongs to a later operation keeps its
 // task; one that is gone is left alone.
 func (o *Ops) settle(ctx context.Context, tx store.Tx, op saga.Operation, change func(srv *nova.Server) []string) error {
+	var settled *nova.Server
 	store.AfterCommit(ctx, func() {
 		o.ended(op.ID)
-		o.look(op)
+		o.known.forget(op.ID)
+		o.look(settled)
 	})
 	srv, err := db.GetServer(ctx, tx, op.Resource.ID)
 	if store.IsNotFound(err) {
@@ -166,6 +172,7 @@ func (o *Ops) settle(ctx context.Context, tx store.Tx, op saga.Operation, change
 	}
 	columns := append(change(srv), "operation_id", "task_state", "updated_at")
 	srv.OperationID, srv.TaskState, srv.UpdatedAt = nil, "", o.Nova.Now()
+	settled = srv
 	return db.UpdateServer(ctx, tx, srv, columns...)
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"gostack/internal/nova"
-	"gostack/internal/nova/db"
 	"gostack/internal/nova/scheduler"
 	"gostack/internal/placement"
 	"gostack/internal/saga"
@@ -134,6 +133,7 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	if err != nil || srv == nil {
 		return gone(err)
 	}
+	o.known.keep(r.Operation.ID, srv)
 	if len(p.Tried) >= o.Scheduler.Attempts() {
 		p.Details = "hosts that failed: " + strings.Join(p.Tried, ", ") + "; last: " + p.LastError
 		r.Note("%s", p.Details)
@@ -183,10 +183,7 @@ func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateSta
 		p.Claimed = false
 		return nil
 	}
-	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
-	if store.IsNotFound(err) {
-		return gone(nil)
-	}
+	srv, err := o.known.read(ctx, tx, r)
 	if err != nil {
 		return err
 	}
@@ -195,6 +192,9 @@ func (o *Ops) claim(ctx context.Context, tx store.Tx, r *saga.Run[nova.CreateSta
 		return err
 	}
 	p.Choice, p.Alternates = &left[0], left[1:]
+	placed := *srv
+	placed.Host, placed.Node, placed.AvailabilityZone = p.Choice.Host, p.Choice.Node, zone
+	store.AfterCommit(ctx, func() { o.known.keep(r.Operation.ID, &placed) })
 	return o.update(ctx, tx, r.Operation, "networking", map[string]any{"host": p.Choice.Host, "node": p.Choice.Node, "availability_zone": zone})
 }
 
