@@ -165,39 +165,45 @@ func (a *Admin) EnsureHostUser(ctx context.Context, host string) (secret.String,
 // hostLimits are what a host's processes may have open; two or three connections with three channels each are usual.
 var hostLimits = map[string]int{"max-connections": 16, "max-channels": 128}
 
-// RefreshHostUsers gives all hosts' users the rights of the present topics, and tells which hosts there are.
+// RefreshHostUsers gives all hosts' users the rights of the present topics, where they have others, and tells which hosts there are. Two
+// requests are enough when nothing has changed.
 func (a *Admin) RefreshHostUsers(ctx context.Context) ([]string, error) {
-	hosts, err := a.HostUsers(ctx)
-	if err != nil {
+	var have []userPermissions
+	if err := a.do(ctx, http.MethodGet, nil, &have, "vhosts", a.vhost, "permissions"); err != nil {
 		return nil, err
 	}
-	for _, h := range hosts {
-		if err := a.permitHost(ctx, h); err != nil {
+	var topics []userTopicRights
+	if err := a.do(ctx, http.MethodGet, nil, &topics, "vhosts", a.vhost, "topic-permissions"); err != nil {
+		return nil, err
+	}
+	byUser := map[string][]topicRights{}
+	for _, t := range topics {
+		byUser[t.User] = append(byUser[t.User], topicRights{t.Exchange, t.Write, t.Read})
+	}
+	var hosts []string
+	for _, u := range have {
+		host, ok := strings.CutPrefix(u.User, HostUserPrefix)
+		if !ok {
+			continue
+		}
+		hosts = append(hosts, host)
+		want, wantTopics := a.hostRights(host)
+		got := byUser[u.User]
+		slices.SortFunc(got, func(x, y topicRights) int { return strings.Compare(x.exchange, y.exchange) })
+		if want == (permissions{u.Configure, u.Write, u.Read}) && slices.Equal(got, wantTopics) {
+			continue
+		}
+		if err := a.permitHost(ctx, host); err != nil {
 			return nil, err
 		}
 	}
+	slices.Sort(hosts)
 	return hosts, nil
 }
 
 func (a *Admin) permitHost(ctx context.Context, host string) error {
 	p, topics := a.hostRights(host)
 	return a.permit(ctx, HostUser(host), p, topics)
-}
-
-// HostUsers lists the hosts that have rights in this virtual host.
-func (a *Admin) HostUsers(ctx context.Context) ([]string, error) {
-	var list []struct{ User string }
-	if err := a.do(ctx, http.MethodGet, nil, &list, "vhosts", a.vhost, "permissions"); err != nil {
-		return nil, err
-	}
-	var hosts []string
-	for _, p := range list {
-		if host, ok := strings.CutPrefix(p.User, HostUserPrefix); ok {
-			hosts = append(hosts, host)
-		}
-	}
-	slices.Sort(hosts)
-	return hosts, nil
 }
 
 // RemoveHostUser takes a host's user away and ends its connections. A host that has none is no error.

@@ -134,6 +134,9 @@ func (b *Bus) Call(ctx context.Context, to bus.To, method string, args, reply an
 				return readReply(d, reply)
 			}
 		}
+		if errors.Is(err, errLost) {
+			err = s.lost(exchangeOf(to.Topic), key)
+		}
 		switch {
 		case errors.Is(err, errSilent):
 			resend *= 2
@@ -251,6 +254,9 @@ func (b *Bus) Cast(ctx context.Context, to bus.To, method string, args any) erro
 			err = bus.ErrUnroutable
 		default:
 		}
+		if errors.Is(err, errLost) {
+			err = s.lost(exchangeOf(to.Topic), key)
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -281,6 +287,9 @@ func (b *Bus) Fanout(ctx context.Context, topic, method string, args any) error 
 		var c *amqp091.DeferredConfirmation
 		if c, err = b.send(ctx, s, to, fanoutKey(topic), m); err == nil {
 			err = s.confirmed(ctx, c)
+		}
+		if errors.Is(err, errLost) {
+			err = s.lost(exchangeOf(topic), fanoutKey(topic))
 		}
 		switch {
 		case err == nil, errors.Is(err, bus.ErrUnroutable):

@@ -88,25 +88,12 @@ func (b *Bus) openInbox(s *session) error {
 		}
 	}
 	queue := inboxQueue(b.host, b.id)
-	b.mu.Lock()
-	var topics []string
-	for name, t := range b.topics {
-		if len(t.servers) > 0 {
-			topics = append(topics, name)
-		}
-	}
-	b.mu.Unlock()
 	err := s.setup(func(ch *amqp091.Channel) error {
 		if _, err := ch.QueueDeclare(queue, false, true, true, false, amqp091.Table{"x-expires": idleExpires}); err != nil {
 			return err
 		}
 		return ch.QueueBind(queue, inboxKey(b.host, b.id), repliesExchange, false, nil)
 	})
-	for _, t := range topics {
-		if err == nil {
-			err = b.bindFanout(s, t)
-		}
-	}
 	if err != nil {
 		return err
 	}
@@ -125,11 +112,14 @@ func (b *Bus) openInbox(s *session) error {
 
 // bindFanout makes fanouts to a topic reach this process, once for all its servers.
 func (b *Bus) bindFanout(s *session, topic string) error {
-	if err := s.exchange(exchangeOf(topic)); err != nil {
-		return err
-	}
 	return s.setup(func(ch *amqp091.Channel) error {
-		return ch.QueueBind(inboxQueue(b.host, b.id), fanoutKey(topic), exchangeOf(topic), false, nil)
+		key := fanoutKey(topic)
+		if s.known[key] {
+			return nil
+		}
+		err := ch.QueueBind(inboxQueue(b.host, b.id), key, exchangeOf(topic), false, nil)
+		s.known[key] = err == nil
+		return err
 	})
 }
 

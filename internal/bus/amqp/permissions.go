@@ -14,6 +14,12 @@ type permissions struct{ configure, write, read string }
 // topicRights are about routing keys in one topic exchange: to publish, and to bind by.
 type topicRights struct{ exchange, write, read string }
 
+// userPermissions and userTopicRights are how the management API lists them.
+type (
+	userPermissions struct{ User, Configure, Write, Read string }
+	userTopicRights struct{ User, Exchange, Write, Read string }
+)
+
 // nothing matches no name that is used.
 const nothing = "^$"
 

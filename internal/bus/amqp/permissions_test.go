@@ -315,3 +315,67 @@ func TestAHostIsRemoved(t *testing.T) {
 		t.Error("an old password is good")
 	}
 }
+
+// TestNewTopicsReachHostsThatAreThere adds a topic, as a new version of gostack does.
+func TestNewTopicsReachHostsThatAreThere(t *testing.T) {
+	c := newCloud(t)
+	ctx := t.Context()
+	control, one := c.control(), c.asHost("one")
+	c.asHost("two")
+	serve(t, control, bus.To{Topic: "cinder-scheduler"}, who)
+	volume := bus.To{Topic: "cinder-volume", Host: "one"}
+	serve(t, one, volume, who)
+	if err := one.Call(ctx, bus.To{Topic: "cinder-scheduler"}, "who", nil, nil); bus.Code(err) != bus.CodeForbidden {
+		t.Errorf("a host calls what is not for hosts: %v", err)
+	}
+	if err := one.Cast(ctx, bus.To{Topic: "cinder-scheduler"}, "who", nil); bus.Code(err) != bus.CodeForbidden {
+		t.Errorf("a host casts what is not for hosts: %v", err)
+	}
+	if err := one.Fanout(ctx, "nova-compute", "who", nil); bus.Code(err) != bus.CodeForbidden {
+		t.Errorf("a host speaks to all hosts: %v", err)
+	}
+	c.admin.HostTopics, c.admin.ControlTopics = append(c.admin.HostTopics, "cinder-volume"), append(c.admin.ControlTopics, "cinder-scheduler")
+	must(t, c.admin.EnsureVhost(ctx))
+	for range 2 { // the second time nothing is to be done
+		if hosts, err := c.admin.RefreshHostUsers(ctx); err != nil || strings.Join(hosts, " ") != "one two" {
+			t.Errorf("%v %v", hosts, err)
+		}
+	}
+	await(t, "the host may serve and call", func() bool {
+		got := ""
+		return control.Call(ctx, volume, "who", nil, nil) == nil && one.Call(ctx, bus.To{Topic: "cinder-scheduler"}, "who", nil, &got) == nil && got == "one"
+	})
+}
+
+// TestASecondProcessOfAHostStandsBy starts an agent beside one that runs, as when a machine's old connection is not known to be dead.
+func TestASecondProcessOfAHostStandsBy(t *testing.T) {
+	c := newCloud(t)
+	control := c.control()
+	password, err := c.admin.EnsureHostUser(t.Context(), "one")
+	must(t, err)
+	o := c.options(c.URL(amqp.HostUser("one"), password.Reveal(), c.vhost))
+	to := bus.To{Topic: "nova-compute", Host: "one"}
+	answers := func(name string) bus.Handlers {
+		return bus.Handlers{"which": func(context.Context, *bus.Message) (any, error) { return name, nil }}
+	}
+	first, second := c.open(o), c.open(o)
+	serve(t, first, to, answers("first"))
+	result := make(chan func(), 1)
+	go func() { // Serve waits a while before it leaves the rest to the background
+		stop, err := second.Serve(to, answers("second"))
+		if err != nil {
+			t.Error(err)
+		}
+		result <- stop
+	}()
+	await(t, "the second one says why it does not serve", func() bool {
+		return second.Ready() != nil && strings.Contains(second.Ready().Error(), "RESOURCE_LOCKED")
+	})
+	got := ""
+	if must(t, control.Call(t.Context(), to, "which", nil, &got)); got != "first" {
+		t.Error(got)
+	}
+	must(t, first.Close())
+	await(t, "the second one takes over", func() bool { return control.Call(t.Context(), to, "which", nil, &got) == nil && got == "second" })
+	(<-result)()
+}

@@ -88,11 +88,6 @@ func (b *Bus) Serve(to bus.To, h bus.Handlers) (func(), error) {
 		b.wg.Go(c.run)
 	}
 	if session != nil {
-		if first {
-			if err := b.bindFanout(session, t.name); err != nil {
-				session.end(err) // the next one binds it
-			}
-		}
 		b.await(session, begun)
 	}
 	return func() { b.unserve(t, s) }, nil
@@ -152,6 +147,7 @@ func (b *Bus) hostConsumer(t *topic, s *server) *consumer {
 		return ch.QueueBind(queue, hostKey(t.name, s.host), exchange, false, nil)
 	}, func(d amqp091.Delivery) { b.handle(queue, hostKey(t.name, s.host), func() *server { return s }, d) })
 	c.own = true
+	c.prepare = func(s *session) error { return b.bindFanout(s, t.name) }
 	return c
 }
 
@@ -170,7 +166,7 @@ var errOtherwise = errors.New("the queue was declared otherwise; stop the contro
 func (b *Bus) roleConsumers(t *topic) []*consumer {
 	exchange := exchangeOf(t.name)
 	shared := func(queue, key string, durable bool, args amqp091.Table) *consumer {
-		return b.newConsumer(queue, exchange, func(ch *amqp091.Channel) error {
+		c := b.newConsumer(queue, exchange, func(ch *amqp091.Channel) error {
 			_, err := ch.QueueDeclare(queue, durable, !durable, false, false, args)
 			if durable && code(err) == amqp091.PreconditionFailed {
 				err = errOtherwise
@@ -180,6 +176,8 @@ func (b *Bus) roleConsumers(t *topic) []*consumer {
 			}
 			return ch.QueueBind(queue, key, exchange, false, nil)
 		}, func(d amqp091.Delivery) { b.handle(queue, key, func() *server { return b.pick(t) }, d) })
+		c.prepare = func(s *session) error { return b.bindFanout(s, t.name) }
+		return c
 	}
 	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(castsKept), "x-overflow": "drop-head", "x-message-ttl": castsLive.Milliseconds()}
 	if len(b.address.Hosts) > 1 {

@@ -7,10 +7,13 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
+
+	"gostack/internal/bus"
 )
 
 // dialTimeout bounds one attempt to connect, TLS and login included.
@@ -36,7 +39,7 @@ type session struct {
 
 	setupMu sync.Mutex
 	setupCh *amqp091.Channel
-	known   map[string]bool // exchanges that are there
+	known   map[string]bool // exchanges that are there, fanouts that are bound
 }
 
 // outgoing is a message on its way to the connection.
@@ -250,6 +253,21 @@ func (s *session) exchange(name string) error {
 
 // errNoExchange says that no control side has been on this broker yet.
 var errNoExchange = errors.New("the exchange does not exist")
+
+// lost is why a message that was sent to an exchange with a key is lost with the session: the broker has refused just that, or the
+// connection broke and another may carry it.
+func (s *session) lost(exchange, key string) error {
+	select {
+	case <-s.done:
+	default:
+		return errLost
+	}
+	var e *amqp091.Error
+	if errors.As(s.err, &e) && e.Code == amqp091.AccessRefused && (strings.Contains(e.Reason, "'"+key+"'") || strings.Contains(e.Reason, "exchange '"+exchange+"' in vhost")) {
+		return bus.Fail(bus.CodeForbidden, "the message broker refuses it: %s", e.Reason)
+	}
+	return errLost
+}
 
 // code is the reply code of a broker's refusal, or 0.
 func code(err error) int {
