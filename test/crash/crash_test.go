@@ -54,7 +54,7 @@ func TestSimulated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Kill)
-	walk(t, w, options(t, 600))
+	walk(t, w, options(t, 400))
 	if t.Failed() {
 		log, _ := os.ReadFile(w.Log())
 		t.Logf("the end of the log:\n%s", log[max(0, len(log)-4000):])
@@ -64,7 +64,7 @@ func TestSimulated(t *testing.T) {
 // TestReplicas walks on simulated hosts while two control replicas, the message broker and PostgreSQL die and are cut off.
 func TestReplicas(t *testing.T) {
 	lab.Run(t, lab.Options{Simulated: 5}, func(t *testing.T, l *lab.Lab) {
-		o := options(t, 300)
+		o := options(t, 120)
 		o.Out = l.Out
 		walk(t, crash.Lab{Lab: l}, o)
 		if t.Failed() {
