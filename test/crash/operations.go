@@ -3,6 +3,8 @@ package crash
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,7 +46,7 @@ var operations = []operation{
 	action("confirm resize", 8, "VERIFY_RESIZE", "ACTIVE SHUTOFF", `{"confirmResize": null}`),
 	action("revert resize", 6, "VERIFY_RESIZE", "ACTIVE SHUTOFF", `{"revertResize": null}`),
 	action("live migrate", 4, "ACTIVE PAUSED", "", `{"os-migrateLive": {"host": null, "block_migration": "auto"}}`),
-	action("evacuate", 1, "ACTIVE SHUTOFF ERROR", "", `{"evacuate": {}}`),
+	{name: "evacuate", weight: 2, from: strings.Fields("ACTIVE SHUTOFF ERROR"), do: evacuate},
 	action("lock", 1, "ACTIVE", "", `{"lock": null}`),
 	action("unlock", 3, "", "", `{"unlock": null}`),
 	{name: "delete", weight: 8, do: remove},
@@ -148,4 +150,28 @@ func floatingIP(ctx context.Context, w *worker, s *server) (api.Answer, error) {
 	}
 	a, err := w.client.Do(ctx, http.MethodPost, "/network/v2.0/floatingips", map[string]any{"floatingip": map[string]any{"floating_network_id": w.public, "port_id": list.Ports[0].ID}})
 	return a, err
+}
+
+// evacuate says that the server's host is dead, although it may live, and has the server made anew elsewhere; then the host is said to be back.
+func evacuate(ctx context.Context, w *worker, s *server) (api.Answer, error) {
+	var body struct{ Server view }
+	if ok, err := w.client.Get(ctx, "/compute/v2.1/servers/"+s.id, &body); err != nil || !ok {
+		return api.Answer{Status: http.StatusNotFound}, err
+	}
+	var services struct{ Services []struct{ ID string } }
+	if _, err := w.client.Get(ctx, "/compute/v2.1/os-services?binary=nova-compute&host="+url.QueryEscape(body.Server.Host), &services); err != nil || body.Server.Host == "" || len(services.Services) == 0 {
+		return api.Answer{Status: http.StatusNotFound}, err
+	}
+	down := func(yes bool) error {
+		a, err := w.client.Do(ctx, http.MethodPut, "/compute/v2.1/os-services/"+services.Services[0].ID, map[string]bool{"forced_down": yes})
+		if err == nil && a.Status >= 300 {
+			err = fmt.Errorf("forced_down: %d %s", a.Status, a.Body)
+		}
+		return err
+	}
+	if err := down(true); err != nil {
+		return api.Answer{}, err
+	}
+	a, err := w.client.Do(ctx, http.MethodPost, "/compute/v2.1/servers/"+s.id+"/action", json.RawMessage(`{"evacuate": {}}`))
+	return a, errors.Join(err, down(false))
 }

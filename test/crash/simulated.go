@@ -24,9 +24,11 @@ type Simulated struct {
 	program, dir, url string
 	hosts             int
 
+	life   sync.Mutex // one start or end at a time
 	mu     sync.Mutex
 	child  *exec.Cmd
 	exited chan struct{}
+	down   bool // on purpose; else a child that ends is followed by another
 }
 
 // NewSimulated starts it in a directory.
@@ -56,6 +58,12 @@ func (s *Simulated) Log() string { return filepath.Join(s.dir, "out.log") }
 
 // start starts the child; it will die by itself at the place, if one is given.
 func (s *Simulated) start(place string) error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	return s.launch(place)
+}
+
+func (s *Simulated) launch(place string) error {
 	log, err := os.OpenFile(s.Log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -77,21 +85,29 @@ func (s *Simulated) start(place string) error {
 		if err == nil {
 			_ = cmd.Wait()
 			close(exited)
+			s.life.Lock()
+			defer s.life.Unlock()
+			if !s.down && s.child == cmd {
+				_ = s.launch("") // one that cannot start is seen by everybody who asks it something
+			}
 		}
 	}()
 	if err := <-started; err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.child, s.exited = cmd, exited
+	s.child, s.exited, s.down = cmd, exited, false
 	s.mu.Unlock()
 	return nil
 }
 
 // Kill ends the child at once.
 func (s *Simulated) Kill() {
+	s.life.Lock()
+	defer s.life.Unlock()
 	s.mu.Lock()
 	child, exited := s.child, s.exited
+	s.down = true
 	s.mu.Unlock()
 	_ = child.Process.Kill()
 	<-exited
@@ -158,17 +174,19 @@ func (s *Simulated) Faults() []Fault {
 			exited := s.exited
 			s.mu.Unlock()
 			select {
-			case <-exited:
+			case <-exited: // another is started, now or when the place is reached later
+				return nil, nil
 			case <-time.After(1500 * time.Millisecond):
 				return nil, errNoDamage
 			}
-			return restart, nil
 		}},
 		{Name: "gostack frozen", Weight: 1, Lasts: 500 * time.Millisecond, Do: func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			s.mu.Lock()
 			child := s.child
 			s.mu.Unlock()
-			_ = child.Process.Signal(syscall.SIGSTOP)
+			if child.Process.Signal(syscall.SIGSTOP) != nil {
+				return nil, errNoDamage // it has just died at a place
+			}
 			return func(context.Context) error { return child.Process.Signal(syscall.SIGCONT) }, nil
 		}},
 	}
