@@ -330,6 +330,12 @@ func (k Key) set(s string) error {
 			return err
 		}
 		k.value.SetInt(n)
+	case bool:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return err
+		}
+		k.value.SetBool(b)
 	case float64:
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
