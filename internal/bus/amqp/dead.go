@@ -2,7 +2,6 @@ package amqp
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"time"
 
@@ -101,12 +100,4 @@ func (b *Bus) bury(queue string, d amqp091.Delivery, why error) {
 		}
 	}
 	_ = d.Ack(false)
-}
-
-func remoteJSON(e *bus.RemoteError) []byte {
-	raw, err := json.Marshal(e)
-	if err != nil { // two strings always can be written
-		return []byte(`{"message":"the error cannot be written"}`)
-	}
-	return raw
 }

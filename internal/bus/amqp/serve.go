@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -337,6 +338,14 @@ func (b *Bus) answer(d amqp091.Delivery, raw []byte, failed error, left time.Dur
 			return
 		}
 	}
+}
+
+func remoteJSON(e *bus.RemoteError) []byte {
+	raw, err := json.Marshal(e)
+	if err != nil { // two strings always can be written
+		return []byte(`{"message":"the error cannot be written"}`)
+	}
+	return raw
 }
 
 // fanout gives a message to all servers of its topic in this process.
