@@ -174,8 +174,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// newCloud starts everything, both control processes at the same moment on an empty database.
-func newCloud(t *testing.T) *cloud {
+// newCloud starts everything, both control processes at the same moment on an empty database; or one after the other when change has made the programs differ.
+func newCloud(t *testing.T, change ...func(*process)) *cloud {
 	t.Helper()
 	pg := storetest.NewServer(t)
 	broker := rabbittest.Start(t)
@@ -217,8 +217,16 @@ nova: {compute_driver: simulated, simulated_hosts: 3, simulated_network: %s}
 	admin := fmt.Sprintf("bus_admin: %q\n", "http://"+url.UserPassword(broker.User, broker.Password).String()+"@"+broker.ManagementAddr)
 	c.controls = []*process{newProcess("control-1", admin, "control"), newProcess("control-2", admin, "control")}
 	c.hosts = newProcess("hosts", "", "nova-compute")
+	for _, p := range append(c.controls[:2:2], c.hosts) {
+		for _, f := range change {
+			f(p)
+		}
+	}
 	for _, p := range c.controls {
 		p.start()
+		if len(change) > 0 {
+			p.ready()
+		}
 	}
 	c.hosts.start()
 	for _, p := range c.controls {
