@@ -66,6 +66,7 @@ func (s *Service) Serve(link *hostlink.Link) {
 		if err != nil {
 			return err
 		}
+		s.limit.giveBack(st.Remote)
 		_, err = st.AcceptWith(reply)
 		s.log().Info("host joined", "host", req.Host, "remote", st.Remote)
 		return err

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// limiter bounds attempts to join, in all and from each address.
+// limiter bounds attempts to join that fail, in all and from each address.
 type limiter struct {
 	mu   sync.Mutex
 	from map[string]*bucket
@@ -41,6 +41,16 @@ func (l *limiter) allow(address string, now time.Time) (bool, time.Duration) {
 		return false, wait
 	}
 	return l.all.take(now, burstAll, rateAll)
+}
+
+// giveBack undoes an attempt that was a good one: many machines may join at once through one address.
+func (l *limiter) giveBack(address string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.from[address]; b != nil {
+		b.left = min(burstEach, b.left+1)
+	}
+	l.all.left = min(burstAll, l.all.left+1)
 }
 
 func (b *bucket) take(now time.Time, burst, perMinute float64) (bool, time.Duration) {
