@@ -433,6 +433,7 @@ func TestSkippedStepsLeaveNoTrace(t *testing.T) {
 			}})
 		})
 		id := begin(t, db, e, saga.Intent{Kind: "skip", Resource: saga.Resource{Type: "house", ID: "h"}, State: buildState{}})
+		idle(t, e)
 		story := outcomeOf(t, e, id)
 		if story.Outcome != "done" || !slices.Equal(ran, []string{"first", "fourth"}) || len(story.Events) != 2 {
 			t.Errorf("%s: ran %v, %d events", story.Outcome, ran, len(story.Events))

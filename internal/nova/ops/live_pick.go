@@ -55,7 +55,7 @@ func (o *Ops) livePick(ctx context.Context, r *liveRun) error {
 	}
 	tried := []string{source}
 	for {
-		places, err := o.chooseFor(ctx, nova.Placing{Server: srv, Host: r.State.Target, Ignore: tried, Moving: true, Fresh: true})
+		places, err := o.Choose(ctx, nova.Placing{Server: srv, Host: r.State.Target, Ignore: tried, Moving: true, Fresh: true})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
 			p.Details, p.Tried = eliminations(none.Considered, none.Eliminated), tried

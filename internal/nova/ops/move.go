@@ -46,7 +46,7 @@ func (m *mover) pick(ctx context.Context, w nova.Placing, note func(format strin
 			return err
 		}
 		w.Ignore, w.Moving, w.Fresh = slices.Concat(w.Ignore, p.Tried, stale), true, true
-		left, err = o.chooseFor(ctx, w)
+		left, err = o.Choose(ctx, w)
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
 			p.Details = eliminations(none.Considered, none.Eliminated)

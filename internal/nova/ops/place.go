@@ -35,9 +35,9 @@ func (o *Ops) failing(host string) bool {
 	return sick == nil || (*sick)[host]
 }
 
-// chooseFor returns the best host for a wish and alternates, or a *scheduler.NoValidHostError. The choice counts in the decisions
+// Choose returns the best host for a wish and alternates, or a *scheduler.NoValidHostError. The choice counts in the decisions
 // that follow; what makes it true is the claim (placement.Claim, with nova.Service.GroupAllows in the same transaction).
-func (o *Ops) chooseFor(ctx context.Context, w nova.Placing) ([]nova.Place, error) {
+func (o *Ops) Choose(ctx context.Context, w nova.Placing) ([]nova.Place, error) {
 	spec, err := o.Nova.SchedulerSpec(ctx, w)
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	// The alternates of the first decision serve a second try on another host; a third try of the same step asks anew.
 	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
 	if len(left) == 0 || r.Attempt > 1 {
-		left, err = o.chooseFor(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving})
+		left, err = o.Choose(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
 			p.Details = eliminations(none.Considered, none.Eliminated)
