@@ -15,6 +15,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,8 @@ type World interface {
 	Faults() []Fault
 	// Audit asks gostack what differs between the database and the world.
 	Audit(ctx context.Context) ([]string, error)
+	// Why is the story of a resource, as gostack why tells it.
+	Why(ctx context.Context, id string) string
 	// Image is a guest's disk that the world's hosts can run.
 	Image() (io.ReadSeeker, error)
 }
@@ -98,6 +101,7 @@ func Run(ctx context.Context, w World, o Options) (*Report, error) {
 	calm()
 	faults.Wait()
 	r.check(ctx)
+	r.explain(ctx)
 	r.cleanUp(ctx)
 	r.report.Took = time.Since(begin)
 	return r.report, ctx.Err()
@@ -166,6 +170,21 @@ func (r *run) finding(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	r.report.Findings = append(r.report.Findings, text)
 	fmt.Fprintf(r.Out, "%s FINDING %s\n", time.Now().UTC().Format(time.TimeOnly), text)
+}
+
+var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// explain prints the stories of what findings are about, before everything is deleted.
+func (r *run) explain(ctx context.Context) {
+	told := map[string]bool{}
+	for _, f := range slices.Clone(r.report.Findings) {
+		for _, id := range uuids.FindAllString(f, -1) {
+			if !told[id] {
+				told[id] = true
+				fmt.Fprintf(r.Out, "--- why %s\n%s\n", id, r.Why(ctx, id))
+			}
+		}
+	}
 }
 
 func (r *run) note(format string, args ...any) {

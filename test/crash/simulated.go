@@ -192,6 +192,12 @@ func (s *Simulated) Faults() []Fault {
 	}
 }
 
+// Why runs gostack why.
+func (s *Simulated) Why(ctx context.Context, id string) string {
+	out, _ := exec.CommandContext(ctx, s.program, "why", id, "--config", s.config()).CombinedOutput()
+	return string(out)
+}
+
 // Audit runs gostack audit.
 func (s *Simulated) Audit(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, s.program, "audit", "-o", "json", "--config", s.config()).Output()
