@@ -173,7 +173,7 @@ func TestJoin(t *testing.T) {
 
 // One token is good for one machine, once.
 func TestJoinTwiceWithOneToken(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	token := w.token("a")
 	first := w.machine(token)
 	if _, err := w.join(first); err != nil {
@@ -192,7 +192,7 @@ func TestJoinTwiceWithOneToken(t *testing.T) {
 }
 
 func TestJoinRefusals(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	refused := func(what string, o member.JoinOptions, code, say string) {
 		t.Helper()
 		if _, err := w.join(o); err == nil || hostlink.Code(err) != code || !strings.Contains(err.Error(), say) {
@@ -257,7 +257,7 @@ func (w *world) tokenText(host string) string {
 }
 
 func TestTooManyAttempts(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	for i := range 12 { // good ones do not count
 		if _, err := w.join(w.machine(w.token(fmt.Sprint("m", i)))); err != nil {
 			t.Fatal(err)
@@ -283,7 +283,7 @@ func TestTooManyAttempts(t *testing.T) {
 
 // A removed host's certificate is refused at once by control, and by the other hosts as soon as they have asked.
 func TestRemovedHost(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	oa, ob := w.machine(w.token("a")), w.machine(w.token("b"))
 	for _, o := range []member.JoinOptions{oa, ob} {
 		if _, err := w.join(o); err != nil {
@@ -331,7 +331,7 @@ func TestRemovedHost(t *testing.T) {
 }
 
 func TestRenewal(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	o := w.machine(w.token("a"))
 	if _, err := w.join(o); err != nil {
 		t.Fatal(err)
@@ -400,7 +400,7 @@ func TestOneAuthorityForAllReplicas(t *testing.T) {
 }
 
 func TestTokensAreChecked(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, hosts.Migrations))
+	w := newWorld(t, storetest.Either(t, hosts.Migrations))
 	for _, c := range []struct {
 		host    string
 		life    time.Duration

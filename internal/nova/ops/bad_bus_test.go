@@ -15,7 +15,7 @@ func TestOverABadBus(t *testing.T) {
 	good, all := transport, databases
 	t.Cleanup(func() { transport, databases = good, all })
 	databases = func(t *testing.T, fn func(t *testing.T, d *store.DB), sets ...store.Migrations) {
-		fn(t, storetest.SQLite(t, sets...))
+		fn(t, storetest.Either(t, sets...))
 	}
 	var seed uint64
 	transport = func(t *testing.T) bus.Bus {

@@ -23,7 +23,7 @@ var operator = resttest.Personas["admin"]
 // liveWorld has servers that take their time to move.
 func liveWorld(t *testing.T, hosts int, move time.Duration) *world {
 	t.Helper()
-	w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), hosts)
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), hosts)
 	for _, h := range w.Hosts {
 		h.Delays.Move = move
 	}
@@ -162,7 +162,7 @@ func conflict(err error) bool {
 }
 
 func TestLiveMigrationOnSharedStorage(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), 0)
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 0)
 	w.Storage = &simulated.Storage{}
 	w.AddHost("host-1")
 	w.AddHost("host-2")

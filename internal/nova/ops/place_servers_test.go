@@ -102,7 +102,7 @@ func (w *world) bigFlavor(t *testing.T) string {
 
 // TestDeletedBeforePlaced: a server that is deleted while the hosts are looked for takes nothing.
 func TestDeletedBeforePlaced(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), 2)
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 2)
 	w.Run()() // nobody works, but operations can be stored
 	list, err := w.several(t.Context(), 3, 3, nil)
 	must(t, err)

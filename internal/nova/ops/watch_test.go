@@ -15,7 +15,7 @@ import (
 
 // A host that is not heard of for a minute is down, and told once; when it is heard of again, too.
 func TestWatchTellsHostsThatDie(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), 2)
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 2)
 	ctx := t.Context()
 	watch := w.Nova.NewWatch()
 	look := func(want ...nova.Change) {
@@ -47,7 +47,7 @@ func TestWatchTellsHostsThatDie(t *testing.T) {
 
 // Rows follow their guests even when no news of it came, and what was deleted without its host hearing it goes.
 func TestSyncPowerStates(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), 1)
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 1)
 	w.Run()
 	ctx := t.Context()
 	srv, gone := w.settled("web"), w.settled("gone")

@@ -74,7 +74,7 @@ func proof(prepare func(w *world), start func(ctx context.Context, w *world) err
 // proofOn is proof in a world of several hosts.
 func proofOn(hosts int, prepare func(w *world), start func(ctx context.Context, w *world) error, done, undone func(t *testing.T, w *world)) func(t *testing.T) *sagatest.World {
 	return func(t *testing.T) *sagatest.World {
-		w := newWorld(t, storetest.SQLite(t, novatest.Migrations...), hosts)
+		w := newWorld(t, storetest.Either(t, novatest.Migrations...), hosts)
 		if prepare != nil {
 			stop := w.Run()
 			prepare(w)

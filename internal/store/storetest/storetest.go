@@ -29,6 +29,15 @@ func SQLite(t testing.TB, sets ...store.Migrations) *store.DB {
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "gostack.db"), sets)
 }
 
+// Either returns a database of the kind that GOSTACK_TEST_DATABASE names, sqlite or postgres; default sqlite. For long suites that run on one at a time.
+func Either(t testing.TB, sets ...store.Migrations) *store.DB {
+	t.Helper()
+	if os.Getenv("GOSTACK_TEST_DATABASE") == "postgres" {
+		return PostgreSQL(t, sets...)
+	}
+	return SQLite(t, sets...)
+}
+
 // PostgreSQL returns an empty, migrated PostgreSQL database that lives as long as the test.
 func PostgreSQL(t testing.TB, sets ...store.Migrations) *store.DB {
 	t.Helper()
