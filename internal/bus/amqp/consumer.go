@@ -19,7 +19,7 @@ type consumer struct {
 	own             bool                   // nobody else reads it: it goes with the consumer
 	ctx             context.Context
 	cancel          context.CancelFunc
-	ready, done     chan struct{} // read for the first time; ended
+	ready, done     chan struct{} // the first attempt to read has succeeded or failed; ended
 	once            sync.Once
 }
 
@@ -62,6 +62,7 @@ func (c *consumer) run() {
 			try = 0
 		}
 		c.bus.problem(c.queue, err)
+		c.once.Do(func() { close(c.ready) })
 		select {
 		case <-time.After(jitter(c.bus.MinBackoff/2, c.bus.MaxBackoff/2, try)):
 		case <-s.done:

@@ -360,14 +360,7 @@ func TestASecondProcessOfAHostStandsBy(t *testing.T) {
 	}
 	first, second := c.open(o), c.open(o)
 	serve(t, first, to, answers("first"))
-	result := make(chan func(), 1)
-	go func() { // Serve waits a while before it leaves the rest to the background
-		stop, err := second.Serve(to, answers("second"))
-		if err != nil {
-			t.Error(err)
-		}
-		result <- stop
-	}()
+	serve(t, second, to, answers("second"))
 	await(t, "the second one says why it does not serve", func() bool {
 		return second.Ready() != nil && strings.Contains(second.Ready().Error(), "RESOURCE_LOCKED")
 	})
@@ -377,5 +370,4 @@ func TestASecondProcessOfAHostStandsBy(t *testing.T) {
 	}
 	must(t, first.Close())
 	await(t, "the second one takes over", func() bool { return control.Call(t.Context(), to, "which", nil, &got) == nil && got == "second" })
-	(<-result)()
 }

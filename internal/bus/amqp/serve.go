@@ -14,7 +14,7 @@ import (
 	"gostack/internal/bus"
 )
 
-// serveWait bounds how long Serve waits until its queues are read. The rest then happens in the background.
+// serveWait bounds how long Serve waits until its queues are read, or cannot be. The rest then happens in the background.
 const serveWait = 10 * time.Second
 
 // topic is what this process serves of a topic.
@@ -94,7 +94,7 @@ func (b *Bus) Serve(to bus.To, h bus.Handlers) (func(), error) {
 	return func() { b.unserve(t, s) }, nil
 }
 
-// await waits until the consumers read, the connection is lost, or serveWait is over.
+// await waits until the consumers read or have failed to, the connection is lost, or serveWait is over.
 func (b *Bus) await(s *session, list []*consumer) {
 	timeout := time.NewTimer(serveWait)
 	defer timeout.Stop()
