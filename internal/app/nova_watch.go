@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"time"
 
 	"gostack/internal/nova"
 )
@@ -24,11 +25,25 @@ func (h *House) watchHosts() (stop func()) {
 			return h.Nova.SyncPowerStates(ctx, nova.SyncEvery/4)
 		})
 	})
+	work.Go(func() { h.Replicas.Every(ctx, "history of operations", time.Hour, h.purgeHistory) })
 	if h.Nova.Config.ResizeConfirmWindow > 0 {
 		work.Go(func() { h.Replicas.Every(ctx, "nova resizes", nova.ConfirmEvery, h.Nova.ConfirmOverdue) })
 	}
 	return func() {
 		cancel()
 		work.Wait()
+	}
+}
+
+// keepHistory is how long gostack why remembers an operation that has ended.
+const keepHistory = 90 * 24 * time.Hour
+
+// purgeHistory removes what is older, so that the database does not grow for ever.
+func (h *House) purgeHistory(ctx context.Context) error {
+	for {
+		n, err := h.Saga.Purge(ctx, h.Clock.Now().Add(-keepHistory))
+		if err != nil || n == 0 {
+			return err
+		}
 	}
 }
