@@ -97,4 +97,6 @@ type ResetState struct {
 	Missing  bool   `json:"missing,omitempty"`
 	Known    bool   `json:"known,omitempty"` // the host has answered
 	Power    int    `json:"power,omitempty"`
+	// Waiting says that a resize waits to be confirmed or reverted: there is more of the server on its old host.
+	Waiting bool `json:"waiting,omitempty"`
 }

@@ -252,6 +252,24 @@ func TestResetCancels(t *testing.T) {
 	})
 }
 
+// A server that is called active while its resize waits is one whose resize waits: else the old host would keep its part for ever.
+func TestResetKeepsAResizeWaiting(t *testing.T) {
+	each(t, 2, func(t *testing.T, w *world) {
+		w.resized()
+		srv, err := w.only(t.Context())
+		must(t, err)
+		for _, state := range []string{nova.Active, nova.InError, nova.Active} {
+			must(t, w.Nova.ResetServerState(t.Context(), w.caller, srv.ID, state))
+			w.Settled(srv.ID)
+		}
+		w.has(t, srv.ID, nova.Resized, driver.Running)
+		w.Clean(t)
+		must(t, w.Nova.ConfirmResize(t.Context(), w.caller, srv.ID))
+		w.has(t, srv.ID, nova.Active, driver.Running)
+		w.Clean(t)
+	})
+}
+
 func TestResizeConfirmsItself(t *testing.T) {
 	each(t, 2, func(t *testing.T, w *world) {
 		w.resized()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gostack/internal/nova"
+	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/saga"
@@ -40,6 +41,11 @@ func (o *Ops) lookAt(ctx context.Context, r *resetRun) error {
 		r.State.Missing, r.State.Known = true, true
 		return nil
 	}
+	moves, err := db.ListMigrations(ctx, o.Nova.DB.Read(ctx), nova.MigrationFilter{ServerID: srv.ID, Statuses: []string{nova.MoveFinished}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	r.State.Waiting = len(moves) > 0
 	r.At(srv.Host)
 	if up, err := o.hostUp(ctx, srv.Host); err != nil || !up {
 		return err
@@ -80,6 +86,10 @@ func (o *Ops) truth(srv *nova.Server, r *resetRun) []string {
 			srv.VMState = nova.Paused
 		case driver.Suspended:
 			srv.VMState = nova.Suspended
+		}
+		// Called active it would keep the old host's resources and files for ever, and nobody could bring it back.
+		if r.State.Waiting {
+			srv.VMState = nova.Resized
 		}
 	}
 	return []string{"vm_state", "power_state", "fault"}
