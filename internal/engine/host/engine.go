@@ -98,8 +98,9 @@ func (h *Host) declare() []Engine {
 			Name: "libvirtd", Why: "defines, starts and watches the guests",
 			Package: "libvirt-daemon-system", Units: []string{"libvirtd.socket", "libvirtd.service"},
 			Program: "/usr/sbin/libvirtd", PIDFile: "/run/libvirtd.pid",
-			Args: []string{"--daemon", "--pid-file", "/run/libvirtd.pid"}, Env: libvirtLog(h.logFile("libvirtd")),
-			ready: answers(libvirtSocket),
+			Args: []string{"--daemon", "--config", h.dir("libvirtd.conf"), "--pid-file", "/run/libvirtd.pid"}, Env: libvirtLog(h.logFile("libvirtd")),
+			prepare: h.prepareLibvirtConfig,
+			ready:   answers(libvirtSocket),
 		})
 }
 
