@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gostack/internal/bus"
+	"gostack/internal/config"
 	"gostack/internal/nova"
 	novaapi "gostack/internal/nova/api"
 	"gostack/internal/nova/console"
@@ -60,6 +61,14 @@ func set(ratio, absent float64) float64 {
 // novncPrefix is where the console page and its WebSocket are.
 const novncPrefix = "/novnc/"
 
+func liveConfig(cfg config.Nova) nova.LiveConfig {
+	timeout := time.Duration(cfg.LiveTimeout) * time.Second
+	if timeout == 0 {
+		timeout = -1 // no end
+	}
+	return nova.LiveConfig{CompletionTimeout: timeout, ForceComplete: cfg.LiveTimeoutAction == "force_complete", PostCopy: cfg.LiveForce == "post_copy", Concurrent: cfg.LiveConcurrent}
+}
+
 func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	cfg := h.Config.Nova
 	service := &nova.Service{
@@ -70,6 +79,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
 			ResizeToSameHost: cfg.ResizeToSameHost, ResizeConfirmWindow: cfg.ResizeConfirmWindow,
+			Live:               liveConfig(cfg),
 			ShelvedOffloadTime: cfg.ShelvedOffloadTime, ReclaimInterval: cfg.ReclaimInterval,
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,

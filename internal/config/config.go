@@ -98,6 +98,10 @@ type Nova struct {
 	ResizeConfirmWindow  time.Duration `yaml:"resize_confirm_window" doc:"After how long a resize is confirmed by itself; 0 is never." default:"0s"`
 	ShelvedOffloadTime   time.Duration `yaml:"shelved_offload_time" doc:"How long a shelved server stays on its host; 0 is not at all, below 0 for ever." default:"0s"`
 	ReclaimInterval      time.Duration `yaml:"reclaim_instance_interval" doc:"How long a deleted server can be restored; 0 deletes at once." default:"0s"`
+	LiveTimeout          int           `yaml:"live_migration_completion_timeout" doc:"Seconds that a live migration may take for each GiB of memory and copied disk; 0 is for ever." default:"800"`
+	LiveTimeoutAction    string        `yaml:"live_migration_timeout_action" doc:"abort, or force_complete." default:"abort"`
+	LiveForce            string        `yaml:"live_migration_force_complete" doc:"How a live migration is forced to its end: pause the server, or post_copy: run it on its new host before all of its memory is there." default:"pause"`
+	LiveConcurrent       int           `yaml:"max_concurrent_live_migrations" doc:"Servers that may leave a host live at once." default:"1"`
 	SimulatedHosts       int           `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
 	SimulatedNetwork     string        `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
 }
@@ -256,6 +260,12 @@ func (c *Config) verify() error {
 	case "libvirt", "simulated":
 	default:
 		bad("nova.compute_driver", "%q is not libvirt or simulated", c.Nova.Driver)
+	}
+	if a := c.Nova.LiveTimeoutAction; a != "abort" && a != "force_complete" {
+		bad("nova.live_migration_timeout_action", "%q is not abort or force_complete", a)
+	}
+	if f := c.Nova.LiveForce; f != "pause" && f != "post_copy" {
+		bad("nova.live_migration_force_complete", "%q is not pause or post_copy", f)
 	}
 	switch c.Nova.VirtType {
 	case "auto", "kvm", "qemu":

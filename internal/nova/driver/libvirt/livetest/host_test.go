@@ -103,7 +103,7 @@ func startEngines(dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = conf.WriteString("auth_unix_rw = \"none\"\nlog_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"\n")
+	_, err = conf.WriteString("auth_unix_rw = \"none\"\nlisten_tls = 0\nlisten_tcp = 1\nauth_tcp = \"none\"\nlog_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"\n")
 	if err := errors.Join(err, conf.Close()); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func startEngines(dir string) error {
 		}
 	}
 	for _, line := range []string{
-		"virtlogd --daemon --pid-file /run/virtlogd.pid", "libvirtd --daemon --pid-file /run/libvirtd.pid",
+		"virtlogd --daemon --pid-file /run/virtlogd.pid", "libvirtd --daemon --listen --pid-file /run/libvirtd.pid", // on the network for the comparison with bare virsh only
 		"ovsdb-tool create /etc/openvswitch/test.db",
 		"ovsdb-server --remote=punix:/run/openvswitch/db.sock --pidfile --detach --no-chdir --log-file /etc/openvswitch/test.db",
 		"ovs-vsctl --no-wait init", "ovs-vswitchd --pidfile --detach --no-chdir --log-file",
