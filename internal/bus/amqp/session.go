@@ -194,6 +194,9 @@ func (s *session) returns(returned, kept <-chan amqp091.Return) {
 	}
 }
 
+// endsSoon is how long the end of a channel may take to become that of its session.
+const endsSoon = time.Second
+
 // confirmed waits until the broker has taken the message, or has said that nobody would.
 func (s *session) confirmed(ctx context.Context, c *amqp091.DeferredConfirmation) error {
 	select {
@@ -203,8 +206,15 @@ func (s *session) confirmed(ctx context.Context, c *amqp091.DeferredConfirmation
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if !c.Acked() {
-		return errRefused
+	if !c.Acked() { // said by the broker, or by the library when the channel has ended: then the session is about to
+		select {
+		case <-s.done:
+			return errLost
+		case <-time.After(endsSoon):
+			return errRefused
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	select {
 	case s.flush <- struct{}{}:
