@@ -21,6 +21,8 @@ type Service struct {
 	DB    *store.DB
 	Clock clock.Clock   // nil is the system's
 	NewID func() string // nil makes random UUIDs
+
+	traits knownTraits
 }
 
 // Migrations are placement's tables.
@@ -59,9 +61,11 @@ func (s *Service) write(ctx context.Context, fn func(context.Context, store.Tx) 
 	return err
 }
 
-// Snapshot reads everything that placing a workload depends on. Three statements, however many providers there are.
+// Snapshot reads everything that placing a workload depends on. Three statements, however many providers there are; traits, which are
+// most of the rows, are read again only of providers whose generation has changed since the last snapshot.
 func (s *Service) Snapshot(ctx context.Context) (Snapshot, error) {
-	rows, err := db.ReadSnapshot(ctx, s.DB.Read(ctx))
+	known := s.traits.now()
+	rows, err := db.ReadSnapshot(ctx, s.DB.Read(ctx), known.changed)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -97,9 +101,9 @@ func (s *Service) Snapshot(ctx context.Context) (Snapshot, error) {
 			p.Aggregates = append(p.Aggregates, label.Name)
 		}
 	}
+	s.traits.keep(known.complete(rows, &snapshot))
 	// Databases collate differently; lookups here compare bytes.
 	for i := range snapshot.Providers {
-		slices.Sort(snapshot.Providers[i].Traits)
 		slices.Sort(snapshot.Providers[i].Aggregates)
 	}
 	slices.SortFunc(snapshot.Providers, byProviderUUID)
