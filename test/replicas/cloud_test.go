@@ -30,8 +30,12 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	rabbittest.Close()
+	_ = os.RemoveAll(built)
 	os.Exit(code)
 }
+
+// built is the directory of the program.
+var built string
 
 // build makes the program once.
 var build = sync.OnceValues(func() (string, error) {
@@ -39,6 +43,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	bin := filepath.Join(dir, "gostack")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "gostack/cmd/gostack")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
