@@ -5,8 +5,8 @@ import (
 	"io"
 
 	"gostack/internal/nova/agent"
-	"gostack/internal/nova/snapshotlink"
 	"gostack/internal/nova/rpc"
+	"gostack/internal/nova/snapshotlink"
 )
 
 // imageSink is how a host's agent hands over the images that servers become: to Nova in the same process, else over the link to control.

@@ -90,7 +90,7 @@ func (c *client) make(path, key string, body any) string {
 
 func (c *client) login(password string) {
 	c.t.Helper()
-	code := 0
+	var code int
 	if code, c.token = c.h.login(c.t, "admin", password); code != http.StatusCreated {
 		c.t.Fatalf("login: %d", code)
 	}

@@ -66,7 +66,6 @@ type pump struct {
 	lines chan pumped
 	stop  chan struct{}
 	ahead *pumped // the first line of the next table
-	err   error
 }
 
 type pumped struct {

@@ -90,7 +90,7 @@ func encode(r Row) ([]byte, error) {
 func decode(t *Table, line []byte) (Row, error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(line, &raw); err != nil || len(raw) != len(t.Columns) {
-		return nil, fmt.Errorf("%s: a line of %d values is no row of %d columns (%v)", t.Name, len(raw), len(t.Columns), err)
+		return nil, fmt.Errorf("%s: a line of %d values is no row of %d columns (%w)", t.Name, len(raw), len(t.Columns), err)
 	}
 	row := make(Row, len(raw))
 	for i, c := range t.Columns {

@@ -21,7 +21,7 @@ func (s *Service) Receive(ctx context.Context, id string, body io.Reader, size i
 	if img.Status != Active {
 		err := s.Upload(ctx, img, body, size)
 		if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
-			return "", fmt.Errorf("image %s: %s", id, err)
+			return "", fmt.Errorf("image %s: %w", id, err)
 		}
 		if err != nil {
 			return "", err

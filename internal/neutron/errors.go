@@ -91,10 +91,6 @@ func subnetInUse(id, reason string) error {
 	return conflict("SubnetInUse", "Unable to complete operation on subnet %s: %s", id, reason)
 }
 
-func ipInUse(network, ip string) error {
-	return conflict("IpAddressInUse", "Unable to complete operation for network %s. The IP address %s is in use.", network, ip)
-}
-
 func ipTaken(subnet, ip string) error {
 	return conflict("IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", ip, subnet)
 }

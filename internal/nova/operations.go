@@ -43,7 +43,7 @@ type CreateState struct {
 type CreateProgress struct {
 	Choice     *Place   `json:"choice,omitempty"`
 	Alternates []Place  `json:"alternates,omitempty"`
-	Tried      []string `json:"tried,omitempty"` // hosts that failed
+	Tried      []string `json:"tried,omitempty"`   // hosts that failed
 	Claimed    bool     `json:"claimed,omitempty"` // the choice has been made and claimed for several servers at once
 	LastError  string   `json:"last_error,omitempty"`
 	Blamed     int      `json:"blamed,omitempty"` // how many of Tried count as failed builds already

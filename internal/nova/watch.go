@@ -55,7 +55,7 @@ func (w *Watch) Look(ctx context.Context) ([]Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, Change{sv.Host, up, int64(n)})
+		changes = append(changes, Change{sv.Host, up, n})
 		if up {
 			s.log().InfoContext(ctx, "compute host is back", "host", sv.Host, "servers", n)
 			continue

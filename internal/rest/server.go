@@ -449,10 +449,9 @@ type RawBody struct {
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	b, err := []byte(nil), error(nil)
-	if raw, ok := body.(RawJSON); ok {
-		b = raw
-	} else {
+	var err error
+	b, ready := body.(RawJSON)
+	if !ready {
 		b, err = json.Marshal(body)
 	}
 	if err != nil {

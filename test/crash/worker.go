@@ -26,7 +26,6 @@ type server struct {
 	status   string // when it was last seen stable
 	sure     bool   // nothing was asked for since
 	deleting bool
-	ports    []string // of its own, attached beside the first
 }
 
 // view of a server in the API.
@@ -133,7 +132,7 @@ func (w *worker) settle(ctx context.Context, s *server) (*view, error) {
 	if s.id == "" {
 		return nil, nil
 	}
-	last := ""
+	var last string
 	for end := time.Now().Add(w.Settle); ; {
 		var body struct{ Server view }
 		ok, err := w.client.Get(ctx, "/compute/v2.1/servers/"+s.id, &body)

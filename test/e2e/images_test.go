@@ -113,7 +113,8 @@ func (w *imageWalk) has(want string) {
 func (w *imageWalk) image(id string) (i struct {
 	Status, Checksum, Base, Type string
 	Size                         int64
-}) {
+},
+) {
 	w.c.t.Helper()
 	var all map[string]any
 	w.do(http.MethodGet, "/image/v2/images/"+id, nil, &all)

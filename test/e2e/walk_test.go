@@ -49,11 +49,10 @@ func TestWalk(t *testing.T) {
 
 type walker struct {
 	*cloud
-	admin, member        *cloud
-	key                  string
-	first, firstIP       string
-	second, secondFixed  string
-	memberPass, otherPas string
+	admin, member       *cloud
+	key                 string
+	first, firstIP      string
+	second, secondFixed string
 }
 
 // adminCloud writes clouds.yaml entries by hand, as an operator who did not use gostack up's would.

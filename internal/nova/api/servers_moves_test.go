@@ -199,6 +199,5 @@ func TestResetStateStory(t *testing.T) {
 		reset("active").Want(202)
 		c.Settled(id)
 		member.Get(path).Want(200).Has("server.status", "ACTIVE")
-
 	})
 }

@@ -67,9 +67,20 @@ func (a *api) rebuild(r *rest.Request) (any, error) {
 		key string
 		to  any
 	}{
-		{"imageRef", &req.ImageID}, {"adminPass", &req.AdminPass}, {"name", &req.Name}, {"OS-DCF:diskConfig", &req.DiskConfig}, {"accessIPv4", &req.AccessIPv4}, {"accessIPv6", &req.AccessIPv6},
-		{"hostname", &req.Hostname}, {"description", &req.Description}, {"key_name", &req.KeyName}, {"user_data", &req.UserData}, {"metadata", &req.Metadata},
-		{"preserve_ephemeral", &preserve}, {"personality", &files}, {"trusted_image_certificates", &certs},
+		{"imageRef", &req.ImageID},
+		{"adminPass", &req.AdminPass},
+		{"name", &req.Name},
+		{"OS-DCF:diskConfig", &req.DiskConfig},
+		{"accessIPv4", &req.AccessIPv4},
+		{"accessIPv6", &req.AccessIPv6},
+		{"hostname", &req.Hostname},
+		{"description", &req.Description},
+		{"key_name", &req.KeyName},
+		{"user_data", &req.UserData},
+		{"metadata", &req.Metadata},
+		{"preserve_ephemeral", &preserve},
+		{"personality", &files},
+		{"trusted_image_certificates", &certs},
 	} {
 		if raw, ok := in[f.key]; ok {
 			if err := json.Unmarshal(raw, f.to); err != nil {

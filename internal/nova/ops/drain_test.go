@@ -141,7 +141,6 @@ func TestDrainGoesOn(t *testing.T) {
 	})
 }
 
-
 // once runs a story on SQLite with two hosts.
 func once(t *testing.T, fn func(t *testing.T, w *world)) {
 	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 2)

@@ -296,12 +296,6 @@ func (d *Driver) removeFiles(id string) error {
 	return os.RemoveAll(dying)
 }
 
-// serverDirs lists the ids that have a directory.
-func (d *Driver) serverDirs() ([]string, error) {
-	ids, _, err := d.allDirs()
-	return ids, err
-}
-
 // allDirs lists the directories of servers, and those that are aside.
 func (d *Driver) allDirs() (ids, asides []string, err error) {
 	entries, err := os.ReadDir(d.Dir)

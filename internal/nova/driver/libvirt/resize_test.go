@@ -30,7 +30,9 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	dir := filepath.Join(l.dir, "there")
 	there, err := libvirt.New(libvirt.Options{
 		Client: l.client, Dir: dir, Owner: "cloud-1", Hostname: "host-b",
-		Images: func(_ context.Context, image driver.Image) (io.ReadCloser, error) { return os.Open(l.sources[image.ID]) },
+		Images: func(_ context.Context, image driver.Image) (io.ReadCloser, error) {
+			return os.Open(l.sources[image.ID])
+		},
 	})
 	l.must("another host", err)
 	other := &lab{Driver: there, t: t, client: l.client, dir: dir, sources: l.sources}
