@@ -190,14 +190,20 @@ func (e *Engine) cancelHeld(id string) {
 
 // Kick calls waiting steps of a resource's operations now: what they wait for may have come.
 func (e *Engine) Kick(ctx context.Context, res Resource) error {
-	err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	e.kickHeld(res)
+	err := e.kickRows(ctx, res)
+	e.Wake()
+	e.db.Announce(ctx, topic, "kick "+res.Type+" "+res.ID)
+	return err
+}
+
+// kickRows makes the sleeping operations of a resource due.
+func (e *Engine) kickRows(ctx context.Context, res Resource) error {
+	return e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.NewUpdate().Model((*row)(nil)).Set("run_after = ?", e.opts.Clock.Now()).
 			Where("resource_type = ?", res.Type).Where("resource_id = ?", res.ID).Where("lease_owner = ''").Exec(ctx)
 		return err
 	})
-	e.kickHeld(res)
-	e.db.Announce(ctx, topic, "kick "+res.Type+" "+res.ID)
-	return err
 }
 
 func (e *Engine) kickHeld(res Resource) {

@@ -197,7 +197,7 @@ func (e *Engine) pause(ctx context.Context, r *row, out outcome, d time.Duration
 		r.RunAfter = r.StepDeadline
 	}
 	r.LeaseOwner = ""
-	return e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if ev != nil {
 			if err := insertEvent(ctx, tx, ev); err != nil {
 				return err
@@ -209,6 +209,18 @@ func (e *Engine) pause(ctx context.Context, r *row, out outcome, d time.Duration
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	// A kick that came while this was written found the lease taken and changed nothing.
+	e.mu.Lock()
+	h := e.held[r.ID]
+	kicked := h != nil && h.kicked
+	e.mu.Unlock()
+	if kicked {
+		return e.kickRows(ctx, Resource{r.ResourceType, r.ResourceID})
+	}
+	return nil
 }
 
 func (e *Engine) release(ctx context.Context, r *row, d time.Duration) {

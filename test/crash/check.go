@@ -66,10 +66,16 @@ func (r *run) quotas(ctx context.Context) {
 		r.finding("limits: %v", err)
 		return
 	}
+	before, err := r.beforeResize(ctx, servers)
+	if err != nil {
+		r.finding("migrations: %v", err)
+		return
+	}
 	cores, ram := 0, 0
 	for _, s := range servers {
-		cores += s.Flavor.VCPUs
-		ram += s.Flavor.RAM
+		// Until a resize is confirmed or reverted, a server counts with the larger of both flavors.
+		cores += max(s.Flavor.VCPUs, before[s.ID]["VCPU"])
+		ram += max(s.Flavor.RAM, before[s.ID]["MEMORY_MB"])
 		if s.Task != nil || !stable[s.Status] {
 			r.finding("server %s is not stable: %s %v", s.ID, s.Status, s.Task)
 		}
@@ -84,6 +90,32 @@ func (r *run) quotas(ctx context.Context) {
 	if u := limits.Limits.Absolute; u.TotalInstancesUsed != len(servers) || u.TotalCoresUsed != cores || u.TotalRAMUsed != ram {
 		r.finding("quota counts %d servers, %d cores, %d MiB; there are %d, %d, %d", u.TotalInstancesUsed, u.TotalCoresUsed, u.TotalRAMUsed, len(servers), cores, ram)
 	}
+}
+
+// beforeResize is what the servers that wait for the confirmation of a resize had before it, as their migrations hold it.
+func (r *run) beforeResize(ctx context.Context, servers []view) (map[string]map[string]int, error) {
+	out := map[string]map[string]int{}
+	for _, s := range servers {
+		if s.Status != "VERIFY_RESIZE" {
+			continue
+		}
+		var moves struct{ Migrations []struct{ UUID string } }
+		if _, err := r.client.Get(ctx, "/compute/v2.1/os-migrations?instance_uuid="+s.ID, &moves); err != nil {
+			return nil, err
+		}
+		for _, m := range moves.Migrations {
+			var held struct {
+				Allocations map[string]struct{ Resources map[string]int }
+			}
+			if _, err := r.client.Get(ctx, "/placement/allocations/"+m.UUID, &held); err != nil {
+				return nil, err
+			}
+			for _, a := range held.Allocations {
+				out[s.ID] = a.Resources
+			}
+		}
+	}
+	return out, nil
 }
 
 // allocations compares placement with the servers: each holds its flavor's resources on its host, and nobody else holds any.
