@@ -136,10 +136,12 @@ func (r *run) allocations(ctx context.Context) {
 		r.finding("placement: %v", err)
 		return
 	}
-	// While a move waits for its confirmation, the migration holds what the server had.
+	// While a move waits for its confirmation, the migration holds what the server had; after an evacuation it does until the lost host has
+	// come back and given up what it had ("done", and then "completed").
 	var moves struct {
 		Migrations []struct {
 			UUID   string
+			Status string
 			Server string `json:"instance_uuid"`
 		}
 	}
@@ -149,7 +151,7 @@ func (r *run) allocations(ctx context.Context) {
 	}
 	waiting := map[string]bool{}
 	for _, m := range moves.Migrations {
-		waiting[m.UUID] = byID[m.Server].Status == "VERIFY_RESIZE"
+		waiting[m.UUID] = byID[m.Server].Status == "VERIFY_RESIZE" || m.Status == "done"
 	}
 	holds := map[string]string{}
 	for _, p := range providers.Providers {
