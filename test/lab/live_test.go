@@ -1,7 +1,6 @@
 package lab_test
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,5 +45,5 @@ func (w *walk) live(g *guest, shell *ssh.Client, host string) {
 		w.Errorf("migrations %+v", list.Migrations)
 	}
 	w.tell("live to %s within %s, the connection goes on (%d ticks)", host, took, count)
-	w.Log(fmt.Sprintf("%s\n", w.lab.Why(w.Context(), g.id)))
+	w.Logf("%s\n", w.lab.Why(w.Context(), g.id))
 }
