@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"gostack/internal/clock"
 	"gostack/internal/policy"
@@ -58,10 +59,8 @@ type Engine struct {
 }
 
 type held struct {
-	resource Resource
 	cancel   context.CancelFunc // of the step under way
 	canceled bool
-	kicked   bool // Kick came while the step ran: it must not go to sleep
 }
 
 // NewEngine makes an engine; Register the definitions, then Run it.
@@ -188,31 +187,22 @@ func (e *Engine) cancelHeld(id string) {
 	}
 }
 
-// Kick calls waiting steps of a resource's operations now: what they wait for may have come.
+// Kick calls waiting steps of a resource's operations now: what they wait for may have come. Those that a worker has in hand, of whichever process,
+// look again before they sleep: the row says so, since an announcement may come while the worker writes or not at all.
 func (e *Engine) Kick(ctx context.Context, res Resource) error {
-	e.kickHeld(res)
-	err := e.kickRows(ctx, res)
-	e.Wake()
-	e.db.Announce(ctx, topic, "kick "+res.Type+" "+res.ID)
-	return err
-}
-
-// kickRows makes the sleeping operations of a resource due.
-func (e *Engine) kickRows(ctx context.Context, res Resource) error {
-	return e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		_, err := tx.NewUpdate().Model((*row)(nil)).Set("run_after = ?", e.opts.Clock.Now()).
-			Where("resource_type = ?", res.Type).Where("resource_id = ?", res.ID).Where("lease_owner = ''").Exec(ctx)
+	err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		live := func() *bun.UpdateQuery {
+			return tx.NewUpdate().Model((*row)(nil)).Where("resource_type = ?", res.Type).Where("resource_id = ?", res.ID)
+		}
+		if _, err := live().Set("run_after = ?", e.opts.Clock.Now()).Where("lease_owner = ''").Exec(ctx); err != nil {
+			return err
+		}
+		_, err := live().Set("kicked = ?", true).Where("lease_owner <> ''").Exec(ctx)
 		return err
 	})
-}
-
-func (e *Engine) kickHeld(res Resource) {
-	e.mu.Lock()
-	for _, h := range e.held {
-		h.kicked = h.kicked || h.resource == res
-	}
-	e.mu.Unlock()
 	e.Wake()
+	e.db.Announce(ctx, topic, "kick")
+	return err
 }
 
 // Wake makes the engine look for work now.
@@ -400,7 +390,7 @@ func (e *Engine) take(r *row) bool {
 		return false
 	}
 	e.busy[r.Kind]++
-	e.held[r.ID] = &held{resource: Resource{r.ResourceType, r.ResourceID}}
+	e.held[r.ID] = &held{}
 	return true
 }
 

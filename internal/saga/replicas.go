@@ -14,12 +14,8 @@ const topic = "saga"
 // hear takes what another engine announced.
 func (e *Engine) hear(detail string) {
 	what, rest, _ := strings.Cut(detail, " ")
-	switch what {
-	case "cancel":
+	if what == "cancel" {
 		e.cancelHeld(rest)
-	case "kick":
-		kind, id, _ := strings.Cut(rest, " ")
-		e.kickHeld(Resource{kind, id})
 	}
 	e.Wake()
 }

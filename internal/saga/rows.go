@@ -40,6 +40,7 @@ type row struct {
 	Deadline      time.Time
 	LeaseOwner    string
 	LeaseUntil    time.Time
+	Kicked        bool `bun:",nullzero,default:false"` // while a worker had it: it must not go to sleep
 	CreatedAt     time.Time
 }
 

@@ -183,13 +183,8 @@ func backoff(s stepLimits, attempt int) time.Duration {
 	return min(s.retry<<min(attempt-1, 20), s.retryMax)
 }
 
-// pause puts the operation to sleep and gives the lease back.
+// pause puts the operation to sleep and gives the lease back. One that was kicked or cancelled since its worker looked last is due at once.
 func (e *Engine) pause(ctx context.Context, r *row, out outcome, d time.Duration, ev *eventRow) error {
-	e.mu.Lock()
-	if h := e.held[r.ID]; h != nil && h.kicked {
-		h.kicked, d = false, 0
-	}
-	e.mu.Unlock()
 	now := e.opts.Clock.Now()
 	r.State = string(out.state)
 	r.RunAfter = now.Add(d)
@@ -197,30 +192,27 @@ func (e *Engine) pause(ctx context.Context, r *row, out outcome, d time.Duration
 		r.RunAfter = r.StepDeadline
 	}
 	r.LeaseOwner = ""
-	err := e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return e.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if ev != nil {
 			if err := insertEvent(ctx, tx, ev); err != nil {
 				return err
 			}
 		}
-		ok, err := own(ctx, tx, r, e.opts.Owner, "state", "run_after", "attempt", "cause", "lease_owner", "step", "phase")
-		if err == nil && !ok {
+		var news []struct{ Kicked, Cancel bool }
+		err := tx.NewUpdate().Model(r).Column("state", "run_after", "attempt", "cause", "lease_owner", "step", "phase").
+			Where("id = ?", r.ID).Where("lease_owner = ?", e.opts.Owner).Returning("kicked, cancel").Scan(ctx, &news)
+		if err != nil && !store.IsNotFound(err) {
+			return err
+		}
+		if len(news) == 0 {
 			return errLost
 		}
+		if !news[0].Kicked && (!news[0].Cancel || r.Cancel) {
+			return nil
+		}
+		_, err = tx.NewUpdate().Model(r).Set("kicked = ?", false).Set("run_after = ?", now).Where("id = ?", r.ID).Exec(ctx)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	// A kick that came while this was written found the lease taken and changed nothing.
-	e.mu.Lock()
-	h := e.held[r.ID]
-	kicked := h != nil && h.kicked
-	e.mu.Unlock()
-	if kicked {
-		return e.kickRows(ctx, Resource{r.ResourceType, r.ResourceID})
-	}
-	return nil
 }
 
 func (e *Engine) release(ctx context.Context, r *row, d time.Duration) {
