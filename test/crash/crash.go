@@ -47,6 +47,8 @@ type Fault struct {
 	Do     func(ctx context.Context, rnd *rand.Rand) (heal func(context.Context) error, err error)
 	// Lasts is how long the damage stays, at most.
 	Lasts time.Duration
+	// StopsGuests says that servers may be off afterwards which nobody has stopped.
+	StopsGuests bool
 }
 
 // errNoDamage says that this time nothing happened.
@@ -126,8 +128,9 @@ type run struct {
 	public  string
 	workers []*worker
 
-	mu     sync.Mutex
-	report *Report
+	mu      sync.Mutex
+	report  *Report
+	stopped bool // a fault has stopped guests
 }
 
 func (r *run) count(name string, a api.Answer) {
@@ -162,6 +165,13 @@ func (r *run) without(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.Without, name)
+}
+
+// stopsGuests tells whether a fault has stopped guests that nobody has asked to stop.
+func (r *run) stopsGuests() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopped
 }
 
 func (r *run) finding(format string, args ...any) {
@@ -213,6 +223,9 @@ func (r *run) storm(ctx context.Context) {
 			}
 		}
 		whole := context.WithoutCancel(ctx)
+		r.mu.Lock()
+		r.stopped = r.stopped || f.StopsGuests
+		r.mu.Unlock()
 		heal, err := f.Do(whole, rnd)
 		if errors.Is(err, errNoDamage) {
 			continue

@@ -46,7 +46,13 @@ func (w Lab) Faults() []Fault {
 			return func(context.Context) error { return m.Mend() }, m.Cut()
 		}}
 	}
-	var controls, agents, libvirts, controllers []*lab.Process
+	power := func(name string, weight int, lasts time.Duration, list ...*lab.Machine) Fault {
+		return Fault{Name: name + " without power", Weight: weight, Lasts: lasts, Do: func(ctx context.Context, rnd *rand.Rand) (func(context.Context) error, error) {
+			m := list[rnd.IntN(len(list))]
+			return m.On, m.Off(ctx)
+		}}
+	}
+	var controls, agents, libvirts, controllers, switches, switchDBs []*lab.Process
 	for _, m := range w.Controls {
 		controls = append(controls, m.Gostack())
 	}
@@ -54,6 +60,8 @@ func (w Lab) Faults() []Fault {
 		agents = append(agents, m.Gostack())
 		libvirts = append(libvirts, m.Process("libvirtd"))
 		controllers = append(controllers, m.Process("ovn-controller"))
+		switches = append(switches, m.Process("ovs-vswitchd"))
+		switchDBs = append(switchDBs, m.Process("ovsdb-server"))
 	}
 	hosts := w.Lab.Hosts
 	if w.Simulator != nil {
@@ -85,13 +93,22 @@ func (w Lab) Faults() []Fault {
 		freeze("RabbitMQ", 1, 2*time.Second, w.Rabbit),
 		kill("PostgreSQL", 2, time.Second, w.Postgres),
 		cut("PostgreSQL", 1, 2*time.Second, w.DB),
+		cut("RabbitMQ", 1, 2*time.Second, w.MQ),
+		power("control", 1, 2*time.Second, w.Controls...),
 	}
 	if len(w.Lab.Hosts) > 0 {
 		faults = append(faults,
 			kill("libvirtd", 2, time.Second, libvirts...),
 			kill("ovn-controller", 1, time.Second, controllers...),
+			kill("ovs-vswitchd", 1, time.Second, switches...),
+			kill("ovsdb-server", 1, time.Second, switchDBs...),
 			kill("OVN central", 2, time.Second, w.Northbound, w.Southbound, w.Northd),
+			cut("OVN central", 1, 2*time.Second, w.OVN),
 		)
+		// Guests die with their host. They are off when it is back.
+		dark := power("host", 2, 4*time.Second, hosts...)
+		dark.StopsGuests = true
+		faults = append(faults, dark)
 	}
 	return faults
 }

@@ -121,7 +121,7 @@ func (w *worker) perform(ctx context.Context, op operation, s *server) error {
 	}
 	if seen.Status == "ERROR" {
 		w.note("%s ended in ERROR: %.160s %.200s", op.name, seen.Fault.Message, seen.Fault.Details)
-	} else if !slices.Contains(op.to, seen.Status) && seen.Status != before {
+	} else if !slices.Contains(op.to, seen.Status) && seen.Status != before && !(seen.Status == "SHUTOFF" && w.stopsGuests()) {
 		return fmt.Errorf("server %s was %s, is %s, should be %v", s.id, before, seen.Status, op.to)
 	}
 	return nil
