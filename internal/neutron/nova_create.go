@@ -137,17 +137,26 @@ func (s *Service) release(ctx context.Context, serverID, portID string) error {
 		if err != nil {
 			return err
 		}
+		parents, err := u.trunkParents(ctx, rows)
+		if err != nil {
+			return err
+		}
 		var own []string
 		for _, p := range rows {
-			if p.NovaOwned {
+			if p.NovaOwned && !parents[p.ID] { // a trunk keeps its parent port, as upstream's refusal to delete it does
 				own = append(own, p.ID)
 				continue
 			}
 			p.DeviceID, p.NovaServer, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", "", statusDown, -1, ""
-			p.MigratingTo = ""
+			p.MigratingTo, p.NovaOwned = "", false
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
 				return err
+			}
+			if parents[p.ID] {
+				if err := u.followParent(ctx, p); err != nil {
+					return err
+				}
 			}
 		}
 		return u.removePorts(ctx, own)
@@ -220,6 +229,9 @@ func (s *Service) place(ctx context.Context, portIDs []string, all bool, change 
 			}
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
+				return err
+			}
+			if err := u.followParent(ctx, p); err != nil {
 				return err
 			}
 		}

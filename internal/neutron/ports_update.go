@@ -17,8 +17,14 @@ func (s *Service) UpdatePort(ctx context.Context, c *policy.Caller, id string, v
 		if p, err = u.port(ctx, id); err != nil {
 			return err
 		}
+		host := p.Host
 		if err := u.applyPort(ctx, c, p, v); err != nil {
 			return err
+		}
+		if p.Host != host {
+			if err := u.followParent(ctx, p); err != nil {
+				return err
+			}
 		}
 		u.changed(kindPort, id)
 		u.changed(kindRouter, p.RouterID)

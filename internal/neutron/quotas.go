@@ -20,6 +20,7 @@ const (
 	quotaSecurityGroup     = "security_group"
 	quotaSecurityGroupRule = "security_group_rule"
 	quotaRBACPolicy        = "rbac_policy"
+	quotaTrunk             = "trunk"
 )
 
 // quotaTables says where the resources are counted; usage is always a count of rows, so it cannot drift.
@@ -27,12 +28,14 @@ var quotaTables = map[string]string{
 	quotaNetwork: "neutron_networks", quotaSubnet: "neutron_subnets", quotaPort: "neutron_ports", quotaRouter: "neutron_routers",
 	quotaFloatingIP: "neutron_floatingips", quotaSecurityGroup: "neutron_security_groups",
 	quotaSecurityGroupRule: "neutron_security_group_rules", quotaRBACPolicy: "neutron_rbac_policies",
+	quotaTrunk: "neutron_trunks",
 }
 
 // quotaDefaults are upstream's.
 var quotaDefaults = map[string]int64{
 	quotaNetwork: 100, quotaSubnet: 100, quotaPort: 500, quotaRouter: 10, quotaFloatingIP: 50, quotaSecurityGroup: 10,
 	quotaSecurityGroupRule: 100, quotaRBACPolicy: 10,
+	quotaTrunk: -1,
 }
 
 // QuotaResources lists what has a quota.

@@ -222,7 +222,7 @@ func (b *specs) port(p *db.Port) driver.PortSpec {
 	spec := driver.PortSpec{
 		ID: p.ID, NetworkID: p.NetworkID, Name: p.Name, ProjectID: p.ProjectID, Revision: p.Revision, MAC: p.MACAddress,
 		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, AdminStateUp: p.AdminStateUp, Host: p.Host, MigratingTo: p.MigratingTo,
-		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups,
+		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups, Parent: p.TrunkParent, Tag: int(p.TrunkTag),
 	}
 	switch {
 	case p.RouterID != "":

@@ -12,6 +12,7 @@ var taggable = map[string]struct{ table, resource string }{
 	"networks": {"neutron_networks", "Network"}, "subnets": {"neutron_subnets", "Subnet"}, "ports": {"neutron_ports", "Port"},
 	"routers": {"neutron_routers", "Router"}, "floatingips": {"neutron_floatingips", "FloatingIP"},
 	"security_groups": {"neutron_security_groups", "SecurityGroup"},
+	"trunks":          {"neutron_trunks", "Trunk"},
 }
 
 // ChangeTags replaces a resource's tags by what change makes of them.

@@ -56,6 +56,8 @@ var extensions = []extension{
 	{"subnet-external-network", "Subnet belongs to an external network", "Informs if the subnet belongs to an external network"},
 	{"subnet-service-types", "Subnet service types", "Provides ability to set the subnet service_types field"},
 	{"tag-creation", "Tag creation extension", "Allow to create multiple tags for a resource"},
+	{"trunk", "Trunk Extension", "Provides support for trunk ports"},
+	{"trunk-details", "Trunk port details", "Expose trunk port details"},
 }
 
 func (e extension) view() map[string]any {

@@ -1,9 +1,13 @@
 package api
 
-import "gostack/internal/policy"
+import (
+	"slices"
+
+	"gostack/internal/policy"
+)
 
 // Policies are upstream's new defaults (neutron.conf.policies) for what is served here.
-var Policies = append(append([]policy.Rule{}, baseRules...), rules...)
+var Policies = slices.Concat(baseRules, rules, realisedRules)
 
 // baseRules are what the others refer to. The names are prefixed, because all services share one name space.
 var baseRules = []policy.Rule{

@@ -75,6 +75,7 @@ func (a *api) ports() *resource {
 			{Name: "dns_name", Post: true, Put: true, Default: "", Check: attr.DNSName, Column: "t.dns_name"},
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "dns_assignment"},
+			{Name: "trunk_details"},
 		}),
 		Path: "ports",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -171,6 +172,9 @@ func (a *api) portView(p *db.Port) attr.Values {
 		details = map[string]any{"port_filter": true, "connectivity": "l2", "bridge_name": "br-int", "datapath_type": "system", "bound_drivers": map[string]string{"0": "ovn"}}
 	}
 	v := base(&p.Standard)
+	if p.TrunkID != "" {
+		v["trunk_details"] = map[string]any{"trunk_id": p.TrunkID, "sub_ports": subPortViews(p.SubPorts, true)}
+	}
 	for name, x := range map[string]any{
 		"name": p.Name, "network_id": p.NetworkID, "admin_state_up": p.AdminStateUp, "status": p.Status, "mac_address": p.MACAddress,
 		"fixed_ips": ips, "device_id": p.DeviceID, "device_owner": p.DeviceOwner, "security_groups": listOf(p.SecurityGroups),

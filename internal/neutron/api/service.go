@@ -6,6 +6,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"gostack/internal/neutron"
@@ -21,12 +22,14 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	a := &api{n: n}
 	resources := []*resource{
 		a.networks(), a.subnets(), a.ports(), a.routers(), a.floatingIPs(), a.securityGroups(), a.securityGroupRules(), a.rbacPolicies(),
+		a.trunks(),
 	}
 	var routes []rest.Route
 	for _, r := range resources {
 		routes = append(routes, a.routes(r)...)
 	}
 	routes = append(routes, a.routerActions(resources[3])...)
+	routes = append(routes, a.trunkActions(resourceNamed(resources, "trunk"))...)
 	routes = append(routes, a.tagRoutes(resources)...)
 	routes = append(routes, a.quotaRoutes()...)
 	routes = append(routes, a.agentRoutes()...)
@@ -37,6 +40,11 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		Name: "neutron", Prefixes: prefixes, Routes: routes, Policies: Policies, Envelope: envelope, Deny: deny,
 		MaxBody: 4 << 20, // bulk creation of ports
 	}
+}
+
+// resourceNamed finds one of the resources.
+func resourceNamed(resources []*resource, name string) *resource {
+	return resources[slices.IndexFunc(resources, func(r *resource) bool { return r.Resource == name })]
 }
 
 type api struct{ n *neutron.Service }

@@ -239,6 +239,9 @@ func plain(v any) any {
 	return v
 }
 
+// Show writes a value as upstream's messages do.
+func Show(v any) string { return show(v) }
+
 // show writes a value as upstream's messages do.
 func show(v any) string {
 	switch v := v.(type) {

@@ -40,7 +40,16 @@ func Ports(ctx context.Context, h bun.IDB, p Query) ([]*Port, error) {
 	return rows, LoadPortParts(ctx, h, rows)
 }
 
-// LoadPortParts fills in the addresses and security groups of ports.
+// portParts are the rows of other tables that belong to ports.
+const portParts = `SELECT port_id, 'address' AS kind, subnet_id AS ref, ip_address AS address, place FROM neutron_allocations WHERE port_id IN (?0)
+UNION ALL SELECT port_id, 'group', group_id, '', 0 FROM neutron_port_security_groups WHERE port_id IN (?0)
+UNION ALL SELECT port_id, 'trunk', id, '', 0 FROM neutron_trunks WHERE port_id IN (?0)
+UNION ALL SELECT t.port_id, 'subport', s.port_id, p.mac_address, s.segmentation_id FROM neutron_trunks t JOIN neutron_subports s ON s.trunk_id = t.id
+	JOIN neutron_ports p ON p.id = s.port_id WHERE t.port_id IN (?0)
+UNION ALL SELECT s.port_id, 'parent', t.port_id, '', s.segmentation_id FROM neutron_subports s JOIN neutron_trunks t ON t.id = s.trunk_id WHERE s.port_id IN (?0)
+ORDER BY 1, 5, 3, 4`
+
+// LoadPortParts fills in the addresses, security groups and trunks of ports.
 func LoadPortParts(ctx context.Context, h bun.IDB, ports []*Port) error {
 	if len(ports) == 0 {
 		return nil
@@ -49,25 +58,31 @@ func LoadPortParts(ctx context.Context, h bun.IDB, ports []*Port) error {
 	ids := make([]string, len(ports))
 	for i, p := range ports {
 		byID[p.ID], ids[i] = p, p.ID
-		p.FixedIPs, p.SecurityGroups = nil, nil
+		p.FixedIPs, p.SecurityGroups, p.SubPorts = nil, nil, nil
+		p.TrunkID, p.TrunkParent, p.TrunkTag = "", "", 0
 	}
 	var parts []struct {
 		PortID  string
+		Kind    string
 		Ref     string
 		Address string
 		Place   int64
 	}
-	err := h.NewRaw(`SELECT port_id, subnet_id AS ref, ip_address AS address, place FROM neutron_allocations WHERE port_id IN (?)
-UNION ALL SELECT port_id, group_id, '', 0 FROM neutron_port_security_groups WHERE port_id IN (?)
-ORDER BY 1, 4, 2, 3`, bun.List(ids), bun.List(ids)).Scan(ctx, &parts)
-	if err != nil {
+	if err := h.NewRaw(portParts, bun.List(ids)).Scan(ctx, &parts); err != nil {
 		return err
 	}
 	for _, x := range parts {
 		p := byID[x.PortID]
-		if x.Address == "" {
+		switch x.Kind {
+		case "group":
 			p.SecurityGroups = append(p.SecurityGroups, x.Ref)
-		} else {
+		case "trunk":
+			p.TrunkID = x.Ref
+		case "subport":
+			p.SubPorts = append(p.SubPorts, SubPort{PortID: x.Ref, SegmentationType: "vlan", SegmentationID: x.Place, MACAddress: x.Address})
+		case "parent":
+			p.TrunkParent, p.TrunkTag = x.Ref, x.Place
+		default:
 			p.FixedIPs = append(p.FixedIPs, Allocation{SubnetID: x.Ref, IPAddress: x.Address, NetworkID: p.NetworkID, PortID: p.ID, Place: x.Place})
 		}
 	}

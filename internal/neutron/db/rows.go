@@ -139,9 +139,13 @@ type Port struct {
 	NetworkMTU     int64  `bun:"network_mtu,scanonly"`
 	NetworkDNS     string `bun:"network_dns,scanonly"`
 
-	// Addresses and groups are rows of their own; see LoadPortParts.
+	// Addresses, groups and trunks are rows of their own; see LoadPortParts.
 	FixedIPs       []Allocation `bun:"-"`
 	SecurityGroups []string     `bun:"-"`
+	TrunkID        string       `bun:"-"` // of the trunk whose parent it is
+	SubPorts       []SubPort    `bun:"-"` // of that trunk
+	TrunkParent    string       `bun:"-"` // the parent port of the trunk whose subport it is
+	TrunkTag       int64        `bun:"-"` // its segmentation id there
 }
 
 // Allocation is a row of neutron_allocations: an address of a port.

@@ -120,6 +120,9 @@ type PortSpec struct {
 	SecurityGroups []string
 	AllowedPairs   []AddressPair
 	DHCPOptions    []DHCPOption
+	// Parent is the port inside of whose VLAN Tag this one is plugged (a trunk's subport). Empty: it is plugged itself.
+	Parent string
+	Tag    int
 }
 
 // RouterSpec is a router with its interfaces, gateway, routes and floating IPs.

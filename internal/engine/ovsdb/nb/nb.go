@@ -53,6 +53,7 @@ type LogicalSwitchPort struct {
 	Name         string            `ovsdb:"name"`
 	Type         string            `ovsdb:"type"`
 	Options      map[string]string `ovsdb:"options"`
+	ParentName   *string           `ovsdb:"parent_name"`
 	Tag          *int              `ovsdb:"tag"`
 	Addresses    []string          `ovsdb:"addresses"`
 	PortSecurity []string          `ovsdb:"port_security"`

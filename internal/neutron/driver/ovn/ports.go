@@ -99,6 +99,12 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 	default:
 		return nil, fmt.Errorf("%w: port %s: type %q", driver.ErrInvalid, s.ID, s.Type)
 	}
+	if s.Parent != "" {
+		if err := checkID(s.Parent); err != nil || s.Tag < 1 || s.Tag > 4094 {
+			return nil, fmt.Errorf("%w: port %s: VLAN %d of port %q", driver.ErrInvalid, s.ID, s.Tag, s.Parent)
+		}
+		lsp.ParentName, lsp.Tag = ptr(s.Parent), ptr(s.Tag)
+	}
 	lsp.Addresses = []string{own}
 	if err := placePort(ctx, v, lsp, s); err != nil {
 		return nil, err
