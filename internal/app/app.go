@@ -22,6 +22,7 @@ import (
 	"gostack/internal/hostlink"
 	"gostack/internal/hosts"
 	"gostack/internal/hosts/member"
+	"gostack/internal/notify"
 	"gostack/internal/replica"
 	"gostack/internal/rest"
 	"gostack/internal/saga"
@@ -65,6 +66,8 @@ type House struct {
 	BusAdmin *amqp.Admin
 	// Replicas are the control processes of the cloud; work for one of them at a time is led. Nil like DB.
 	Replicas *replica.Group
+	// Notify sends notifications; nil like DB.
+	Notify *notify.Sender
 
 	// Authenticator is keystone's.
 	Authenticator rest.Authenticator
@@ -88,6 +91,8 @@ type House struct {
 
 	stopMembership   func() // nil unless this process is a member that is not control
 	stopProvisioning func() // nil unless the broker is still to be set up
+
+	stopNotifications func() // nil unless they run
 }
 
 type built struct {
@@ -137,6 +142,7 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 		if err := h.Saga.Run(ctx); err != nil {
 			return err
 		}
+		h.runNotifications()
 	}
 	if err := h.Link.Start(ctx); err != nil {
 		return err
@@ -176,6 +182,7 @@ func (h *House) foundations(ctx context.Context, list []*Component) error {
 	if err := h.openDatabase(ctx); err != nil {
 		return err
 	}
+	h.Notify = h.newNotifications()
 	return h.openControlLink(host)
 }
 
@@ -201,6 +208,9 @@ func (h *House) Stop(ctx context.Context) error {
 	}
 	if h.Link != nil {
 		h.Link.Stop()
+	}
+	if h.stopNotifications != nil {
+		h.stopNotifications()
 	}
 	if h.Replicas != nil {
 		errs = append(errs, h.Replicas.Stop(ctx))

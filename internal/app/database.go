@@ -7,6 +7,7 @@ import (
 
 	"gostack/internal/clock"
 	"gostack/internal/hosts"
+	"gostack/internal/notify"
 	"gostack/internal/replica"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -17,7 +18,7 @@ var Version = "dev"
 
 // Migrations are the tables of everything that any component keeps, in the order in which they are made.
 func Migrations() []store.Migrations {
-	sets := []store.Migrations{saga.Migrations, replica.Migrations, hosts.Migrations}
+	sets := []store.Migrations{saga.Migrations, replica.Migrations, hosts.Migrations, notify.Migrations}
 	for i := range Components {
 		sets = append(sets, Components[i].Migrations...)
 	}

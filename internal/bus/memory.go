@@ -203,6 +203,13 @@ func (m *Memory) stop(topic string, s *memoryServer) {
 // backlog is how many notifications may wait for a slow subscriber before the oldest are lost.
 const backlog = 1024
 
+// Listening tells whether anybody subscribes: if not, Notify would tell nobody.
+func (m *Memory) Listening() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.subscribers) > 0
+}
+
 // Notify implements Bus.
 func (m *Memory) Notify(_ context.Context, n Notification) error {
 	m.mu.RLock()

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +56,18 @@ type Config struct {
 	Glance   Glance   `yaml:"glance"`
 	Neutron  Neutron  `yaml:"neutron"`
 	Nova     Nova     `yaml:"nova"`
+
+	Notifications Notifications `yaml:"notifications"`
+}
+
+// Notifications configures what is told to others (docs/notifications.md). The names are upstream's.
+type Notifications struct {
+	Driver            string   `yaml:"driver" doc:"messagingv2 sends notifications over the broker of bus; noop sends none." default:"noop"`
+	Format            string   `yaml:"notification_format" doc:"Nova's: versioned, unversioned or both." default:"both"`
+	NotifyOnState     string   `yaml:"notify_on_state_change" doc:"When instance.update is sent for a change of state: vm_state, vm_and_task_state, or none for never." default:"vm_and_task_state"`
+	IdentityFormat    string   `yaml:"identity_format" doc:"Keystone's notification_format: cadf or basic." default:"cadf"`
+	OptOut            []string `yaml:"notification_opt_out" doc:"Keystone's events that are not sent." default:"identity.authenticate.success,identity.authenticate.pending,identity.authenticate.failed"`
+	DisabledGlance    []string `yaml:"disabled_notifications" doc:"Glance's events, or groups of them such as image.member, that are not sent." default:""`
 }
 
 // Keystone configures identity.
@@ -271,6 +284,19 @@ func (c *Config) verify() error {
 	case "auto", "kvm", "qemu":
 	default:
 		bad("nova.virt_type", "%q is not auto, kvm or qemu", c.Nova.VirtType)
+	}
+	for key, choice := range map[string]struct {
+		value string
+		from  []string
+	}{
+		"notifications.driver":                 {c.Notifications.Driver, []string{"messagingv2", "noop"}},
+		"notifications.notification_format":    {c.Notifications.Format, []string{"versioned", "unversioned", "both"}},
+		"notifications.notify_on_state_change": {c.Notifications.NotifyOnState, []string{"vm_state", "vm_and_task_state", "none"}},
+		"notifications.identity_format":        {c.Notifications.IdentityFormat, []string{"cadf", "basic"}},
+	} {
+		if !slices.Contains(choice.from, choice.value) {
+			bad(key, "%q is not one of %s", choice.value, strings.Join(choice.from, ", "))
+		}
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

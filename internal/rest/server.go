@@ -312,6 +312,7 @@ func (s *Server) authenticate(r *Request, routes []*compiledRoute) error {
 		own := *c
 		own.RequestID = r.ID
 		r.Caller = &own
+		r.HTTP = r.HTTP.WithContext(policy.WithCaller(r.HTTP.Context(), r.Caller))
 		return nil
 	}
 	var e *Error

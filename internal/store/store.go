@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -46,6 +47,8 @@ type DB struct {
 	group   *groupWriter
 	pg      *pgWriter
 	herald  *herald // PostgreSQL only
+
+	attached sync.Map
 }
 
 // Open opens a database by URL, "sqlite:/path/to/file" or "postgres://…". It creates a missing SQLite file,
@@ -180,6 +183,9 @@ type writing struct {
 	db    *DB
 	tx    Tx
 	after []func()
+
+	before []func(context.Context, Tx) error
+	values map[any]any
 }
 
 func writeFrom(ctx context.Context) *writing {
@@ -208,7 +214,10 @@ func enter(ctx context.Context, db *DB, tx Tx, fn func(context.Context, Tx) erro
 			err = fmt.Errorf("panic in a database write: %v\n%s", p, stack())
 		}
 	}()
-	return w, fn(ctx, tx)
+	if err := fn(ctx, tx); err != nil {
+		return w, err
+	}
+	return w, w.finish(ctx)
 }
 
 func stack() []byte {

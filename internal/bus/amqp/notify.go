@@ -118,6 +118,49 @@ func decodeNotification(body []byte) (bus.Notification, error) {
 // Notify implements bus.Bus. Whoever wants events declares a queue for them; upstream declares one by itself, which grows for ever where
 // nobody reads. Nobody listening is no error.
 func (b *Bus) Notify(ctx context.Context, n bus.Notification) error {
+	return b.NotifyAll(ctx, []bus.Notification{n})
+}
+
+// NotifyAll publishes events in their order and waits for the broker to have them all. After an error some may have been sent. One that the
+// broker refuses for good (its exchange is of another kind, or forbidden) is logged and left out: it must not hold up the others.
+func (b *Bus) NotifyAll(ctx context.Context, list []bus.Notification) error {
+	ctx, cancel := context.WithTimeout(ctx, bus.CallTimeout)
+	defer cancel()
+	var pending []*posting
+	for i := range list {
+		p, err := b.posting(list[i])
+		if err != nil {
+			return err
+		}
+		pending = append(pending, p)
+	}
+	for len(pending) > 0 {
+		s, err := b.session(ctx)
+		if err != nil {
+			return fmt.Errorf("notification %s: %w", pending[0].event, err)
+		}
+		left, err := b.post(ctx, s, pending)
+		switch {
+		case err == nil:
+		case errors.Is(err, errLost):
+		case errors.Is(err, errRefused):
+			pause(ctx)
+		default:
+			return fmt.Errorf("notification %s: %w", left[0].event, err)
+		}
+		pending = left
+	}
+	return nil
+}
+
+// posting is a notification on its way to the broker.
+type posting struct {
+	event, exchange, key string
+	message              amqp091.Publishing
+	confirmation         *amqp091.DeferredConfirmation
+}
+
+func (b *Bus) posting(n bus.Notification) (*posting, error) {
 	if n.MessageID == "" {
 		n.MessageID = uuid.NewString()
 	}
@@ -129,7 +172,7 @@ func (b *Bus) Notify(ctx context.Context, n bus.Notification) error {
 	}
 	body, err := encodeNotification(n)
 	if err != nil {
-		return fmt.Errorf("notification %s: %w", n.EventType, err)
+		return nil, fmt.Errorf("notification %s: %w", n.EventType, err)
 	}
 	exchange, topic := n.Service, topicNotifications
 	if exchange == "" {
@@ -138,37 +181,35 @@ func (b *Bus) Notify(ctx context.Context, n bus.Notification) error {
 	if n.Versioned {
 		topic = topicVersioned
 	}
-	ctx, cancel := context.WithTimeout(ctx, bus.CallTimeout)
-	defer cancel()
-	m := amqp091.Publishing{
+	return &posting{event: n.EventType, exchange: exchange, key: topic + "." + strings.ToLower(n.Priority), message: amqp091.Publishing{
 		MessageId: n.MessageID, UserId: b.address.User, ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp091.Persistent, Body: body,
-	}
-	for {
-		s, err := b.session(ctx)
-		if err != nil {
-			return fmt.Errorf("notification %s: %w", n.EventType, err)
-		}
-		if err := b.notifyExchange(s, exchange); err != nil {
+	}}, nil
+}
+
+// post sends what is pending over a session and returns what the broker has not confirmed.
+func (b *Bus) post(ctx context.Context, s *session, pending []*posting) ([]*posting, error) {
+	var sent []*posting
+	for i, p := range pending {
+		if err := b.notifyExchange(s, p.exchange); err != nil {
 			if c := code(err); c == amqp091.AccessRefused || c == amqp091.PreconditionFailed {
-				return fmt.Errorf("notification %s: %w", n.EventType, err)
+				b.Log.Error("the message broker refuses a notification", "event", p.event, "exchange", p.exchange, "error", err)
+				continue
 			}
 			s.end(err)
-			continue
+			return append(sent, pending[i:]...), errLost
 		}
-		c, err := s.publish(ctx, exchange, topic+"."+strings.ToLower(n.Priority), false, m)
-		if err == nil {
-			err = s.confirmed(ctx, c)
+		var err error
+		if p.confirmation, err = s.publish(ctx, p.exchange, p.key, false, p.message); err != nil {
+			return append(sent, pending[i:]...), err
 		}
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, errLost):
-		case errors.Is(err, errRefused):
-			pause(ctx)
-		default:
-			return fmt.Errorf("notification %s: %w", n.EventType, err)
+		sent = append(sent, p)
+	}
+	for i, p := range sent {
+		if err := s.confirmed(ctx, p.confirmation); err != nil {
+			return sent[i:], err
 		}
 	}
+	return nil, nil
 }
 
 // notifyExchange declares an exchange as oslo.messaging does with its defaults: topic, not durable, kept without queues. Declared
