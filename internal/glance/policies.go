@@ -3,12 +3,13 @@ package glance
 import "gostack/internal/policy"
 
 const (
-	admin       = "role:admin"
-	owner       = "project_id:%(project_id)s"
-	ownerMember = admin + " or (role:member and " + owner + ")"
-	ownerReader = admin + " or (role:reader and " + owner + ")"
-	seen        = "(" + owner + " or project_id:%(member_id)s or 'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s)"
-	ownOrMember = admin + " or role:reader and (" + owner + " or project_id:%(member_id)s)"
+	admin         = "role:admin"
+	owner         = "project_id:%(project_id)s"
+	ownerMember   = admin + " or (role:member and " + owner + ")"
+	ownerReader   = admin + " or (role:reader and " + owner + ")"
+	seen          = "(" + owner + " or project_id:%(member_id)s or 'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s)"
+	metadefReader = admin + " or (role:reader and (" + owner + " or 'public':%(visibility)s))"
+	ownOrMember   = admin + " or role:reader and (" + owner + " or project_id:%(member_id)s)"
 )
 
 // Policies are the image service's rules with upstream's defaults. Upstream's base rule context_is_admin is written out
@@ -35,6 +36,33 @@ var Policies = []policy.Rule{
 	rule("reactivate", ownerMember),
 	rule("stores_info_detail", "role:service or "+admin),
 	rule("tasks_api_access", admin),
+
+	rule("get_metadef_namespace", metadefReader),
+	rule("get_metadef_namespaces", ownerReader),
+	rule("modify_metadef_namespace", admin),
+	rule("add_metadef_namespace", admin),
+	rule("delete_metadef_namespace", admin),
+	rule("get_metadef_object", metadefReader),
+	rule("get_metadef_objects", metadefReader),
+	rule("modify_metadef_object", admin),
+	rule("add_metadef_object", admin),
+	rule("delete_metadef_object", admin),
+	rule("list_metadef_resource_types", metadefReader),
+	rule("get_metadef_resource_type", metadefReader),
+	rule("add_metadef_resource_type_association", admin),
+	rule("remove_metadef_resource_type_association", admin),
+	rule("get_metadef_property", metadefReader),
+	rule("get_metadef_properties", metadefReader),
+	rule("modify_metadef_property", admin),
+	rule("add_metadef_property", admin),
+	rule("remove_metadef_property", admin),
+	rule("get_metadef_tag", metadefReader),
+	rule("get_metadef_tags", metadefReader),
+	rule("modify_metadef_tag", admin),
+	rule("add_metadef_tag", admin),
+	rule("add_metadef_tags", admin),
+	rule("delete_metadef_tag", admin),
+	rule("delete_metadef_tags", admin),
 }
 
 func rule(name, check string) policy.Rule {

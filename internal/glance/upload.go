@@ -48,7 +48,8 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 	}
 	defer w.Close()
 	faultpoint.Hit("glance-upload-created")
-	if err := s.begin(ctx, img, key); err != nil {
+	// Not cut short by a client that goes away: a write that was given up may be committed all the same.
+	if err := s.begin(context.WithoutCancel(ctx), img, key); err != nil {
 		return err
 	}
 	faultpoint.Hit("glance-upload-began")

@@ -3,6 +3,8 @@
 package api
 
 import (
+	"slices"
+
 	"gostack/internal/glance"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
@@ -27,7 +29,7 @@ func Service(s *glance.Service) *rest.Service {
 		Envelope:     envelope,
 		Deny:         deny,
 		ContentTypes: []string{patchV20, patchV21},
-		Routes: []rest.Route{
+		Routes: slices.Concat(a.metadefRoutes(), []rest.Route{
 			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: versions},
 			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: versions},
 
@@ -65,7 +67,7 @@ func Service(s *glance.Service) *rest.Service {
 			{Method: "GET", Path: "/v2/schemas/members", Policy: rest.Authenticated, Handle: schemaOf(membersDocument)},
 			{Method: "GET", Path: "/v2/schemas/task", Policy: rest.Authenticated, Handle: schemaOf(taskDocument)},
 			{Method: "GET", Path: "/v2/schemas/tasks", Policy: rest.Authenticated, Handle: schemaOf(tasksDocument)},
-		},
+		}),
 	}
 }
 
