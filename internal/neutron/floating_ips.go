@@ -243,3 +243,19 @@ func (u *unit) dropFloatingWhere(ctx context.Context, cond db.Cond) error {
 	}
 	return nil
 }
+
+// takeUnusedFloating deletes the floating IPs of an external network that lead nowhere, and returns the ports that held their addresses. They go
+// with the network (neutron's l3_db, delete_disassociated_floatingips); one that is in use keeps its network.
+func (u *unit) takeUnusedFloating(ctx context.Context, network string) (map[string]bool, error) {
+	unused, err := db.Find[db.FloatingIP](ctx, u.tx, func(q *bun.SelectQuery) {
+		q.Where("t.floating_network_id = ? AND t.fixed_port_id = '' AND t.router_id = ''", network)
+	})
+	ports := map[string]bool{}
+	for _, f := range unused {
+		ports[f.FloatingPortID] = true
+		if err == nil {
+			err = db.Delete(ctx, u.tx, f)
+		}
+	}
+	return ports, err
+}

@@ -161,9 +161,13 @@ func (s *Service) DeleteNetwork(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
+		unused, err := u.takeUnusedFloating(ctx, id)
+		if err != nil {
+			return err
+		}
 		var own, users []string
 		for _, p := range ports {
-			if autoDeleted(p.DeviceOwner) {
+			if autoDeleted(p.DeviceOwner) || unused[p.ID] {
 				own = append(own, p.ID)
 			} else {
 				users = append(users, p.ID)

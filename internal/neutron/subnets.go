@@ -11,12 +11,13 @@ import (
 	"gostack/internal/policy"
 )
 
-// Subnets lists the subnets that a caller can see: the project's own, those of its networks, of shared and of external ones.
+// Subnets lists the subnets that a caller can see: the project's own, those of its networks and of shared ones. Those of an external
+// network that is not shared are the administrator's affair, as upstream has it: only access_as_shared opens a subnet.
 func (s *Service) Subnets(ctx context.Context, c *policy.Caller, q db.Query) ([]*db.Subnet, error) {
 	q.Project = c.ProjectID
 	if !seesAll(c) {
 		q = q.And(db.Or(db.Where("t.project_id = ?", c.ProjectID), db.Where("n.project_id = ?", c.ProjectID),
-			db.SharedWith("t.network_id", db.AccessAsShared, c.ProjectID), db.SharedWith("t.network_id", db.AccessAsExternal, c.ProjectID)))
+			db.SharedWith("t.network_id", db.AccessAsShared, c.ProjectID)))
 	}
 	return db.Subnets(ctx, s.DB.Read(ctx), q)
 }

@@ -139,7 +139,7 @@ func TestNetworkStory(t *testing.T) {
 func TestServerNetworkWalk(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
 		m, admin := c.as(t, "member"), c.as(t, "admin")
-		ext, _ := external(admin)
+		ext, outer := external(admin)
 		net, subnet := network(m, "private", "10.0.0.0/24")
 		m.Get(v2+"/subnets/"+subnet).Has("subnet.gateway_ip", "10.0.0.1").
 			Has("subnet.allocation_pools", "[map[end:10.0.0.254 start:10.0.0.2]]")
@@ -177,7 +177,12 @@ func TestServerNetworkWalk(t *testing.T) {
 		m.Put(v2+"/routers/"+router+"/remove_router_interface", `{"subnet_id": "`+subnet+`"}`).Want(200)
 		m.Delete(v2 + "/routers/" + router).Want(204)
 		m.Delete(v2 + "/networks/" + net).Want(204)
+		m.Get(v2+"/networks/"+ext).Want(200).Has("network.router:external", true)
+		m.Get(v2+"/subnets/"+outer).Want(404).Has("NeutronError.type", "SubnetNotFound")
+		m.Get(v2+"/subnets?network_id="+ext).Want(200).Has("subnets", "[]")
+		fip = m.Post(v2+"/floatingips", `{"floatingip": {"floating_network_id": "`+ext+`"}}`).Want(201).Text("floatingip.id")
 		admin.Delete(v2 + "/networks/" + ext).Want(204)
+		m.Get(v2+"/floatingips/"+fip).Want(404) // unused ones go with their network
 		c.clean(t)
 		if c.engine.Count("port") != 0 || c.engine.Count("router") != 0 {
 			t.Errorf("left in the engine: %v", c.engine.Kinds())
