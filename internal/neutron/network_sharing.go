@@ -2,54 +2,62 @@ package neutron
 
 import (
 	"context"
+	"strings"
 
 	"gostack/internal/neutron/db"
 )
 
-// rbac makes a policy for a network.
-func (u *unit) rbac(n *db.Network, action, target string) *db.RBACPolicy {
-	return &db.RBACPolicy{
-		ID: u.s.newID(), ProjectID: n.ProjectID, ObjectType: "network", ObjectID: n.ID, Action: action, TargetProject: target,
-	}
+// rbac makes a policy for an object of a project.
+func (u *unit) rbac(kind, object, owner, action, target string) *db.RBACPolicy {
+	return &db.RBACPolicy{ID: u.s.newID(), ProjectID: owner, ObjectType: kind, ObjectID: object, Action: action, TargetProject: target}
+}
+
+// sharedWithAll tells whether everybody may use an object.
+func (u *unit) sharedWithAll(ctx context.Context, object string) (bool, error) {
+	return u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
+		Where("t.object_id = ? AND t.action = ? AND t.target_project = '*'", object, db.AccessAsShared).Exists(ctx)
 }
 
 // setShared makes "shared" what it should be: it is the RBAC policy for everybody. Sharing that others use cannot end.
 func (u *unit) setShared(ctx context.Context, n *db.Network, shared bool) error {
-	had, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
-		Where("t.object_id = ? AND t.action = ? AND t.target_project = '*'", n.ID, db.AccessAsShared).Exists(ctx)
+	had, err := u.sharedWithAll(ctx, n.ID)
 	if err != nil || had == shared {
 		return err
 	}
 	n.Shared = shared
 	if shared {
-		return db.Insert(ctx, u.tx, u.rbac(n, db.AccessAsShared, "*"))
+		return db.Insert(ctx, u.tx, u.rbac("network", n.ID, n.ProjectID, db.AccessAsShared, "*"))
 	}
-	if err := u.sharingUnused(ctx, n, "*"); err != nil {
+	used, err := u.sharingUsed(ctx, "network", n.ID, n.ProjectID, "*")
+	if err != nil {
 		return err
+	}
+	if used {
+		return conflict("InvalidSharedSetting", "Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.ID)
 	}
 	return u.dropRBAC(ctx, n.ID, db.AccessAsShared, "*")
 }
 
-// sharingUnused fails when a project that a policy lets in has ports or subnets on the network.
-func (u *unit) sharingUnused(ctx context.Context, n *db.Network, target string) error {
-	var users int
-	err := u.tx.NewRaw(`SELECT COUNT(*) FROM (
-	SELECT project_id FROM neutron_ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%'
-	UNION SELECT project_id FROM neutron_subnets WHERE network_id = ?) AS x
+// sharingUsed tells whether a project other than the owner has something on an object that only the policy for target lets it in to.
+func (u *unit) sharingUsed(ctx context.Context, kind, object, owner, target string) (bool, error) {
+	users := rbacTypes[kind].users
+	args := make([]any, 0, 9)
+	for range strings.Count(users, "?") {
+		args = append(args, object)
+	}
+	var n int
+	err := u.tx.NewRaw(`SELECT COUNT(*) FROM (`+users+`) AS x
 WHERE project_id NOT IN ('', ?) AND (? = '*' OR project_id = ?)
   AND NOT EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project <> ?
 	AND r.target_project IN ('*', x.project_id))`,
-		n.ID, n.ID, n.ProjectID, target, target, n.ID, db.AccessAsShared, target).Scan(ctx, &users)
-	if err == nil && users > 0 {
-		err = conflict("InvalidSharedSetting", "Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.ID)
-	}
-	return err
+		append(args, owner, target, target, object, db.AccessAsShared, target)...).Scan(ctx, &n)
+	return n > 0, err
 }
 
 // setExternal follows a change of router:external. A network with gateways or floating IPs stays external.
 func (u *unit) setExternal(ctx context.Context, n *db.Network) error {
 	if n.External {
-		return db.Insert(ctx, u.tx, u.rbac(n, db.AccessAsExternal, "*"))
+		return db.Insert(ctx, u.tx, u.rbac("network", n.ID, n.ProjectID, db.AccessAsExternal, "*"))
 	}
 	if err := u.externalUnused(ctx, n.ID); err != nil {
 		return err

@@ -21,9 +21,9 @@ func (s *Service) Networks(ctx context.Context, c *policy.Caller, q db.Query) ([
 	return db.Networks(ctx, s.DB.Read(ctx), q)
 }
 
-// SubnetIDs returns the ids of networks' subnets.
-func (s *Service) SubnetIDs(ctx context.Context, networks []string) (map[string][]string, error) {
-	return db.SubnetIDs(ctx, s.DB.Read(ctx), networks)
+// NetworkSubnets returns what networks show of their subnets.
+func (s *Service) NetworkSubnets(ctx context.Context, networks []string) (map[string][]db.NetworkSubnet, error) {
+	return db.NetworkSubnets(ctx, s.DB.Read(ctx), networks)
 }
 
 // CreateNetwork makes a network of the project that v names.
@@ -65,10 +65,10 @@ func (s *Service) CreateNetwork(ctx context.Context, v attr.Values) (*db.Network
 		var rbac []*db.RBACPolicy
 		if v.Bool("shared") {
 			n.Shared = true
-			rbac = append(rbac, u.rbac(n, db.AccessAsShared, "*"))
+			rbac = append(rbac, u.rbac("network", n.ID, n.ProjectID, db.AccessAsShared, "*"))
 		}
 		if n.External {
-			rbac = append(rbac, u.rbac(n, db.AccessAsExternal, "*"))
+			rbac = append(rbac, u.rbac("network", n.ID, n.ProjectID, db.AccessAsExternal, "*"))
 		}
 		if len(rbac) > 0 {
 			if err := db.Insert(ctx, u.tx, &rbac); err != nil {
@@ -179,11 +179,13 @@ func (s *Service) DeleteNetwork(ctx context.Context, id string) error {
 		if err := u.removePorts(ctx, own); err != nil {
 			return err
 		}
-		subnets, err := db.SubnetIDs(ctx, u.tx, []string{id})
+		subnets, err := db.NetworkSubnets(ctx, u.tx, []string{id})
 		if err != nil {
 			return err
 		}
-		u.changed(kindSubnet, subnets[id]...)
+		for _, sn := range subnets[id] {
+			u.changed(kindSubnet, sn.ID)
+		}
 		u.changed(kindNetwork, id)
 		for _, sql := range []string{
 			"DELETE FROM neutron_subnets WHERE network_id = ?", "DELETE FROM neutron_rbac_policies WHERE object_id = ?",

@@ -66,7 +66,7 @@ func (h *house) network(t *testing.T, c *policy.Caller, cidr string, more attr.V
 	if cidr == "" {
 		return n.ID, ""
 	}
-	sn, err := h.CreateSubnet(t.Context(), attr.Values{"network_id": n.ID, "ip_version": int64(4), "cidr": cidr, "enable_dhcp": true, "project_id": c.ProjectID})
+	sn, err := h.CreateSubnet(t.Context(), c, attr.Values{"network_id": n.ID, "ip_version": int64(4), "cidr": cidr, "enable_dhcp": true, "project_id": c.ProjectID})
 	if err != nil {
 		t.Fatal(err)
 	}

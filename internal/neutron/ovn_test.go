@@ -65,7 +65,7 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 			for k, e := range more {
 				v[k] = e
 			}
-			sn, err := s.CreateSubnet(ctx, v)
+			sn, err := s.CreateSubnet(ctx, nil, v)
 			check(err)
 			return sn
 		}

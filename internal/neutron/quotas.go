@@ -21,38 +21,44 @@ const (
 	quotaSecurityGroupRule = "security_group_rule"
 	quotaRBACPolicy        = "rbac_policy"
 	quotaTrunk             = "trunk"
+	quotaSubnetPool        = "subnetpool"
 )
 
-// quotaTables says where the resources are counted; usage is always a count of rows, so it cannot drift.
-var quotaTables = map[string]string{
-	quotaNetwork: "neutron_networks", quotaSubnet: "neutron_subnets", quotaPort: "neutron_ports", quotaRouter: "neutron_routers",
-	quotaFloatingIP: "neutron_floatingips", quotaSecurityGroup: "neutron_security_groups",
-	quotaSecurityGroupRule: "neutron_security_group_rules", quotaRBACPolicy: "neutron_rbac_policies",
-	quotaTrunk: "neutron_trunks",
+// limited is a resource with a quota: the table where it is counted (usage is always a count of rows, so it cannot drift) and
+// upstream's default limit.
+type limited struct {
+	table string
+	limit int64
 }
 
-// quotaDefaults are upstream's.
-var quotaDefaults = map[string]int64{
-	quotaNetwork: 100, quotaSubnet: 100, quotaPort: 500, quotaRouter: 10, quotaFloatingIP: 50, quotaSecurityGroup: 10,
-	quotaSecurityGroupRule: 100, quotaRBACPolicy: 10,
-	quotaTrunk: -1,
+var limitedResources = map[string]limited{
+	quotaNetwork:           {"neutron_networks", 100},
+	quotaSubnet:            {"neutron_subnets", 100},
+	quotaPort:              {"neutron_ports", 500},
+	quotaRouter:            {"neutron_routers", 10},
+	quotaFloatingIP:        {"neutron_floatingips", 50},
+	quotaSecurityGroup:     {"neutron_security_groups", 10},
+	quotaSecurityGroupRule: {"neutron_security_group_rules", 100},
+	quotaRBACPolicy:        {"neutron_rbac_policies", 10},
+	quotaTrunk:             {"neutron_trunks", -1},
+	quotaSubnetPool:        {"neutron_subnetpools", -1},
 }
 
 // QuotaResources lists what has a quota.
-func QuotaResources() []string { return slices.Sorted(maps.Keys(quotaDefaults)) }
+func QuotaResources() []string { return slices.Sorted(maps.Keys(limitedResources)) }
 
 func (s *Service) defaultQuota(resource string) int64 {
 	if q, ok := s.Quotas[resource]; ok {
 		return q
 	}
-	return quotaDefaults[resource]
+	return limitedResources[resource].limit
 }
 
 // checkQuota fails when a project may not have more of a resource.
 func (u *unit) checkQuota(ctx context.Context, project, resource string, more int) error {
 	var row struct{ Quota, Used int64 }
 	err := u.tx.NewRaw(`SELECT COALESCE((SELECT quota FROM neutron_quotas WHERE project_id = ? AND resource = ?), ?) AS quota,
-	(SELECT COUNT(*) FROM `+quotaTables[resource]+` WHERE project_id = ?) AS used`,
+	(SELECT COUNT(*) FROM `+limitedResources[resource].table+` WHERE project_id = ?) AS used`,
 		project, resource, u.s.defaultQuota(resource), project).Scan(ctx, &row)
 	if err == nil && row.Quota >= 0 && row.Used+int64(more) > row.Quota {
 		return overQuota(resource)
@@ -69,8 +75,8 @@ type QuotaDetail struct {
 
 // DefaultQuotas returns the limits of projects that have none of their own.
 func (s *Service) DefaultQuotas() map[string]int64 {
-	m := make(map[string]int64, len(quotaDefaults))
-	for r := range quotaDefaults {
+	m := make(map[string]int64, len(limitedResources))
+	for r := range limitedResources {
 		m[r] = s.defaultQuota(r)
 	}
 	return m
@@ -126,7 +132,7 @@ func (s *Service) quotaUse(ctx context.Context, h bun.IDB, project string) (map[
 		if sql != "" {
 			sql += " UNION ALL "
 		}
-		sql += "SELECT ? AS resource, COUNT(*) AS used FROM " + quotaTables[r] + " WHERE project_id = ?"
+		sql += "SELECT ? AS resource, COUNT(*) AS used FROM " + limitedResources[r].table + " WHERE project_id = ?"
 		args = append(args, r, project)
 	}
 	var rows []struct {

@@ -2,6 +2,9 @@ package neutron
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
@@ -17,11 +20,48 @@ func (s *Service) RBACPolicies(ctx context.Context, c *policy.Caller, q db.Query
 	return db.RBACPolicies(ctx, s.DB.Read(ctx), q)
 }
 
-// CreateRBACPolicy shares a network or a security group with a project, or with all ("*").
+// rbacType is a type of objects that RBAC policies share.
+type rbacType struct {
+	table string
+	// actions that a policy may have.
+	actions []string
+	absent  func(id string) error
+	// users is SQL for the projects (project_id) that have something on an object, whose id is each of its arguments.
+	users string
+}
+
+var onlyShared = []string{db.AccessAsShared}
+
+// rbacTypes are what can be shared.
+var rbacTypes = map[string]rbacType{
+	"network": {
+		"neutron_networks", []string{db.AccessAsExternal, db.AccessAsShared}, NetworkNotFound,
+		`SELECT project_id FROM neutron_ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%'
+UNION SELECT project_id FROM neutron_subnets WHERE network_id = ?`,
+	},
+	"security_group": {
+		"neutron_security_groups", onlyShared, SecurityGroupNotFound,
+		`SELECT p.project_id FROM neutron_ports p JOIN neutron_port_security_groups m ON m.port_id = p.id WHERE m.group_id = ?`,
+	},
+	"address_scope": {"neutron_address_scopes", onlyShared, AddressScopeNotFound, `SELECT project_id FROM neutron_subnetpools WHERE address_scope_id = ?`},
+	"subnetpool":    {"neutron_subnetpools", onlyShared, SubnetPoolNotFound, `SELECT project_id FROM neutron_subnets WHERE subnetpool_id = ?`},
+}
+
+// CheckRBACType converts object_type: what can be shared, in any letters.
+func CheckRBACType(v any) (any, string) {
+	text, _ := v.(string)
+	name := strings.ToLower(strings.TrimSpace(text))
+	if _, ok := rbacTypes[name]; !ok {
+		return nil, fmt.Sprintf("'%v' is not a valid RBAC object type", v)
+	}
+	return name, ""
+}
+
+// CreateRBACPolicy shares an object with a project, or with all ("*").
 func (s *Service) CreateRBACPolicy(ctx context.Context, c *policy.Caller, v attr.Values) (*db.RBACPolicy, error) {
 	r := &db.RBACPolicy{ObjectType: v.String("object_type"), ObjectID: v.String("object_id"), Action: v.String("action"), TargetProject: v.String("target_tenant")}
-	if r.ObjectType == "security_group" && r.Action != db.AccessAsShared {
-		return nil, invalidInput("Invalid action '%s' for object type 'security_group'. Valid actions: access_as_shared", r.Action)
+	if actions := rbacTypes[r.ObjectType].actions; !slices.Contains(actions, r.Action) {
+		return nil, invalidInput("Invalid action '%s' for object type '%s'. Valid actions: %s", r.Action, r.ObjectType, strings.Join(actions, ", "))
 	}
 	return r, s.write(ctx, func(ctx context.Context, u *unit) error {
 		r.ID, r.ProjectID = s.newID(), v.String("project_id")
@@ -46,29 +86,35 @@ func (s *Service) CreateRBACPolicy(ctx context.Context, c *policy.Caller, v attr
 		if dup {
 			return conflict("DuplicatedRbacPolicy", "An RBAC policy already exists with those values.")
 		}
+		if err := u.madeExternal(ctx, r); err != nil {
+			return err
+		}
 		return db.Insert(ctx, u.tx, r)
 	})
 }
 
-// rbacObject returns who owns a policy's object; for access_as_external it makes the network external.
-func (u *unit) rbacObject(ctx context.Context, r *db.RBACPolicy) (string, error) {
-	if r.ObjectType == "security_group" {
-		g, err := db.Get[db.SecurityGroup](ctx, u.tx, r.ObjectID)
-		if err != nil {
-			return "", or(err, SecurityGroupNotFound(r.ObjectID))
-		}
-		return g.ProjectID, nil
+// rbacObject returns who owns a policy's object.
+func (u *unit) rbacObject(ctx context.Context, r *db.RBACPolicy) (owner string, err error) {
+	t := rbacTypes[r.ObjectType]
+	err = u.tx.NewSelect().Table(t.table).Column("project_id").Where("id = ?", r.ObjectID).Scan(ctx, &owner)
+	if store.IsNotFound(err) {
+		err = t.absent(r.ObjectID)
+	}
+	return owner, err
+}
+
+// madeExternal makes a network external that a policy for access_as_external is made for, and not any more when the last one goes.
+func (u *unit) madeExternal(ctx context.Context, r *db.RBACPolicy) error {
+	if r.Action != db.AccessAsExternal {
+		return nil
 	}
 	n, err := db.Get[db.Network](ctx, u.tx, r.ObjectID)
-	if err != nil {
-		return "", or(err, NetworkNotFound(r.ObjectID))
+	if err != nil || n.External {
+		return or(err, NetworkNotFound(r.ObjectID))
 	}
-	if r.Action == db.AccessAsExternal && !n.External {
-		n.External = true
-		u.changed(kindNetwork, n.ID)
-		return n.ProjectID, u.update(ctx, n)
-	}
-	return n.ProjectID, nil
+	n.External = true
+	u.changed(kindNetwork, n.ID)
+	return u.update(ctx, n)
 }
 
 // UpdateRBACPolicy changes whom a policy is for.
@@ -103,23 +149,58 @@ func (s *Service) DeleteRBACPolicy(ctx context.Context, id string) error {
 		if err := u.rbacUnused(ctx, r); err != nil {
 			return err
 		}
-		return db.Delete(ctx, u.tx, r)
+		if err := db.Delete(ctx, u.tx, r); err != nil {
+			return err
+		}
+		return u.lastExternal(ctx, r)
 	})
 }
 
-func (u *unit) rbacUnused(ctx context.Context, r *db.RBACPolicy) error {
-	if r.ObjectType != "network" || r.Action != db.AccessAsShared {
+// lastExternal ends that a network is external with the last policy that made it so.
+func (u *unit) lastExternal(ctx context.Context, r *db.RBACPolicy) error {
+	if r.Action != db.AccessAsExternal {
 		return nil
+	}
+	left, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).Where("t.object_id = ? AND t.action = ?", r.ObjectID, r.Action).Exists(ctx)
+	if err != nil || left {
+		return err
 	}
 	n, err := db.Get[db.Network](ctx, u.tx, r.ObjectID)
-	if store.IsNotFound(err) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
-	if u.sharingUnused(ctx, n, r.TargetProject) != nil {
-		return conflict("RbacPolicyInUse", "RBAC policy on object %s cannot be removed because other objects depend on it.", r.ObjectID)
+	n.External, n.IsDefault = false, false
+	u.changed(kindNetwork, n.ID)
+	return u.update(ctx, n)
+}
+
+// rbacUnused fails when somebody has something on the object that only this policy lets him.
+func (u *unit) rbacUnused(ctx context.Context, r *db.RBACPolicy) error {
+	var used bool
+	var err error
+	if r.Action == db.AccessAsExternal {
+		used, err = u.externalUsed(ctx, r)
+	} else {
+		var owner string
+		if owner, err = u.rbacObject(ctx, r); err != nil {
+			return err
+		}
+		used, err = u.sharingUsed(ctx, r.ObjectType, r.ObjectID, owner, r.TargetProject)
 	}
-	return nil
+	if err == nil && used {
+		err = conflict("RbacPolicyInUse", "RBAC policy on object %s cannot be removed because other objects depend on it.", r.ObjectID)
+	}
+	return err
+}
+
+// externalUsed tells whether a project has a gateway or a floating IP on a network that only this policy makes external for it
+// (upstream's _process_ext_policy_delete). The last policy of a network must have no user at all.
+func (u *unit) externalUsed(ctx context.Context, r *db.RBACPolicy) (bool, error) {
+	var n int
+	err := u.tx.NewRaw(`SELECT COUNT(*) FROM (
+	SELECT project_id FROM neutron_routers WHERE gw_network_id = ? UNION SELECT project_id FROM neutron_floatingips WHERE floating_network_id = ?) AS x
+WHERE (? = '*' OR project_id = ?) AND NOT EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project <> ?
+	AND r.target_project IN ('*', x.project_id))`,
+		r.ObjectID, r.ObjectID, r.TargetProject, r.TargetProject, r.ObjectID, db.AccessAsExternal, r.TargetProject).Scan(ctx, &n)
+	return n > 0, err
 }

@@ -20,10 +20,10 @@ func autoAddressed(sn *db.Subnet) bool {
 }
 
 // shapeSubnet derives and checks what a new subnet consists of: addresses, gateway, pools.
-func shapeSubnet(sn *db.Subnet, v attr.Values) error {
-	p, err := netip.ParsePrefix(v.String("cidr"))
+func shapeSubnet(sn *db.Subnet, cidr string, v attr.Values) error {
+	p, err := netip.ParsePrefix(cidr)
 	if err != nil {
-		return invalidInput("'%s' is not a valid IP subnet", v.String("cidr"))
+		return invalidInput("'%s' is not a valid IP subnet", cidr)
 	}
 	p = p.Masked()
 	if (sn.IPVersion == 4) != p.Addr().Is4() {

@@ -23,22 +23,13 @@ func (s *Service) Subnets(ctx context.Context, c *policy.Caller, q db.Query) ([]
 }
 
 // CreateSubnet makes a subnet.
-func (s *Service) CreateSubnet(ctx context.Context, v attr.Values) (*db.Subnet, error) {
+func (s *Service) CreateSubnet(ctx context.Context, c *policy.Caller, v attr.Values) (*db.Subnet, error) {
 	sn := &db.Subnet{
 		NetworkID: v.String("network_id"), Name: v.String("name"), IPVersion: v.Int("ip_version"), EnableDHCP: v.Bool("enable_dhcp"),
 		IPv6RAMode: v.String("ipv6_ra_mode"), IPv6AddressMode: v.String("ipv6_address_mode"), DNSNameservers: v.Strings("dns_nameservers"),
 		HostRoutes: routesOf(v.List("host_routes")), ServiceTypes: v.Strings("service_types"), DNSPublishFixedIP: v.Bool("dns_publish_fixed_ip"),
 	}
 	sn.SetTags(v.Strings("tags"))
-	if v.String("subnetpool_id") != "" {
-		return nil, missing("SubnetPoolNotFound", "Subnet pool %s could not be found.", v.String("subnetpool_id"))
-	}
-	if v.Bool("use_default_subnetpool") || v.String("cidr") == "" {
-		return nil, badRequest("subnets", "a subnetpool must be specified in the absence of a cidr")
-	}
-	if err := shapeSubnet(sn, v); err != nil {
-		return nil, err
-	}
 	return sn, s.write(ctx, func(ctx context.Context, u *unit) error {
 		sn.ID, sn.Revision = s.newID(), 0
 		project := v.String("project_id")
@@ -49,8 +40,25 @@ func (s *Service) CreateSubnet(ctx context.Context, v attr.Values) (*db.Subnet, 
 		if err != nil {
 			return err
 		}
+		pool, err := u.poolOf(ctx, c, v)
+		if err != nil {
+			return err
+		}
 		others, err := db.Find[db.Subnet](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.network_id = ?", n.ID) })
 		if err != nil {
+			return err
+		}
+		if err := u.checkPoolAffinity(ctx, n, pool, others); err != nil {
+			return err
+		}
+		cidr := v.String("cidr")
+		if pool != nil {
+			if cidr, err = u.cut(ctx, pool, project, v); err != nil {
+				return err
+			}
+			sn.SubnetPoolID = pool.ID
+		}
+		if err := shapeSubnet(sn, cidr, v); err != nil {
 			return err
 		}
 		for _, o := range others {

@@ -7,12 +7,16 @@ import (
 	"gostack/internal/store"
 )
 
-// taggable are the resources that can have tags, by collection.
-var taggable = map[string]struct{ table, resource string }{
-	"networks": {"neutron_networks", "Network"}, "subnets": {"neutron_subnets", "Subnet"}, "ports": {"neutron_ports", "Port"},
-	"routers": {"neutron_routers", "Router"}, "floatingips": {"neutron_floatingips", "FloatingIP"},
-	"security_groups": {"neutron_security_groups", "SecurityGroup"},
-	"trunks":          {"neutron_trunks", "Trunk"},
+// taggable are the resources that can have tags, by collection: their table, and the engine's kind if it hears of each revision.
+var taggable = map[string]struct{ table, kind string }{
+	"networks":        {"neutron_networks", kindNetwork},
+	"subnets":         {"neutron_subnets", kindSubnet},
+	"ports":           {"neutron_ports", kindPort},
+	"routers":         {"neutron_routers", kindRouter},
+	"floatingips":     {"neutron_floatingips", ""},
+	"security_groups": {"neutron_security_groups", kindSecurityGroup},
+	"trunks":          {"neutron_trunks", ""},
+	"subnetpools":     {"neutron_subnetpools", ""},
 }
 
 // ChangeTags replaces a resource's tags by what change makes of them.
@@ -38,6 +42,9 @@ func (s *Service) ChangeTags(ctx context.Context, collection, id string, change 
 			return invalidInput("The number of tags exceeded the per-resource limit of 50")
 		}
 		std.SetTags(tags)
+		if t.kind != "" {
+			u.changed(t.kind, id)
+		}
 		_, err = u.tx.NewUpdate().Table(t.table).Set("tags = ?", std.TagText).Set("revision_number = revision_number + 1").
 			Set("updated_at = ?", u.now).Where("id = ?", id).Exec(ctx)
 		return err

@@ -160,7 +160,7 @@ func TestBadInput(t *testing.T) {
 			{"PUT", "/security-group-rules/NOWHERE", `{}`, 405, ""},
 
 			{"POST", "/rbac-policies", `{"rbac_policy": {"object_type": "network", "object_id": "NOWHERE", "action": "access_as_shared", "target_tenant": "x"}}`, 404, "NetworkNotFound"},
-			{"POST", "/rbac-policies", `{"rbac_policy": {"object_type": "planet", "object_id": "NET", "action": "access_as_shared", "target_tenant": "x"}}`, 400, "'planet' is not in"},
+			{"POST", "/rbac-policies", `{"rbac_policy": {"object_type": "planet", "object_id": "NET", "action": "access_as_shared", "target_tenant": "x"}}`, 400, "'planet' is not a valid RBAC object type"},
 			{"PUT", "/quotas/project-7", `{"quota": {"network": -5}}`, 400, "too small"},
 			{"PUT", "/quotas/project-7", `{"quota": {"planets": 5}}`, 400, "Unrecognized attribute(s) 'planets'"},
 			{"PUT", "/quotas/project-admin", `{"quota": {"network": 0}}`, 400, "Change would make usage less than 0"},

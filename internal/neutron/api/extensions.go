@@ -9,10 +9,12 @@ type extension struct{ Alias, Name, Description string }
 
 // extensions are those that are served here, in full.
 var extensions = []extension{
+	{"address-scope", "Address scope", "Address scopes extension."},
 	{"agent", "agent", "The agent management extension."},
 	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs"},
 	{"availability_zone", "Availability Zone", "The availability zone extension."},
 	{"binding", "Port Binding", "Expose port bindings of a virtual port to external application"},
+	{"default-subnetpools", "Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."},
 	{"dns-domain-ports", "dns_domain for ports", "Allows the DNS domain to be specified for a network port."},
 	{"dns-integration", "DNS Integration", "Provides integration with DNS."},
 	{"empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value"},
@@ -36,8 +38,10 @@ var extensions = []extension{
 	{"quota-check-limit-default", "Quota engine limit check by default", "By default, the Neutron quota engine checks the resource usage before applying a new quota limit"},
 	{"quota_details", "Quota details management support", "Expose functions for quotas usage statistics per project"},
 	{"quotas", "Quota management support", "Expose functions for quotas management per project"},
+	{"rbac-address-scope", "Add address_scope type to RBAC", "Add address_scope type to RBAC"},
 	{"rbac-policies", "RBAC Policies", "Allows creation and modification of policies that control project access to resources."},
 	{"rbac-security-groups", "Add security_group type to network RBAC", "Add security_group type to network RBAC"},
+	{"rbac-subnetpool", "Add subnetpool type to RBAC", "Add subnetpool type to RBAC"},
 	{"revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported."},
 	{"router", "Neutron L3 Router", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway."},
 	{"router_availability_zone", "Router Availability Zone", "Availability zone support for router."},
@@ -55,6 +59,9 @@ var extensions = []extension{
 	{"subnet-dns-publish-fixed-ip", "Subnet DNS publish fixed IP", "Support choosing to publish DNS records for IPs from a subnet"},
 	{"subnet-external-network", "Subnet belongs to an external network", "Informs if the subnet belongs to an external network"},
 	{"subnet-service-types", "Subnet service types", "Provides ability to set the subnet service_types field"},
+	{"subnet_allocation", "Subnet Allocation", "Enables allocation of subnets from a subnet pool"},
+	{"subnet_onboard", "Subnet Onboard", "Provides support for onboarding subnets into subnet pools"},
+	{"subnetpool-prefix-ops", "Subnet Pool Prefix Operations", "Provides support for adjusting the prefix list of subnet pools"},
 	{"tag-creation", "Tag creation extension", "Allow to create multiple tags for a resource"},
 	{"trunk", "Trunk Extension", "Provides support for trunk ports"},
 	{"trunk-details", "Trunk port details", "Expose trunk port details"},

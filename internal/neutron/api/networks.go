@@ -11,8 +11,8 @@ import (
 
 func absentNetwork(id string) error { return neutron.NetworkNotFound(id) }
 
-// networks is the core resource with the extensions external-net, provider, net-mtu, port-security, dns-integration and
-// network_availability_zone.
+// networks is the core resource with the extensions external-net, provider, net-mtu, port-security, dns-integration,
+// network_availability_zone and address-scope.
 func (a *api) networks() *resource {
 	segment := attr.OrNull(attr.Integer(0, 1<<24-1))
 	return &resource{
@@ -31,6 +31,8 @@ func (a *api) networks() *resource {
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "availability_zones"},
+			{Name: "ipv4_address_scope"},
+			{Name: "ipv6_address_scope"},
 		}),
 		Path: "networks",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -42,7 +44,7 @@ func (a *api) networks() *resource {
 			for i, n := range rows {
 				ids[i] = n.ID
 			}
-			subnets, err := a.n.SubnetIDs(ctx, ids)
+			subnets, err := a.n.NetworkSubnets(ctx, ids)
 			return viewed(rows, err, func(n *db.Network) attr.Values { return a.networkView(n, subnets[n.ID]) })
 		},
 		Create: func(ctx context.Context, c *policy.Caller, v attr.Values) (attr.Values, error) {
@@ -54,13 +56,18 @@ func (a *api) networks() *resource {
 			if err != nil {
 				return nil, err
 			}
-			subnets, err := a.n.SubnetIDs(ctx, []string{id})
+			subnets, err := a.n.NetworkSubnets(ctx, []string{id})
 			return one(n, err, func(n *db.Network) attr.Values { return a.networkView(n, subnets[id]) })
 		},
 		Delete:  func(ctx context.Context, _ *policy.Caller, id string) error { return a.n.DeleteNetwork(ctx, id) },
 		Absent:  absentNetwork,
-		Filters: map[string]func([]string) (db.Cond, error){"shared": sharedFilter("t.id")},
+		Filters: sharedBy("t.id"),
 	}
+}
+
+// sharedBy is the filter "shared" of resources whose column is the id of what RBAC policies share.
+func sharedBy(column string) map[string]func([]string) (db.Cond, error) {
+	return map[string]func([]string) (db.Cond, error){"shared": sharedFilter(column)}
 }
 
 // sharedFilter asks whether a network is shared with everybody.
@@ -78,14 +85,22 @@ func sharedFilter(network string) func([]string) (db.Cond, error) {
 	}
 }
 
-func (a *api) networkView(n *db.Network, subnets []string) attr.Values {
+func (a *api) networkView(n *db.Network, subnets []db.NetworkSubnet) attr.Values {
 	v := base(&n.Standard)
 	zones := []string{}
 	if len(subnets) > 0 {
 		zones = []string{a.n.AvailabilityZone}
 	}
+	ids := make([]string, len(subnets))
+	v["ipv4_address_scope"], v["ipv6_address_scope"] = nil, nil
+	for i, sn := range subnets {
+		ids[i] = sn.ID
+		if sn.AddressScopeID != "" {
+			v[map[int64]string{4: "ipv4_address_scope", 6: "ipv6_address_scope"}[sn.IPVersion]] = sn.AddressScopeID
+		}
+	}
 	for name, x := range map[string]any{
-		"name": n.Name, "admin_state_up": n.AdminStateUp, "status": n.Status, "subnets": listOf(subnets), "shared": n.Shared,
+		"name": n.Name, "admin_state_up": n.AdminStateUp, "status": n.Status, "subnets": ids, "shared": n.Shared,
 		"router:external": n.External, "mtu": n.MTU, "provider:network_type": n.NetworkType, "provider:physical_network": text(n.PhysicalNetwork),
 		"provider:segmentation_id": number(n.SegmentationID), "port_security_enabled": n.PortSecurityEnabled, "dns_domain": n.DNSDomain,
 		"availability_zone_hints": listOf(n.AvailabilityZoneHints), "availability_zones": zones,

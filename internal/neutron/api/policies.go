@@ -22,6 +22,8 @@ var baseRules = []policy.Rule{
 	{Name: "neutron:network_device", Check: "field:port:device_owner=~^network:"},
 	{Name: "neutron:shared_security_group", Check: "field:security_groups:shared=True"},
 	{Name: "neutron:external_network", Check: "field:subnets:router:external=True"},
+	{Name: "neutron:shared_address_scopes", Check: "field:address_scopes:shared=True"},
+	{Name: "neutron:shared_subnetpools", Check: "field:subnetpools:shared=True"},
 }
 
 var projectScope = []policy.Scope{policy.Project}
@@ -158,4 +160,24 @@ var rules = []policy.Rule{
 	{Name: "delete_subnet:tags", Check: "role:member and project_id:%(project_id)s or (rule:neutron:admin_only) or (role:member and rule:neutron:network_owner)", Scopes: projectScope},
 	{Name: "create_network:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
 	{Name: "update_network:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "create_address_scope", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "create_address_scope:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "get_address_scope", Check: "rule:neutron:admin_only or role:reader and project_id:%(project_id)s or rule:neutron:shared_address_scopes", Scopes: projectScope},
+	{Name: "update_address_scope", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "update_address_scope:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "delete_address_scope", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "create_subnetpool", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "create_subnetpool:shared", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "create_subnetpool:is_default", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "create_subnetpool:tags", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "get_subnetpool", Check: "(rule:neutron:admin_only) or (role:reader and project_id:%(project_id)s) or rule:neutron:shared_subnetpools", Scopes: projectScope},
+	{Name: "get_subnetpool:tags", Check: "(rule:neutron:admin_only) or (role:reader and project_id:%(project_id)s) or rule:neutron:shared_subnetpools", Scopes: projectScope},
+	{Name: "update_subnetpool", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "update_subnetpool:is_default", Check: "rule:neutron:admin_only", Scopes: projectScope},
+	{Name: "update_subnetpool:tags", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "delete_subnetpool", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "delete_subnetpool:tags", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "onboard_network_subnets", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "add_prefixes", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "remove_prefixes", Check: "(rule:neutron:admin_only) or (role:member and project_id:%(project_id)s)", Scopes: projectScope},
 }

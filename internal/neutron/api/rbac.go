@@ -9,14 +9,14 @@ import (
 	"gostack/internal/policy"
 )
 
-// rbacPolicies share networks and security groups with projects.
+// rbacPolicies share objects with projects.
 func (a *api) rbacPolicies() *resource {
 	return &resource{
 		Table: attr.NewTable("rbac_policy", "rbac_policies", []attr.Attribute{
 			{Name: "id", Column: "t.id"},
 			{Name: "project_id", Post: true, Required: true, Check: attr.String(projectLength), Column: "t.project_id"},
 			{Name: "tenant_id", Column: "t.project_id"},
-			{Name: "object_type", Post: true, Required: true, Check: attr.OneOf("network", "security_group"), Column: "t.object_type"},
+			{Name: "object_type", Post: true, Required: true, Check: neutron.CheckRBACType, Column: "t.object_type"},
 			{Name: "object_id", Post: true, Required: true, Check: attr.UUID, Column: "t.object_id"},
 			{Name: "action", Post: true, Required: true, Check: attr.OneOf(db.AccessAsShared, db.AccessAsExternal), Column: "t.action"},
 			{Name: "target_tenant", Post: true, Put: true, Required: true, Check: attr.String(projectLength), Column: "t.target_project"},

@@ -33,6 +33,8 @@ type resource struct {
 	Filters map[string]func(values []string) (db.Cond, error)
 	// NoBulk: a list cannot be created at once.
 	NoBulk bool
+	// Actions are the PUTs below one resource.
+	Actions []memberAction
 }
 
 // loaded is what a route's Target found out for its handler.
@@ -76,7 +78,7 @@ func (a *api) routes(res *resource) (routes []rest.Route) {
 			})
 		}
 	}
-	return routes
+	return append(routes, a.actionRoutes(res)...)
 }
 
 // anything leaves the body to the tables of attributes, whose sentences are Neutron's.

@@ -37,7 +37,7 @@ func gateway(v any) (any, string) {
 // routers are routers with SNAT choice, extra routes and availability zones.
 func (a *api) routers() *resource {
 	view := a.routerView
-	return &resource{
+	res := &resource{
 		Table: attr.NewTable("router", "routers", standard(), named(), []attr.Attribute{
 			{Name: "admin_state_up", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.admin_state_up", Kind: attr.Bool},
 			{Name: "status", Column: "t.status"},
@@ -68,6 +68,8 @@ func (a *api) routers() *resource {
 			return gatewayFilter(values)
 		}},
 	}
+	res.Actions = a.routerActions(res)
+	return res
 }
 
 // gatewayFilter reads external_gateway_info=network_id=N.
@@ -103,21 +105,11 @@ func (a *api) routerView(r *db.Router) attr.Values {
 }
 
 // routerActions are the PUTs below a router.
-func (a *api) routerActions(res *resource) (routes []rest.Route) {
-	target := func(r *rest.Request) (policy.Target, error) { return a.find(r, res) }
+func (a *api) routerActions(res *resource) (actions []memberAction) {
 	action := func(name string, do func(ctx context.Context, r *rest.Request, router attr.Values) (any, error)) {
-		routes = append(routes, rest.Route{
-			Method: "PUT", Path: "/v2.0/routers/{id}/" + name, Policy: name, Body: anything, Target: target,
-			Handle: func(r *rest.Request) (any, error) {
-				ctx := neutron.Track(r.Context())
-				answer, err := do(ctx, r, r.Loaded.(*loaded).view) //nolint:forcetypeassert // find has set it
-				if err != nil {
-					return nil, err
-				}
-				a.n.Await(ctx)
-				return answer, nil
-			},
-		})
+		actions = append(actions, memberAction{name, func(ctx context.Context, r *rest.Request, router attr.Values, _ map[string]any) (any, error) {
+			return do(ctx, r, router)
+		}})
 	}
 	action("add_router_interface", func(ctx context.Context, r *rest.Request, router attr.Values) (any, error) {
 		v, err := interfaceBody(r.Body)
@@ -152,7 +144,7 @@ func (a *api) routerActions(res *resource) (routes []rest.Route) {
 			return map[string]any{"router": a.shape(r, res, a.routerView(row))}, nil
 		})
 	}
-	return routes
+	return actions
 }
 
 func orNil(i *neutron.RouterInterface, err error) (any, error) {

@@ -34,7 +34,7 @@ func (a *api) securityGroups() *resource {
 			return a.n.DeleteSecurityGroup(ctx, c, id)
 		},
 		Absent:  neutron.SecurityGroupNotFound,
-		Filters: map[string]func([]string) (db.Cond, error){"shared": sharedFilter("t.id")},
+		Filters: sharedBy("t.id"),
 	}
 }
 

@@ -21,14 +21,16 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	}
 	a := &api{n: n}
 	resources := []*resource{
-		a.networks(), a.subnets(), a.ports(), a.routers(), a.floatingIPs(), a.securityGroups(), a.securityGroupRules(), a.rbacPolicies(),
+		a.networks(), a.subnets(), a.ports(), a.routers(), a.floatingIPs(), a.securityGroups(), a.securityGroupRules(),
+		a.rbacPolicies(),
 		a.trunks(),
+		a.addressScopes(),
+		a.subnetPools(),
 	}
 	var routes []rest.Route
 	for _, r := range resources {
 		routes = append(routes, a.routes(r)...)
 	}
-	routes = append(routes, a.routerActions(resources[3])...)
 	routes = append(routes, a.trunkActions(resourceNamed(resources, "trunk"))...)
 	routes = append(routes, a.tagRoutes(resources)...)
 	routes = append(routes, a.quotaRoutes()...)

@@ -54,7 +54,7 @@ func (a *api) subnets() *resource {
 			{Name: "ip_version", Post: true, Required: true, Check: ipVersion, Column: "t.ip_version", Kind: attr.Int},
 			{Name: "cidr", Post: true, Check: attr.OrNull(attr.CIDR), Column: "t.cidr"},
 			{Name: "prefixlen", Post: true, Check: attr.OrNull(attr.Integer(0, 128)), Hidden: true},
-			{Name: "subnetpool_id", Post: true, Check: attr.OrNull(attr.UUID), Filter: true},
+			{Name: "subnetpool_id", Post: true, Check: attr.OrNull(attr.UUID), Column: "t.subnetpool_id"},
 			{Name: "use_default_subnetpool", Post: true, Default: false, Check: attr.Boolean, Hidden: true},
 			{Name: "gateway_ip", Post: true, Put: true, Check: attr.OrNull(attr.IP), Column: "t.gateway_ip"},
 			{Name: "allocation_pools", Post: true, Put: true, Check: pools},
@@ -73,21 +73,18 @@ func (a *api) subnets() *resource {
 			rows, err := a.n.Subnets(ctx, c, q)
 			return viewed(rows, err, subnetView)
 		},
-		Create: func(ctx context.Context, _ *policy.Caller, v attr.Values) (attr.Values, error) {
-			sn, err := a.n.CreateSubnet(ctx, v)
+		Create: func(ctx context.Context, c *policy.Caller, v attr.Values) (attr.Values, error) {
+			sn, err := a.n.CreateSubnet(ctx, c, v)
 			return one(sn, err, subnetView)
 		},
 		Update: func(ctx context.Context, _ *policy.Caller, id string, v attr.Values) (attr.Values, error) {
 			sn, err := a.n.UpdateSubnet(ctx, id, v)
 			return one(sn, err, subnetView)
 		},
-		Delete: func(ctx context.Context, _ *policy.Caller, id string) error { return a.n.DeleteSubnet(ctx, id) },
-		Absent: neutron.SubnetNotFound,
-		Parent: a.networkTarget,
-		Filters: map[string]func([]string) (db.Cond, error){
-			"shared":        sharedFilter("t.network_id"),
-			"subnetpool_id": func([]string) (db.Cond, error) { return db.Where("1 = 0"), nil },
-		},
+		Delete:  func(ctx context.Context, _ *policy.Caller, id string) error { return a.n.DeleteSubnet(ctx, id) },
+		Absent:  neutron.SubnetNotFound,
+		Parent:  a.networkTarget,
+		Filters: sharedBy("t.network_id"),
 	}
 }
 
@@ -102,7 +99,7 @@ func ipVersion(v any) (any, string) {
 func subnetView(sn *db.Subnet) attr.Values {
 	v := base(&sn.Standard)
 	for name, x := range map[string]any{
-		"name": sn.Name, "network_id": sn.NetworkID, "ip_version": sn.IPVersion, "cidr": sn.CIDR, "subnetpool_id": nil,
+		"name": sn.Name, "network_id": sn.NetworkID, "ip_version": sn.IPVersion, "cidr": sn.CIDR, "subnetpool_id": text(sn.SubnetPoolID),
 		"gateway_ip": text(sn.GatewayIP), "allocation_pools": listOf(sn.AllocationPools), "dns_nameservers": listOf(sn.DNSNameservers),
 		"host_routes": listOf(sn.HostRoutes), "enable_dhcp": sn.EnableDHCP, "ipv6_ra_mode": text(sn.IPv6RAMode),
 		"ipv6_address_mode": text(sn.IPv6AddressMode), "service_types": listOf(sn.ServiceTypes), "dns_publish_fixed_ip": sn.DNSPublishFixedIP,

@@ -45,7 +45,7 @@ func (a *api) tagRoutes(resources []*resource) (routes []rest.Route) {
 			}
 			tags, err := change(r, func(tags []string) ([]string, error) {
 				for _, t := range more {
-					tags = with(tags, t)
+					tags = withTag(tags, t)
 				}
 				return tags, nil
 			})
@@ -65,7 +65,7 @@ func (a *api) tagRoutes(resources []*resource) (routes []rest.Route) {
 			if reason := badTag(r.Path("tag")); reason != "" {
 				return nil, attr.Bad("Invalid input for tags. Reason: %s.", reason)
 			}
-			_, err := change(r, func(tags []string) ([]string, error) { return with(tags, r.Path("tag")), nil })
+			_, err := change(r, func(tags []string) ([]string, error) { return withTag(tags, r.Path("tag")), nil })
 			return nil, err
 		})
 		add("DELETE", "/{tag}", "delete_", http.StatusNoContent, func(r *rest.Request) (any, error) {
@@ -89,7 +89,7 @@ func bodyOf(method, path string) *rest.Schema {
 	return nil
 }
 
-func with(tags []string, t string) []string {
+func withTag(tags []string, t string) []string {
 	if slices.Contains(tags, t) {
 		return tags
 	}

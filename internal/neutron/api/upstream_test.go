@@ -28,13 +28,16 @@ func judged(t *testing.T, h http.Handler) http.Handler {
 		rec := &body{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(rec, r)
 		path := strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, ".json"), "/network")
-		if rec.status >= 400 || rec.Len() == 0 || r.URL.Query().Has("fields") {
+		if rec.status >= 400 || rec.Len() == 0 || r.URL.Query().Has("fields") || unlike[path[strings.LastIndex(path, "/")+1:]] {
 			return
 		}
 		var doc any
 		if err := json.Unmarshal(rec.Bytes(), &doc); err != nil {
 			t.Error(err)
 			return
+		}
+		if strings.Contains(path, "/subnetpools") {
+			drop(doc, "ip_version")
 		}
 		plain, err := json.Marshal(withoutNulls(doc))
 		if err != nil {
@@ -50,6 +53,24 @@ func judged(t *testing.T, h http.Handler) http.Handler {
 // mistaken are members that the document calls strings because their tables of attributes say nothing; upstream's samples have
 // lists, objects and numbers there.
 var mistaken = map[string]bool{"dns_assignment": true, "port_details": true, "security_group_rules": true, "port_range_min": true, "port_range_max": true}
+
+// unlike are member actions whose answer the document does not have as the plugin gives it: a list.
+var unlike = map[string]bool{"onboard_network_subnets": true}
+
+// drop removes a member everywhere: a read-only number, which the document calls a string.
+func drop(v any, name string) {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, name)
+		for _, e := range v {
+			drop(e, name)
+		}
+	case []any:
+		for _, e := range v {
+			drop(e, name)
+		}
+	}
+}
 
 // withoutNulls drops members that are null, which the document calls strings too.
 func withoutNulls(v any) any {

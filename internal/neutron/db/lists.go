@@ -14,6 +14,18 @@ func SharedWith(column, action, project string) Cond {
 	return Cond{sharedSQL, []any{bun.Safe(column), action, project}}
 }
 
+// Plain lists rows of one table.
+func Plain[T any](ctx context.Context, h bun.IDB, p Query) ([]*T, error) {
+	return list[T](ctx, h, p, nil)
+}
+
+// Sharable lists rows that RBAC policies share, with Shared as the project of the query sees it.
+func Sharable[T any](ctx context.Context, h bun.IDB, p Query) ([]*T, error) {
+	return list[T](ctx, h, p, func(q *bun.SelectQuery) {
+		q.ColumnExpr(sharedSQL+" AS shared", bun.Safe("t.id"), AccessAsShared, p.Project)
+	})
+}
+
 // Networks lists networks with Shared as the project of the query sees it.
 func Networks(ctx context.Context, h bun.IDB, p Query) ([]*Network, error) {
 	return list[Network](ctx, h, p, func(q *bun.SelectQuery) {
@@ -163,19 +175,4 @@ func SecurityGroupRules(ctx context.Context, h bun.IDB, p Query) ([]*SecurityGro
 // RBACPolicies lists RBAC policies.
 func RBACPolicies(ctx context.Context, h bun.IDB, p Query) ([]*RBACPolicy, error) {
 	return list[RBACPolicy](ctx, h, p, nil)
-}
-
-// SubnetIDs returns the ids of the subnets of each network.
-func SubnetIDs(ctx context.Context, h bun.IDB, networks []string) (map[string][]string, error) {
-	ids := map[string][]string{}
-	if len(networks) == 0 {
-		return ids, nil
-	}
-	var rows []struct{ NetworkID, ID string }
-	err := h.NewSelect().Model((*Subnet)(nil)).Column("network_id", "id").Where("t.network_id IN (?)", bun.List(networks)).
-		OrderExpr("t.created_at, t.id").Scan(ctx, &rows)
-	for _, r := range rows {
-		ids[r.NetworkID] = append(ids[r.NetworkID], r.ID)
-	}
-	return ids, err
 }

@@ -86,6 +86,7 @@ type Subnet struct {
 	HostRoutes        []Route  `bun:"host_routes"`
 	ServiceTypes      []string `bun:"service_types"`
 	DNSPublishFixedIP bool     `bun:"dns_publish_fixed_ip"`
+	SubnetPoolID      string   `bun:"subnetpool_id"` // "" for none
 
 	// Of its network, when asked for (see WithNetwork).
 	NetworkProject  string `bun:"network_project,scanonly"`
