@@ -5,6 +5,7 @@
 // as the network's localport, and in it an HTTP server that hands requests to a Fetcher together with what the guest cannot
 // forge: the network and its source address. The agent learns everything from OVN's Southbound database. It holds no other
 // credentials, keeps no state of its own, and adopts what it finds after a restart. Namespaces stay when it stops.
+// It also keeps ovn-controller from a feature that Open vSwitch's userspace datapath does not survive (conntrack.go).
 package agent
 
 import (
@@ -14,6 +15,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"gostack/internal/engine/ovsdb"
@@ -101,7 +103,10 @@ func (a *Agent) Ready() <-chan struct{} { return a.ready }
 // Run works until ctx ends. It returns nil then, and an error only when it cannot work at all.
 func (a *Agent) Run(ctx context.Context) error {
 	a.vs = ovsdb.Open(ovsdb.Config{Database: vswitch.Database, Endpoints: a.cfg.Switch, Tables: vswitch.Tables(), Log: a.log})
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer a.vs.Close()
+	beside.Go(func() { a.tameConntrack(ctx) })
 	host, err := a.settings(ctx)
 	if err != nil {
 		return ended(ctx, err)

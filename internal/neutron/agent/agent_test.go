@@ -98,6 +98,14 @@ func TestGuardedPorts(t *testing.T) {
 	}
 }
 
+func TestVersionsOfOpenVSwitch(t *testing.T) {
+	for version, want := range map[string]bool{"": false, "2.17.9": false, "3.1.0": false, "3.2.1": false, "3.3.0": true, "3.10.0": true, "4.0": true, "x": false} {
+		if oneEntry(version) != want {
+			t.Errorf("%q: want %v", version, want)
+		}
+	}
+}
+
 func TestNetworksOfBindings(t *testing.T) {
 	id := uuid.NewString()
 	got := networksOf([]*sb.PortBinding{
@@ -237,6 +245,26 @@ func TestGuestsReachMetadata(t *testing.T) {
 			ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "br-int", "cookie="+guardCookie+"/-1")
 			return arrives()
 		})
+		// With entries that expire at once, a guest's pauses end no switch (conntrack.go).
+		ovntest.Eventually(t, "ovn-controller commits connections plainly", func() bool {
+			flows := ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "br-int")
+			return strings.Contains(flows, "ct(commit") && !strings.Contains(flows, "nat(src")
+		})
+		for line := range strings.Lines(ovntest.Run(t, "ovn-appctl", "-t", "ovn-controller", "ct-zone-list")) {
+			if port, zone, _ := strings.Cut(strings.TrimSpace(line), " "); port == guestID {
+				ovntest.Run(t, "ovs-vsctl", "add-zone-tp", "netdev", "zone="+zone, "udp_first=1", "udp_single=1", "udp_multiple=1")
+			}
+		}
+		vswitchd := ovntest.Run(t, "cat", "/run/openvswitch/ovs-vswitchd.pid")
+		for range 3 {
+			guest.Run(t, "sh", "-c", "echo hello | busybox nc -u -p 5000 -w 1 10.7.1.11 6000; sleep 1.3")
+		}
+		ovntest.Run(t, "kill", "-0", vswitchd)
+		ovntest.Run(t, "ovs-vsctl", "set", "Datapath", ".", "capabilities:"+zeroSNAT+"=true") // as ovs-vswitchd does when it starts
+		ovntest.Eventually(t, "the capability is off again", func() bool {
+			return ovntest.Run(t, "ovs-vsctl", "get", "Datapath", ".", "capabilities:"+zeroSNAT) == `"false"`
+		})
+
 		liveness := func(controller, metadata bool) {
 			t.Helper()
 			all, err := b.Chassis(ctx)

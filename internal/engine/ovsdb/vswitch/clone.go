@@ -41,3 +41,12 @@ func (r *Interface) CloneModelInto(m model.Model) { *m.(*Interface) = *ovsdb.Clo
 
 // EqualsModel implements model.ComparableModel.
 func (r *Interface) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*Interface)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *Datapath) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *Datapath) CloneModelInto(m model.Model) { *m.(*Datapath) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *Datapath) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*Datapath)) }

@@ -8,7 +8,7 @@ const Database = "Open_vSwitch"
 
 // Tables are the tables a client follows.
 func Tables() []ovsdb.Table {
-	return []ovsdb.Table{{Row: &OpenvSwitch{}}, {Row: &Bridge{}}, {Row: &Port{}}, {Row: &Interface{}}}
+	return []ovsdb.Table{{Row: &OpenvSwitch{}}, {Row: &Bridge{}}, {Row: &Port{}}, {Row: &Interface{}}, {Row: &Datapath{}}}
 }
 
 // OpenvSwitch is the only row of the root table.
@@ -16,6 +16,8 @@ type OpenvSwitch struct {
 	UUID        string            `ovsdb:"_uuid"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Bridges     []string          `ovsdb:"bridges"`
+	Datapaths   map[string]string `ovsdb:"datapaths"` // by datapath type
+	OVSVersion  *string           `ovsdb:"ovs_version"`
 }
 
 // Bridge is a virtual switch.
@@ -45,6 +47,12 @@ type Interface struct {
 	Error       *string           `ovsdb:"error"`
 }
 
+// Datapath is what all bridges of a datapath type share. ovn-controller makes the row of br-int's type, ovs-vswitchd says in it what it can.
+type Datapath struct {
+	UUID         string            `ovsdb:"_uuid"`
+	Capabilities map[string]string `ovsdb:"capabilities"`
+}
+
 // TableName implements ovsdb.Row.
 func (*OpenvSwitch) TableName() string { return "Open_vSwitch" }
 
@@ -56,3 +64,6 @@ func (*Port) TableName() string { return "Port" }
 
 // TableName implements ovsdb.Row.
 func (*Interface) TableName() string { return "Interface" }
+
+// TableName implements ovsdb.Row.
+func (*Datapath) TableName() string { return "Datapath" }
