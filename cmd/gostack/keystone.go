@@ -36,6 +36,37 @@ every control replica sees the change, within a second.`,
 		},
 	})
 	cmd.AddCommand(&cobra.Command{
+		Use:   "credential-rotate",
+		Short: "Use the next key for new credentials",
+		Long: `Make the staged key the one that credentials (EC2 keys and the like) are encrypted with in the database. Run credential-migrate afterwards: as long
+as a credential is encrypted with an older key, the next rotation is refused, because it could lose it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load()
+			if err != nil {
+				return err
+			}
+			return app.RotateCredentialKeys(cmd.Context(), c)
+		},
+	})
+	cmd.AddCommand(&cobra.Command{
+		Use:   "credential-migrate",
+		Short: "Encrypt all credentials with the present key",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load()
+			if err != nil {
+				return err
+			}
+			n, err := app.MigrateCredentials(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d credentials were encrypted anew\n", n)
+			return nil
+		},
+	})
+	cmd.AddCommand(&cobra.Command{
 		Use:   "bootstrap",
 		Short: "Create or repair the user admin, and set its password",
 		Long: `Make the default domain, the user and project admin, the default roles, the region and the catalogue where they are missing, enable the

@@ -147,6 +147,20 @@ func RotateFernetKeys(ctx context.Context, c *config.Config) error {
 	return besideKeystone(ctx, c, func(service *keystone.Service) error { return service.RotateKeys() })
 }
 
+// RotateCredentialKeys makes the staged key the one that credentials are encrypted with.
+func RotateCredentialKeys(ctx context.Context, c *config.Config) error {
+	return besideKeystone(ctx, c, func(service *keystone.Service) error { return service.RotateCredentialKeys(ctx) })
+}
+
+// MigrateCredentials encrypts all credentials with the present key, and returns how many were not.
+func MigrateCredentials(ctx context.Context, c *config.Config) (n int, err error) {
+	err = besideKeystone(ctx, c, func(service *keystone.Service) error {
+		n, err = service.MigrateCredentials(ctx)
+		return err
+	})
+	return n, err
+}
+
 // besideKeystone opens the service on the cloud's tables, whether gostack runs or not.
 func besideKeystone(ctx context.Context, c *config.Config, fn func(*keystone.Service) error) error {
 	db, err := store.Open(ctx, c.Database)

@@ -22,7 +22,9 @@ type Login struct {
 	Methods  []string // in the order of the request
 	Password *PasswordLogin
 	Token    secret.String // of the method "token"
-	Scope    LoginScope
+	// ApplicationCredential of the method "application_credential".
+	ApplicationCredential *ApplicationCredentialLogin
+	Scope                 LoginScope
 }
 
 // PasswordLogin says who wants in, and proves it.
@@ -35,6 +37,17 @@ type PasswordLogin struct {
 // DomainRef names a domain by id or by name.
 type DomainRef struct{ ID, Name string }
 
+func (p *PasswordLogin) key() db.UserKey {
+	if p.UserName == "" {
+		return db.UserKey{ID: p.UserID}
+	}
+	key := db.UserKey{Name: p.UserName, DomainID: p.Domain.ID, DomainName: p.Domain.Name}
+	if p.Domain.Name != "" {
+		key.DomainID = ""
+	}
+	return key
+}
+
 func (d DomainRef) empty() bool { return d.ID == "" && d.Name == "" }
 
 // LoginScope is what the token is to be good for. The zero value leaves it to the user's default project.
@@ -46,10 +59,11 @@ type LoginScope struct {
 	ProjectName string
 	// ProjectDomain is needed with a project's name.
 	ProjectDomain DomainRef
+	TrustID       string
 }
 
 func (l LoginScope) none() bool {
-	return !l.System && l.Domain.empty() && l.ProjectID == "" && l.ProjectName == ""
+	return !l.System && l.Domain.empty() && l.ProjectID == "" && l.ProjectName == "" && l.TrustID == ""
 }
 
 // proof is who the methods agreed on.
@@ -58,6 +72,8 @@ type proof struct {
 	methods   []string
 	expiresAt time.Time // zero: a full lifetime
 	chain     string    // audit id of the first token of the chain
+	// credential is the application credential that was shown.
+	credential *db.ApplicationCredential
 }
 
 // IssueToken lets somebody in. All reasons not to are one and the same 401 (OSSA-2021-003), but for a token that is no good, which is
@@ -87,8 +103,21 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 	if err := s.setScope(ctx, &p, l.Scope); err != nil {
 		return nil, err
 	}
-	t := &Token{Payload: p}
 	asked := !l.Scope.none() || l.Scope.Unscoped
+	if c := who.credential; c != nil {
+		if asked {
+			return nil, rest.Unauthorized("Error authenticating with application credential: Application credentials cannot request a scope.")
+		}
+		p.ApplicationCredentialID, p.ProjectID, asked = c.ID, c.ProjectID, true
+	}
+	if l.Scope.TrustID != "" {
+		trust, err := s.scopeToTrust(ctx, who.user.ID, l.Scope.TrustID)
+		if err != nil {
+			return nil, err
+		}
+		p.TrustID, p.ProjectID = trust.ID, trust.ProjectID
+	}
+	t := &Token{Payload: p}
 	if !asked && who.user.DefaultProjectID != "" {
 		// The default project is taken if it can be; otherwise the token has no scope.
 		t.Payload.ProjectID = who.user.DefaultProjectID
@@ -99,11 +128,18 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 		}
 	}
 	if t.caller == nil {
-		if err := s.fill(ctx, t, who.user); errors.Is(err, ErrInvalidToken) {
+		err := s.fill(ctx, t, who.user)
+		switch {
+		case errors.Is(err, ErrInvalidToken) && p.TrustID != "":
+			return nil, rest.Forbidden("Trustee has no delegated roles.").Because(err)
+		case errors.Is(err, ErrInvalidToken):
 			return nil, Unauthorized(err)
-		} else if err != nil {
+		case err != nil:
 			return nil, err
 		}
+	}
+	if err := s.useTrust(ctx, t.Trust); err != nil {
+		return nil, err
 	}
 	return t, s.seal(ctx, t, who, start)
 }
@@ -122,7 +158,8 @@ func (s *Service) unchanged(ctx context.Context, who *proof) error {
 func (l Login) check() error {
 	for _, m := range l.Methods {
 		switch {
-		case m == "password" && l.Password == nil, m == "token" && l.Token.Empty():
+		case m == "password" && l.Password == nil, m == "token" && l.Token.Empty(),
+			m == "application_credential" && l.ApplicationCredential == nil:
 			return missing(m, "identity")
 		case !slices.Contains(token.Methods, m):
 			return rest.Unauthorized("Attempted to authenticate with an unsupported method.")
@@ -133,6 +170,16 @@ func (l Login) check() error {
 		case p.UserID == "" && p.UserName == "":
 			return missing("id or name", "user")
 		case p.UserName != "" && p.Domain.empty():
+			return missing("domain", "user")
+		}
+	}
+	if c := l.ApplicationCredential; c != nil && c.ID == "" {
+		switch {
+		case c.Name == "":
+			return missing("id or name", "application_credential")
+		case c.User.UserID == "" && c.User.UserName == "":
+			return missing("user", "application_credential")
+		case c.User.UserName != "" && c.User.Domain.empty():
 			return missing("domain", "user")
 		}
 	}
@@ -153,6 +200,8 @@ func (s *Service) prove(ctx context.Context, l Login) (*proof, error) {
 			user, err = s.provePassword(ctx, l.Password)
 		case "token":
 			user, err = s.proveToken(ctx, l.Token, l.Scope, who)
+		case "application_credential":
+			user, err = s.proveApplicationCredential(ctx, l.ApplicationCredential, who)
 		default:
 			return nil, rest.Unauthorized("Attempted to authenticate with an unsupported method.")
 		}
@@ -174,14 +223,7 @@ func (s *Service) prove(ctx context.Context, l Login) (*proof, error) {
 }
 
 func (s *Service) provePassword(ctx context.Context, p *PasswordLogin) (*db.UserInDomain, error) {
-	key := db.UserKey{ID: p.UserID}
-	if p.UserName != "" {
-		key = db.UserKey{Name: p.UserName, DomainID: p.Domain.ID, DomainName: p.Domain.Name}
-		if p.Domain.Name != "" {
-			key.DomainID = ""
-		}
-	}
-	u, err := db.FindUser(ctx, s.db.Read(ctx), key)
+	u, err := db.FindUser(ctx, s.db.Read(ctx), p.key())
 	hash := ""
 	switch {
 	case store.IsNotFound(err):
@@ -210,6 +252,9 @@ func (s *Service) proveToken(ctx context.Context, text secret.String, scope Logi
 	t, err := s.ValidateToken(ctx, text.Reveal(), 0)
 	if err != nil {
 		return nil, err
+	}
+	if t.Delegated() {
+		return nil, forbidden("Using a token that was made by delegation to create another token. Create a new one by the same delegation instead")
 	}
 	elsewhere := scope.ProjectID != "" || scope.ProjectName != "" || !scope.Domain.empty()
 	if t.Payload.System != "" && elsewhere {
@@ -294,7 +339,7 @@ func (s *Service) seal(ctx context.Context, t *Token, who *proof, start generati
 	}
 	for seen := start; ; {
 		var now generations
-		if t.IssuedAt, now = s.stamp(t.Payload.UserID); now == seen {
+		if t.IssuedAt, now = s.stamp(append(t.grantors, t.Payload.UserID)...); now == seen {
 			break
 		}
 		if err := s.unchanged(ctx, who); err != nil {

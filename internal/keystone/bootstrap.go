@@ -49,6 +49,9 @@ func (s *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (*Bootstrap
 	if _, err := s.keys.Setup(); err != nil {
 		return nil, fmt.Errorf("bootstrap: %w", err)
 	}
+	if err := s.setupCredentialKeys(ctx); err != nil {
+		return nil, fmt.Errorf("bootstrap: %w", err)
+	}
 	// Hashing takes long and must not hold up other writers.
 	fresh := &User{}
 	old, err := db.UserByName(ctx, s.db.Read(ctx), DefaultDomainID, "admin")

@@ -109,7 +109,11 @@ func (s *Service) DeleteGrant(ctx context.Context, g Grant) error {
 		if store.IsNotFound(err) {
 			return g.notFound()
 		}
-		return err
+		if err != nil || g.UserID == "" || g.ProjectID == "" {
+			return err
+		}
+		// What the user let programs do on the project ends with the user's own grant there, as upstream has it.
+		return db.DeleteApplicationCredentials(ctx, tx, g.UserID, g.ProjectID)
 	})
 }
 

@@ -99,12 +99,17 @@ func (r *revoked) add(v *db.Revocation) {
 	}
 }
 
-func (r *revoked) covers(p *token.Payload, issuedAt time.Time) bool {
+// covers tells whether a token is revoked, by itself or with all those of its user or of one who gave it rights.
+func (r *revoked) covers(p *token.Payload, issuedAt time.Time, grantors []string) bool {
 	if r.tokens[p.AuditID()] || r.chains[p.ChainID()] {
 		return true
 	}
-	before, ok := r.users[p.UserID]
-	return ok && !issuedAt.After(before)
+	for _, id := range append([]string{p.UserID}, grantors...) {
+		if before, ok := r.users[id]; ok && !issuedAt.After(before) {
+			return true
+		}
+	}
+	return false
 }
 
 // generations are the versions of the data that a decision was made on.

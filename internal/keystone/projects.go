@@ -251,6 +251,9 @@ func (s *Service) DeleteProject(ctx context.Context, id string) error {
 		if err := db.ForgetDefaultProject(ctx, tx, id); err != nil {
 			return err
 		}
+		if err := db.DeleteCredentialsOf(ctx, tx, "", id); err != nil {
+			return err
+		}
 		return db.Delete(ctx, tx, p)
 	})
 }

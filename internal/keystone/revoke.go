@@ -130,15 +130,17 @@ func (s *Service) revokeUsers(ctx context.Context, tx store.Tx, users ...string)
 	return s.revoke(ctx, tx, list...)
 }
 
-// stamp returns the time to write into a new token of a user: now, or the second after the user's last revocation; and the generations that
-// it is true for.
-func (s *Service) stamp(userID string) (time.Time, generations) {
+// stamp returns the time to write into a new token of some users: now, or the second after the last revocation of any of them; and the
+// generations that it is true for.
+func (s *Service) stamp(users ...string) (time.Time, generations) {
 	now := s.clock.Now().Truncate(time.Second)
 	m := s.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before, ok := m.revoked.users[userID]; ok && !before.Before(now) {
-		now = before.Add(time.Second)
+	for _, id := range users {
+		if before, ok := m.revoked.users[id]; ok && !before.Before(now) {
+			now = before.Add(time.Second)
+		}
 	}
 	return now, generations{m.identity, m.revocations}
 }
@@ -148,7 +150,7 @@ func (s *Service) isRevoked(t *Token) bool {
 	m := s.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.revoked.covers(&t.Payload, t.IssuedAt)
+	return m.revoked.covers(&t.Payload, t.IssuedAt, t.grantors)
 }
 
 // RevokeToken ends a token. If cascade, those made from it end too: upstream revokes by chain the tokens whose chain begins with this

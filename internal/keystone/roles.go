@@ -83,6 +83,9 @@ func (s *Service) DeleteRole(ctx context.Context, id string) error {
 		if err := checkImmutableDelete("role", id, r.Options); err != nil {
 			return err
 		}
+		if err := db.DeleteApplicationCredentialsByRole(ctx, tx, id); err != nil {
+			return err
+		}
 		return db.DeleteRole(ctx, tx, id)
 	})
 }

@@ -27,7 +27,11 @@ type Token struct {
 	Domain        *Named // of a domain-scoped token
 	Roles         []db.RoleName
 
-	caller *policy.Caller
+	Trust                 *Trust                 // that it was made from
+	ApplicationCredential *ApplicationCredential // that it was made from, without its roles
+
+	grantors []string // users other than its own whose rights it has
+	caller   *policy.Caller
 }
 
 // ExpiresAt is the moment from which the token is no good.
@@ -43,6 +47,7 @@ func (t *Token) settle() {
 		SystemScope: t.Payload.System,
 		Methods:     t.Payload.Methods, AuditIDs: t.Payload.AuditIDs, ExpiresAt: t.Payload.ExpiresAt, IssuedAt: t.IssuedAt,
 		TrustID: t.Payload.TrustID, ApplicationCredentialID: t.Payload.ApplicationCredentialID,
+		AccessTokenID: t.Payload.AccessTokenID, AccessRules: t.accessRules(),
 	}
 	if t.Project != nil {
 		c.ProjectID, c.ProjectName = t.Project.ID, t.Project.Name

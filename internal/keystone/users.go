@@ -141,6 +141,9 @@ func (s *Service) DeleteUser(ctx context.Context, id string) error {
 		if err := db.DeleteAssignmentsOfActor(ctx, tx, db.ActorUser, id); err != nil {
 			return err
 		}
+		if err := db.DeleteCredentialsOf(ctx, tx, id, ""); err != nil {
+			return err
+		}
 		return found(db.Delete(ctx, tx, &User{ID: id}), "user", id)
 	})
 }

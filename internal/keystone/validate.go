@@ -75,6 +75,9 @@ func (s *Service) check(ctx context.Context, text string, window time.Duration) 
 	if err := s.load(ctx, t); err != nil {
 		return nil, err
 	}
+	if len(t.grantors) > 0 && s.isRevoked(t) { // now it is known who gave it
+		return nil, invalid("it has been revoked")
+	}
 	s.memory.remember(text, &remembered{token: t, identity: generation, keys: keyGeneration})
 	return t, nil
 }
@@ -95,9 +98,6 @@ func (s *Service) open(keys []fernet.Key, text string) (*Token, error) {
 // load looks up what the payload names: a user, a scope, roles. What is missing or disabled makes the token invalid.
 func (s *Service) load(ctx context.Context, t *Token) error {
 	p := &t.Payload
-	if p.TrustID != "" || p.AccessTokenID != "" || p.ApplicationCredentialID != "" || p.Federated || p.Thumbprint != "" {
-		return invalid("it was delegated in a way that is not in use here")
-	}
 	u, err := db.FindUser(ctx, s.db.Read(ctx), db.UserKey{ID: p.UserID})
 	if store.IsNotFound(err) {
 		return invalid("user %s does not exist", p.UserID)
@@ -114,8 +114,12 @@ func (s *Service) fill(ctx context.Context, t *Token, u *db.UserInDomain) error 
 	if !u.Enabled || !u.DomainEnabled {
 		return invalid("user %s is disabled", u.ID)
 	}
-	t.User, t.UserDomain = Named{u.ID, u.Name}, Named{u.DomainID, u.DomainName}
-	t.PasswordExpiresAt = u.PasswordExpiresAt
+	bearer, limit, err := s.delegate(ctx, t, u)
+	if err != nil {
+		return err
+	}
+	t.User, t.UserDomain = Named{bearer.ID, bearer.Name}, Named{bearer.DomainID, bearer.DomainName}
+	t.PasswordExpiresAt = bearer.PasswordExpiresAt
 	switch {
 	case p.ProjectID != "":
 		project, domain, err := s.projectScope(ctx, p.ProjectID)
@@ -136,9 +140,15 @@ func (s *Service) fill(ctx context.Context, t *Token, u *db.UserInDomain) error 
 		}
 		t.Domain = &Named{d.ID, d.Name}
 	}
-	if !p.Unscoped() {
-		scope := db.Scope{ProjectID: p.ProjectID, DomainID: p.DomainID, System: p.System != ""}
-		roles, err := db.EffectiveRoles(ctx, s.db.Read(ctx), u.ID, scope)
+	if scope := (db.Scope{ProjectID: p.ProjectID, DomainID: p.DomainID, System: p.System != ""}); scope != (db.Scope{}) {
+		grantor := u.ID
+		if limit != nil {
+			grantor = limit.grantor
+		}
+		roles, err := db.EffectiveRoles(ctx, s.db.Read(ctx), grantor, scope)
+		if err == nil && limit != nil {
+			roles, err = limit.within(ctx, s, roles)
+		}
 		if err != nil {
 			return err
 		}

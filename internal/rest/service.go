@@ -51,6 +51,7 @@ type Route struct {
 // Service is one OpenStack API.
 type Service struct {
 	Name     string   // for logs and metrics: "nova"
+	Type     string   // in the catalogue: "compute"; access rules of application credentials name it
 	Prefixes []string // where it answers: "/compute/v2.1"
 	Routes   []Route
 	Policies []policy.Rule

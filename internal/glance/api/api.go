@@ -24,6 +24,7 @@ func Service(s *glance.Service) *rest.Service {
 	a := &api{s}
 	return &rest.Service{
 		Name:         "glance",
+		Type:         "image",
 		Prefixes:     []string{"/image"},
 		Policies:     glance.Policies,
 		Envelope:     envelope,

@@ -21,12 +21,12 @@ type api struct{ *keystone.Service }
 func Services(s *keystone.Service) []*rest.Service {
 	a := &api{s}
 	v3 := &rest.Service{
-		Name: "keystone", Prefixes: []string{"/identity/v3", "/v3"}, Policies: Policies,
+		Name: "keystone", Type: "identity", Prefixes: []string{"/identity/v3", "/v3"}, Policies: Policies,
 		Envelope: envelope, Deny: deny, UnsupportedType: http.StatusBadRequest,
 		Decorate: func(_ *rest.Request, h http.Header) { h.Add("Vary", "X-Auth-Token") },
 		Routes: slices.Concat(
 			a.discovery(), a.tokens(), a.auth(), a.domains(), a.projects(), a.users(), a.groups(), a.roles(), a.impliedRoles(), a.grants(),
-			a.roleAssignments(), a.regions(), a.services(), a.endpoints(),
+			a.roleAssignments(), a.regions(), a.services(), a.endpoints(), a.credentials(), a.ec2(), a.applicationCredentials(), a.trusts(),
 		),
 	}
 	versions := &rest.Service{

@@ -81,6 +81,9 @@ func judge(t *testing.T) func(method, path string, status int, body []byte) erro
 		case "/v3/auth/projects", "/v3/auth/domains", "/v3/auth/catalog":
 			return nil // the document has lists of links there; upstream's samples and code have an object
 		}
+		if strings.Contains(path, "/application_credentials") || strings.Contains(path, "/access_rules") {
+			return nil // there it has the request's schema for the answer
+		}
 		var doc any
 		if err := json.Unmarshal(body, &doc); err != nil {
 			return err

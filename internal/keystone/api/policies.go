@@ -1,6 +1,10 @@
 package api
 
-import "gostack/internal/policy"
+import (
+	"slices"
+
+	"gostack/internal/policy"
+)
 
 // The scopes that tokens must have, as upstream's policies name them.
 var (
@@ -9,7 +13,9 @@ var (
 )
 
 // Policies are upstream's default rules (keystone/common/policies, the new defaults) for the resources served here.
-var Policies = []policy.Rule{
+var Policies = slices.Concat(basicPolicies, delegationPolicies, catalogPolicies, settingsPolicies)
+
+var basicPolicies = []policy.Rule{
 	{Name: "admin_required", Check: "role:admin or is_admin:1"},
 	{Name: "service_role", Check: "role:service"},
 	{Name: "service_or_admin", Check: "rule:admin_required or rule:service_role"},

@@ -40,7 +40,12 @@ var loginBody = rest.JSON(`{
 							"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
 						}
 					}}},
-					"token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
+					"token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+					"application_credential": {"type": "object", "required": ["secret"], "properties": {
+						"id": {"type": "string"}, "name": {"type": "string"}, "secret": {"type": "string"},
+						"user": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"},
+							"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}
+					}}
 				}
 			},
 			"scope": {
@@ -86,6 +91,11 @@ type loginRequest struct {
 			Token *struct {
 				ID secret.String `json:"id"`
 			} `json:"token"`
+			ApplicationCredential *struct {
+				reference
+				Secret secret.String `json:"secret"`
+				User   *reference    `json:"user"`
+			} `json:"application_credential"`
 		} `json:"identity"`
 		Scope any `json:"scope"`
 	} `json:"auth"`
@@ -111,6 +121,12 @@ func (a *api) issueToken(r *rest.Request) (any, error) {
 	}
 	if t := in.Auth.Identity.Token; t != nil {
 		login.Token = t.ID
+	}
+	if c := in.Auth.Identity.ApplicationCredential; c != nil {
+		login.ApplicationCredential = &keystone.ApplicationCredentialLogin{ID: c.ID, Name: c.Name, Secret: c.Secret}
+		if u := c.User; u != nil {
+			login.ApplicationCredential.User = keystone.PasswordLogin{UserID: u.ID, UserName: u.Name, Domain: u.Domain.domain()}
+		}
 	}
 	var err error
 	if login.Scope, err = scopeOf(in.Auth.Scope); err != nil {
@@ -177,8 +193,9 @@ func scopeOf(v any) (s keystone.LoginScope, err error) {
 	case in["unscoped"] != nil:
 		s.Unscoped = true
 	default:
-		// Trusts are not offered: nobody has one.
-		return s, keystone.Unauthorized(nil)
+		if s.TrustID = text(in["OS-TRUST:trust"], "id"); s.TrustID == "" {
+			return s, rest.BadRequest("Invalid input for field scope/OS-TRUST:trust: id must be present.")
+		}
 	}
 	return s, err
 }
@@ -192,6 +209,11 @@ func (a *api) subject(r *rest.Request) (policy.Target, error) {
 	t, err := a.ValidateToken(r.Context(), r.HTTP.Header.Get("X-Subject-Token"), window)
 	if err != nil {
 		return nil, err
+	}
+	if r.HTTP.Method != http.MethodDelete {
+		if err := t.CheckUnderstood(r.HTTP.Header.Get(keystone.AccessRulesHeader)); err != nil {
+			return nil, err
+		}
 	}
 	r.Loaded = t
 	return policy.Target{"target": policy.Target{"token": policy.Target{
@@ -228,6 +250,9 @@ type tokenView struct {
 	System    any                     `json:"system,omitempty"`
 	Roles     []any                   `json:"roles,omitempty"`
 	Catalog   []keystone.CatalogEntry `json:"catalog,omitzero"`
+	Trust     any                     `json:"OS-TRUST:trust,omitempty"`
+
+	ApplicationCredential any `json:"application_credential,omitempty"`
 }
 
 const tokenTime = "2006-01-02T15:04:05.000000Z"
@@ -255,6 +280,7 @@ func (a *api) tokenBody(r *rest.Request, t *keystone.Token) (any, error) {
 	for _, role := range t.Roles {
 		v.Roles = append(v.Roles, map[string]any{"id": role.ID, "name": role.Name})
 	}
+	v.Trust, v.ApplicationCredential = trustOfToken(t), applicationCredentialOfToken(t)
 	if !r.QueryValues().Has("nocatalog") && !t.Payload.Unscoped() {
 		var err error
 		if v.Catalog, err = a.Catalog(r.Context(), t.User.ID, projectID); err != nil {
@@ -262,6 +288,32 @@ func (a *api) tokenBody(r *rest.Request, t *keystone.Token) (any, error) {
 		}
 	}
 	return map[string]any{"token": v}, nil
+}
+
+func trustOfToken(t *keystone.Token) any {
+	if t.Trust == nil {
+		return nil
+	}
+	return map[string]any{
+		"id": t.Trust.ID, "impersonation": t.Trust.Impersonation,
+		"trustor_user": map[string]any{"id": t.Trust.TrustorUserID}, "trustee_user": map[string]any{"id": t.Trust.TrusteeUserID},
+	}
+}
+
+func applicationCredentialOfToken(t *keystone.Token) any {
+	c := t.ApplicationCredential
+	if c == nil {
+		return nil
+	}
+	v := map[string]any{"id": c.ID, "name": c.Name, "restricted": !c.Unrestricted}
+	if c.Restricted {
+		rules := []any{}
+		for _, rule := range c.AccessRules {
+			rules = append(rules, bareRule(rule))
+		}
+		v["access_rules"] = rules
+	}
+	return v
 }
 
 // named shows an id with its name; the domain of a project that is a domain has neither.

@@ -122,6 +122,8 @@ func DeleteDomainContents(ctx context.Context, tx store.Tx, domainID string) err
 			[]any{domainID},
 		},
 		{"UPDATE keystone_users SET default_project_id = '' WHERE default_project_id IN (" + projects + ")", []any{domainID, domainID}},
+		{"DELETE FROM keystone_credentials WHERE project_id IN (" + projects + ")", []any{domainID, domainID}},
+		{"DELETE FROM keystone_credentials WHERE user_id IN (SELECT id FROM keystone_users WHERE domain_id = ?)", []any{domainID}},
 		{"DELETE FROM keystone_users WHERE domain_id = ?", []any{domainID}},
 		{"DELETE FROM keystone_groups WHERE domain_id = ?", []any{domainID}},
 		{"DELETE FROM keystone_roles WHERE domain_id = ?", []any{domainID}},

@@ -3,8 +3,9 @@ package token
 import "fmt"
 
 // Methods are the authentication methods in the order of upstream's [auth] methods; the position gives a method's bit.
-// The order is part of the wire format.
-var Methods = []string{"external", "password", "token", "oauth1", "mapped", "application_credential"}
+// The order is part of the wire format. The last two are what a deployment may add: one-time passwords, and the mark of a token that a signed
+// EC2 or S3 request was exchanged for.
+var Methods = []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp", "ec2credential"}
 
 func methodMask(names []string) (int, error) {
 	mask := 0

@@ -182,7 +182,7 @@ func TestUnpackRefusesOtherBytes(t *testing.T) {
 		"field too much":    pack([]any{0, pair, 2, 1.0, []any{"a"}, 1}),
 		"user without tag":  pack([]any{0, "u", 2, 1.0, []any{"a"}}),
 		"short uuid":        pack([]any{0, []any{true, []byte{1}}, 2, 1.0, []any{"a"}}),
-		"unknown method":    pack([]any{0, pair, 64, 1.0, []any{"a"}}),
+		"unknown method":    pack([]any{0, pair, 256, 1.0, []any{"a"}}),
 		"time is text":      pack([]any{0, pair, 2, "now", []any{"a"}}),
 		"no audit ids":      pack([]any{0, pair, 2, 1.0, []any{}}),
 		"audit id a number": pack([]any{0, pair, 2, 1.0, []any{1}}),

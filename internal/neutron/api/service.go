@@ -39,7 +39,7 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	routes = append(routes, a.extensionRoutes()...)
 	routes = append(routes, versionRoutes(resources)...)
 	return &rest.Service{
-		Name: "neutron", Prefixes: prefixes, Routes: routes, Policies: Policies, Envelope: envelope, Deny: deny,
+		Name: "neutron", Type: "network", Prefixes: prefixes, Routes: routes, Policies: Policies, Envelope: envelope, Deny: deny,
 		MaxBody: 4 << 20, // bulk creation of ports
 	}
 }

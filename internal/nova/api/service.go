@@ -28,7 +28,7 @@ type api struct {
 func New(svc *nova.Service) []*rest.Service {
 	a := &api{svc}
 	main := &rest.Service{
-		Name: "nova", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, Policies: Policies,
+		Name: "nova", Type: "compute", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, Policies: Policies,
 		Microversions: &rest.Microversions{
 			Service: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Min: minVersion, Max: maxVersion,
 		},

@@ -61,6 +61,7 @@ func New(service *placement.Service) *rest.Service {
 	}
 	return &rest.Service{
 		Name:     "placement",
+		Type:     "placement",
 		Prefixes: []string{"/placement"},
 		Routes:   routes,
 		Policies: Policies,
