@@ -82,7 +82,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			Live:               liveConfig(cfg),
 			ShelvedOffloadTime: cfg.ShelvedOffloadTime, ReclaimInterval: cfg.ReclaimInterval,
 		},
-		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, Placement: h.Placement,
+		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, OldNetwork: novaProxied{h.Neutron}, OldImages: h.Glance, Placement: h.Placement,
 		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
 	}
 	scheduling := scheduler.DefaultConfig()

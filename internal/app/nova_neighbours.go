@@ -150,48 +150,64 @@ func (n novaGroups) Of(ctx context.Context, _ *policy.Caller, serverID string) (
 	if err != nil {
 		return nil, err
 	}
+	return novaGroupViews(ctx, n.neutron, groups)
+}
+
+// novaGroupViews are groups in the words of the compute API, which knows rules for what comes in only.
+func novaGroupViews(ctx context.Context, svc *neutron.Service, groups []*neutrondb.SecurityGroup) ([]nova.SecurityGroup, error) {
+	known, missing := map[string]*neutrondb.SecurityGroup{}, []string{}
+	for _, g := range groups {
+		known[g.ID] = g
+	}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.RemoteGroupID != "" && known[r.RemoteGroupID] == nil {
+				missing = append(missing, r.RemoteGroupID)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		others, err := neutrondb.SecurityGroups(ctx, svc.DB.Read(ctx), neutrondb.Query{Where: []neutrondb.Cond{neutrondb.In("t.id", missing)}})
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range others {
+			known[g.ID] = g
+		}
+	}
 	out := make([]nova.SecurityGroup, len(groups))
 	for i, g := range groups {
-		out[i] = nova.SecurityGroup{ID: g.ID, Name: g.Name, Description: g.Description, ProjectID: g.ProjectID, Rules: []any{}}
+		out[i] = nova.SecurityGroup{ID: g.ID, Name: g.Name, Description: g.Description, ProjectID: g.ProjectID, Rules: []nova.GroupRule{}}
 		for _, r := range g.Rules {
 			if r.Direction == "ingress" { // all that nova-network's rules could say
-				out[i].Rules = append(out[i].Rules, novaRule(r, groups))
+				out[i].Rules = append(out[i].Rules, novaRule(r, known))
 			}
 		}
 	}
 	return out, nil
 }
 
-// novaRule is a rule in the words of the compute API.
-func novaRule(r *neutrondb.SecurityGroupRule, groups []*neutrondb.SecurityGroup) map[string]any {
-	rule := map[string]any{
-		"id": r.ID, "parent_group_id": r.SecurityGroupID, "ip_protocol": nil, "from_port": nil, "to_port": nil,
-		"group": map[string]any{}, "ip_range": map[string]any{},
-	}
+// novaRule is a rule in the words of the compute API (nova/network/security_group_api.py). A protocol without ports has all of them, and a
+// rule without a source is for all of IPv4, whatever its ethertype.
+func novaRule(r *neutrondb.SecurityGroupRule, groups map[string]*neutrondb.SecurityGroup) nova.GroupRule {
+	rule := nova.GroupRule{ID: r.ID, GroupID: r.SecurityGroupID, FromPort: r.PortRangeMin, ToPort: r.PortRangeMax, Group: map[string]string{}, Range: map[string]string{}, RemoteGroupID: r.RemoteGroupID}
 	if r.Protocol != "" {
-		rule["ip_protocol"] = r.Protocol
-	}
-	if r.PortRangeMin != nil {
-		rule["from_port"] = *r.PortRangeMin
-	}
-	if r.PortRangeMax != nil {
-		rule["to_port"] = *r.PortRangeMax
-	}
-	switch {
-	case r.RemoteGroupID != "":
-		group := map[string]any{"tenant_id": r.ProjectID, "name": r.RemoteGroupID}
-		for _, g := range groups {
-			if g.ID == r.RemoteGroupID {
-				group["name"], group["tenant_id"] = g.Name, g.ProjectID
+		rule.Protocol = &r.Protocol
+		if r.PortRangeMin == nil && r.PortRangeMax == nil {
+			from, to := int64(-1), int64(-1)
+			if r.Protocol == "tcp" || r.Protocol == "udp" {
+				from, to = 1, 65535
 			}
+			rule.FromPort, rule.ToPort = &from, &to
 		}
-		rule["group"] = group
+	}
+	switch g := groups[r.RemoteGroupID]; {
+	case g != nil:
+		rule.Group = map[string]string{"name": g.Name, "tenant_id": g.ProjectID}
 	case r.RemoteIPPrefix != "":
-		rule["ip_range"] = map[string]any{"cidr": r.RemoteIPPrefix}
-	case r.Ethertype == "IPv6":
-		rule["ip_range"] = map[string]any{"cidr": "::/0"}
+		rule.Range = map[string]string{"cidr": r.RemoteIPPrefix}
 	default:
-		rule["ip_range"] = map[string]any{"cidr": "0.0.0.0/0"}
+		rule.Range = map[string]string{"cidr": "0.0.0.0/0"}
 	}
 	return rule
 }

@@ -58,13 +58,26 @@ type SecurityGroups interface {
 	Of(ctx context.Context, c *policy.Caller, serverID string) ([]SecurityGroup, error)
 }
 
-// SecurityGroup is a group as os-security-groups shows it; Rules are written as they are.
+// SecurityGroup is a group as os-security-groups shows it.
 type SecurityGroup struct {
-	ID          string `json:"id"`
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	ProjectID   string `json:"tenant_id"`
-	Rules       []any  `json:"rules"`
+	ID          string      `json:"id"`
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
+	ProjectID   string      `json:"tenant_id"`
+	Rules       []GroupRule `json:"rules"`
+}
+
+// GroupRule is a rule for what comes in, in the words of nova-network. Exactly one of group and ip_range says from where.
+type GroupRule struct {
+	ID       string            `json:"id"`
+	GroupID  string            `json:"parent_group_id"`
+	Protocol *string           `json:"ip_protocol"`
+	FromPort *int64            `json:"from_port"`
+	ToPort   *int64            `json:"to_port"`
+	Group    map[string]string `json:"group"`
+	Range    map[string]string `json:"ip_range"`
+
+	RemoteGroupID string `json:"-"`
 }
 
 // Placement is what Nova asks of Placement: the methods of placement.Service that it uses.

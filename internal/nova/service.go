@@ -87,6 +87,8 @@ type Service struct {
 	Made       MadeImages
 	Network    Network
 	Groups     SecurityGroups
+	OldNetwork ProxiedNetwork
+	OldImages  ProxiedImages
 	Placement  Placement
 	Projects   Projects
 	Hosts      Hosts

@@ -220,20 +220,23 @@ func (s *Server) choose(r *Request, svc *compiledService, routes []*compiledRout
 	if err := r.readBody(); err != nil {
 		return nil, err
 	}
-	find := func(key string) *compiledRoute {
-		for _, c := range live {
+	find := func(among []*compiledRoute, key string) *compiledRoute {
+		for _, c := range among {
 			if c.Action == key {
 				return c
 			}
 		}
 		return nil
 	}
-	key, err := r.action(func(k string) bool { return find(k) != nil })
+	key, err := r.action(func(k string) bool { return find(live, k) != nil })
 	if err != nil {
 		return nil, err
 	}
-	if c := find(key); c != nil {
+	if c := find(live, key); c != nil {
 		return c, nil
+	}
+	if find(routes, key) != nil { // of another microversion
+		return nil, NotFound("The resource could not be found.")
 	}
 	if svc.ActionNotFound != nil {
 		return nil, svc.ActionNotFound(key)

@@ -149,5 +149,6 @@ func TestUsageAndSmallResources(t *testing.T) {
 		admin.Get(base + "/os-migrations").Want(200)
 		admin.Post(base+"/os-server-external-events", `{"events": [{"server_uuid": "`+id+`", "name": "network-changed"}]}`).Want(200).Has("events.0.code", 200)
 		admin.Post(base+"/os-server-external-events", `{"events": [{"server_uuid": "aaaaaaaa-0000-4000-8000-000000000009", "name": "network-changed"}]}`).Want(404)
+		oldCalls(t, c, id)
 	})
 }

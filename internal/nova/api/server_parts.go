@@ -78,12 +78,6 @@ func (a *api) partRoutes() []rest.Route {
 			}
 			return object{"security_groups": groups}, err
 		}},
-		{Method: "GET", Path: "/servers/{server_id}/os-volume_attachments", Policy: "os_compute_api:os-volumes-attachments:index", Target: a.server, Handle: func(*rest.Request) (any, error) {
-			return object{"volumeAttachments": []any{}}, nil
-		}},
-		{Method: "GET", Path: "/servers/{server_id}/os-volume_attachments/{volume_id}", Policy: "os_compute_api:os-volumes-attachments:show", Target: a.server, Handle: func(r *rest.Request) (any, error) {
-			return nil, rest.NotFound("Instance %s is not attached to volume %s", loaded(r).ID, r.Path("volume_id"))
-		}},
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"gostack/internal/nova"
 	"gostack/internal/policy"
@@ -90,7 +91,7 @@ func (a *api) listServers(r *rest.Request) (any, error) {
 	if full {
 		out["servers_links"] = nextLinks(r, true, rows[len(rows)-1].ID)
 	}
-	if r.Route.Path == "/servers" {
+	if !detailed(r) {
 		views := make([]object, len(rows))
 		for i, s := range rows {
 			views[i] = basicView(r, s)
@@ -105,10 +106,13 @@ func (a *api) listServers(r *rest.Request) (any, error) {
 	return rest.List("servers", len(rows), func(i int) any { return v.view(rows[i]) }, out)
 }
 
+// detailed tells whether a list shows servers in full.
+func detailed(r *rest.Request) bool { return strings.HasSuffix(r.Route.Path, "/detail") }
+
 // unseen are the columns that a list under r never shows.
 func unseen(r *rest.Request) []string {
 	columns := []string{"operation_id", "vcpus", "memory_mb", "root_gb", "ephemeral_gb", "key_data", "requested", "server_group_id", "deleted_at"}
-	if r.Route.Path == "/servers" || !r.Can("os_compute_api:os-extended-server-attributes", nil) {
+	if !detailed(r) || !r.Can("os_compute_api:os-extended-server-attributes", nil) {
 		columns = append(columns, "node", "reservation_id", "launch_index", "root_device_name", "user_data")
 	}
 	for _, since := range []struct {
@@ -121,7 +125,7 @@ func unseen(r *rest.Request) []string {
 		{98, []string{"image"}},
 		{100, []string{"scheduler_hints"}},
 	} {
-		if r.Route.Path == "/servers" || !r.Version.AtLeast(2, since.minor) {
+		if !detailed(r) || !r.Version.AtLeast(2, since.minor) {
 			columns = append(columns, since.columns...)
 		}
 	}

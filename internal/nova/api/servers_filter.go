@@ -135,7 +135,7 @@ func (a *api) allTenants(r *rest.Request, f *serverFilter, admin bool) error {
 	}
 	if everywhere {
 		rule := serversPolicy + "index:get_all_tenants"
-		if r.Route.Path == "/servers/detail" {
+		if detailed(r) {
 			rule = serversPolicy + "detail:get_all_tenants"
 		}
 		return r.Enforce(rule, nil)

@@ -27,17 +27,19 @@ type api struct {
 // New declares the API of a service: /compute/v2.1 and its version documents.
 func New(svc *nova.Service) []*rest.Service {
 	a := &api{svc}
+	routes := slices.Concat(
+		a.versionRoutes(), a.flavorRoutes(), a.extraSpecRoutes(), a.flavorAccessRoutes(), a.keyPairRoutes(), a.serverRoutes(),
+		a.actionRoutes(), a.imageActionRoutes(), a.rebuildRoutes(), a.stateActionRoutes(), a.partRoutes(), a.instanceActionRoutes(), a.interfaceRoutes(), a.consoleRoutes(),
+		a.quotaRoutes(), a.limitRoutes(), a.serviceRoutes(), a.zoneRoutes(), a.hypervisorRoutes(), a.aggregateRoutes(), a.serverGroupRoutes(), a.extensionRoutes(), a.usageRoutes(), a.otherRoutes(), a.migrationRoutes(),
+		a.moveRoutes(), a.liveRoutes(), a.volumeAttachmentRoutes(), a.shareRoutes(), a.auditLogRoutes(), assistedSnapshotRoutes(),
+		a.oldNetworkRoutes(), a.oldGroupRoutes(), a.oldImageRoutes(), oldVolumeRoutes(), a.oldHostRoutes(), bareMetalRoutes(), a.removedRoutes(),
+	)
 	main := &rest.Service{
 		Name: "nova", Type: "compute", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, Policies: Policies,
 		Microversions: &rest.Microversions{
 			Service: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Min: minVersion, Max: maxVersion,
 		},
-		Routes: slices.Concat(
-			a.versionRoutes(), a.flavorRoutes(), a.extraSpecRoutes(), a.flavorAccessRoutes(), a.keyPairRoutes(), a.serverRoutes(),
-			a.actionRoutes(), a.imageActionRoutes(), a.rebuildRoutes(), a.stateActionRoutes(), a.partRoutes(), a.instanceActionRoutes(), a.interfaceRoutes(), a.consoleRoutes(),
-			a.quotaRoutes(), a.limitRoutes(), a.serviceRoutes(), a.zoneRoutes(), a.hypervisorRoutes(), a.aggregateRoutes(), a.serverGroupRoutes(), a.extensionRoutes(), a.usageRoutes(), a.otherRoutes(), a.migrationRoutes(),
-			a.moveRoutes(), a.liveRoutes(), a.removedRoutes(),
-		),
+		Routes: append(routes, volumesBoot(routes)...),
 	}
 	return []*rest.Service{main, a.root(), a.v2()}
 }

@@ -9,7 +9,7 @@ import (
 // root is the list of versions at /compute/.
 func (a *api) root() *rest.Service {
 	return &rest.Service{
-		Name: "nova-versions", Prefixes: []string{"/compute"},
+		Name: "nova", Prefixes: []string{"/compute"},
 		Routes: []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Handle: func(r *rest.Request) (any, error) {
 			return object{"versions": []any{versionV2(r), versionV21(r)}}, nil
 		}}},

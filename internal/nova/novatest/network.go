@@ -289,7 +289,7 @@ func (n *Network) Of(_ context.Context, _ *policy.Caller, serverID string) ([]no
 	var out []nova.SecurityGroup
 	for _, p := range n.ports[serverID] {
 		for _, g := range p.SecurityGroups {
-			out = append(out, nova.SecurityGroup{ID: g.ID, Name: g.Name, ProjectID: p.ProjectID, Rules: []any{}})
+			out = append(out, nova.SecurityGroup{ID: g.ID, Name: g.Name, ProjectID: p.ProjectID, Rules: []nova.GroupRule{}})
 		}
 	}
 	return out, err
