@@ -89,7 +89,7 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	base := Server{
 		ProjectID: c.ProjectID, UserID: c.UserID, Description: in.Description, VMState: Building, AvailabilityZone: zone, ReservationID: reservationID(),
 		FlavorID: flavor.ID, Flavor: flavorCopy(flavor), VCPUs: flavor.VCPUs, MemoryMB: flavor.MemoryMB, RootGB: flavor.RootGB, EphemeralGB: flavor.EphemeralGB,
-		UserData: in.UserData, ConfigDrive: in.ConfigDrive, DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: in.AccessIPv6,
+		UserData: in.UserData, ConfigDrive: in.ConfigDrive, DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: shortIPv6(in.AccessIPv6),
 		Metadata: in.Metadata, Tags: in.Tags, SchedulerHints: in.Hints, TrustedCerts: in.TrustedCerts, Requested: requested, CreatedAt: now, UpdatedAt: now, RootDeviceName: "/dev/vda",
 	}
 	if zone != "" {

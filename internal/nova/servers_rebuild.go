@@ -78,6 +78,7 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 				*f.to = *f.from
 			}
 		}
+		srv.AccessIPv6 = shortIPv6(srv.AccessIPv6)
 		if in.SetDescription {
 			srv.Description = in.Description
 		}

@@ -2,6 +2,7 @@ package nova
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"gostack/internal/nova/db"
@@ -31,6 +32,7 @@ func (s *Service) UpdateServer(ctx context.Context, c *policy.Caller, id string,
 				*f.to = *f.from
 			}
 		}
+		srv.AccessIPv6 = shortIPv6(srv.AccessIPv6)
 		if u.SetDescription {
 			srv.Description = u.Description
 		}
@@ -123,4 +125,12 @@ func (s *Service) ChangeTags(ctx context.Context, c *policy.Caller, id, action s
 		return db.UpdateServer(ctx, tx, srv, "tags", "updated_at")
 	})
 	return tags, err
+}
+
+// shortIPv6 is an address in its shortest form, as Nova keeps it: ::babe:220.12.22.2 is ::babe:dc0c:1602.
+func shortIPv6(s string) string {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.String()
+	}
+	return s
 }

@@ -151,6 +151,9 @@ func (s *Server) serve(r *Request, svc *compiledService, path string) (answer an
 		r.pname = segs[0]
 		found, values = svc.tree.find(segs[1:], nil)
 	}
+	if svc.ExactPaths && len(path) > 1 && strings.HasSuffix(path, "/") {
+		found = nil
+	}
 	var routes []*compiledRoute
 	if found != nil {
 		routes = found.methods[r.HTTP.Method]

@@ -74,6 +74,8 @@ type Service struct {
 	ContentTypes []string
 	// UnsupportedType is the status for any other content type: 415 (default) or 400.
 	UnsupportedType int
+	// ExactPaths keeps "/images/" from being "/images" (the services whose upstream routes with Routes: Nova, Glance).
+	ExactPaths bool
 	// Decorate may add headers to each answer, errors too.
 	Decorate func(r *Request, h http.Header)
 }

@@ -30,6 +30,7 @@ func Service(s *glance.Service) *rest.Service {
 		Envelope:     envelope,
 		Deny:         deny,
 		ContentTypes: []string{patchV20, patchV21},
+		ExactPaths:   true,
 		Routes: slices.Concat(a.metadefRoutes(), []rest.Route{
 			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: versions},
 			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: versions},

@@ -174,6 +174,8 @@ func TestDiscovery(t *testing.T) {
 		c.As("none").Get("/image").Want(300).Has("versions.0.id", "v2.16").Has("versions.0.status", "CURRENT").Has("versions.16.id", "v2.0").
 			Has("versions.0.links.0.href", "http://example.com/image/v2/")
 		c.As("none").Get("/image/").Want(300)
+		c.As("reader").Get(images + "/").Want(404) // no image has an empty id, and it is not the list either
+		c.As("member").Delete(images + "/").Want(404)
 		c.As("none").Get("/image/versions").Want(200).Has("versions.1.status", "SUPPORTED")
 		for _, name := range []string{"image", "images", "member", "members", "task", "tasks"} {
 			c.As("reader").Get("/image/v2/schemas/"+name).Want(200).Has("name", name)

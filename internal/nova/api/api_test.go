@@ -70,6 +70,9 @@ func TestFlavors(t *testing.T) {
 		for _, bad := range []string{`{}`, `{"name": "x", "ram": 0, "vcpus": 1, "disk": 1}`, `{"name": "x", "ram": "0", "vcpus": 1, "disk": 1}`, `{"name": " x", "ram": 1, "vcpus": 1, "disk": 1}`, `{"name": "x", "ram": 1, "vcpus": 1, "disk": 1, "more": 1}`, `{"name": "x", "ram": 1, "vcpus": 1, "disk": 1, "description": "d"}`} {
 			create(bad).Want(400)
 		}
+		create(`{"name": "numbered", "id": 1380452617, "ram": "64", "vcpus": 1, "disk": 1}`).Want(200).Has("flavor.id", "1380452617").Has("flavor.ram", 64)
+		admin.Delete(base + "/flavors/1380452617").Want(202)
+		member.Get(base + "/flavors/").Want(404)
 		member.Post(base+"/flavors", `{"flavor": {"name": "x", "ram": 1, "vcpus": 1, "disk": 1}}`).Want(403)
 		if n := member.Get(base + "/flavors").Want(200).Len("flavors"); n != 1 {
 			t.Errorf("%d flavors", n)

@@ -206,6 +206,17 @@ func (a *api) flavorView(r *rest.Request, f *nova.Flavor, detail bool) object {
 	return v
 }
 
+// numberOrText takes a string, or a number as it was written: an id of 1380452617 is not 1.380452617e+09.
+type numberOrText string
+
+func (n *numberOrText) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(n))
+	}
+	*n = numberOrText(b)
+	return nil
+}
+
 // float is written with a point always, as Python writes it.
 type float float64
 
@@ -228,7 +239,7 @@ func (a *api) createFlavor(r *rest.Request) (any, error) {
 	var body struct {
 		Flavor struct {
 			Name        string
-			ID          any
+			ID          *numberOrText
 			RAM         any
 			VCPUs       any
 			Disk        any
@@ -245,7 +256,7 @@ func (a *api) createFlavor(r *rest.Request) (any, error) {
 	in := body.Flavor
 	f := &nova.Flavor{Name: in.Name, Description: in.Description, IsPublic: in.Public == nil || truth(in.Public), RxTxFactor: 1}
 	if in.ID != nil {
-		if id := fmt.Sprint(in.ID); id != "auto" {
+		if id := string(*in.ID); id != "auto" {
 			f.ID = id
 		}
 	}

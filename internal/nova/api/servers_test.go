@@ -41,14 +41,17 @@ func (c *live) boot(t *testing.T, more string) string {
 func TestServerStory(t *testing.T) {
 	eachLive(t, func(t *testing.T, c *live) {
 		member, admin := c.As("member"), c.As("admin")
-		made := member.Post(base+"/servers", `{"server": {"name": "web", "flavorRef": 1, "imageRef": "`+image+`", "metadata": {"k": "v"}}}`).Want(202).Has("server.OS-DCF:diskConfig", "MANUAL")
+		made := member.Post(base+"/servers", `{"server": {"name": "web", "flavorRef": 1, "imageRef": "`+image+`", "metadata": {"k": "v"}, "accessIPv6": "::babe:220.12.22.2"}}`).Want(202).Has("server.OS-DCF:diskConfig", "MANUAL")
 		id := made.Text("server.id")
 		if made.Header.Get("Location") == "" || len(made.Text("server.adminPass")) != 12 {
 			t.Errorf("answer: %v %s", made.Header, made.Body)
 		}
 		path := base + "/servers/" + id
 		c.Settled(id)
-		member.Get(path).Want(200).Has("server.status", "ACTIVE").Has("server.addresses.private.0.addr", "10.0.0.1").Has("server.security_groups.0.name", "default").Has("server.metadata.k", "v")
+		if got := made.Header; got.Get("X-Compute-Request-Id") == "" || got.Get("X-Compute-Request-Id") != got.Get("X-Openstack-Request-Id") {
+			t.Errorf("request ids in %v", got)
+		}
+		member.Get(path).Want(200).Has("server.status", "ACTIVE").Has("server.accessIPv6", "::babe:dc0c:1602").Has("server.addresses.private.0.addr", "10.0.0.1").Has("server.security_groups.0.name", "default").Has("server.metadata.k", "v")
 		member.Get(path+"/ips").Want(200).Has("addresses.private.0.version", 4)
 		member.Get(path + "/ips/nowhere").Want(404).Says("Instance is not a member of specified network")
 		member.Get(base+"/servers?ip=10.0.0.1").Want(200).Has("servers.0.id", id)

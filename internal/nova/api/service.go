@@ -5,6 +5,7 @@
 package api
 
 import (
+	"net/http"
 	"slices"
 
 	"gostack/internal/nova"
@@ -35,7 +36,8 @@ func New(svc *nova.Service) []*rest.Service {
 		a.oldNetworkRoutes(), a.oldGroupRoutes(), a.oldImageRoutes(), oldVolumeRoutes(), a.oldHostRoutes(), bareMetalRoutes(), a.removedRoutes(),
 	)
 	main := &rest.Service{
-		Name: "nova", Type: "compute", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, Policies: Policies,
+		Name: "nova", Type: "compute", Prefixes: []string{"/compute/v2.1"}, OptionalProject: true, ExactPaths: true, Policies: Policies,
+		Decorate: func(r *rest.Request, h http.Header) { h.Set("X-Compute-Request-Id", r.ID) },
 		Microversions: &rest.Microversions{
 			Service: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Min: minVersion, Max: maxVersion,
 		},
