@@ -21,6 +21,7 @@ type pgServer struct {
 	bin, dir string
 	cred     *syscall.Credential
 	last     atomic.Int64
+	migrated templates[string] // names of databases
 	process  *os.Process
 	ended    chan struct{}
 }
@@ -49,7 +50,7 @@ func NewServer(t testing.TB) *Server {
 }
 
 // Database makes an empty database and returns its URL.
-func (s *Server) Database() string { s.t.Helper(); return s.newDatabase(s.t) }
+func (s *Server) Database() string { s.t.Helper(); return s.newDatabase(s.t, "template1") }
 
 // Stop ends the server at once, as a crash does, and waits for its end.
 func (s *Server) Stop() { s.stop() }
@@ -66,10 +67,10 @@ func (s *pgServer) url(name string) string {
 	return fmt.Sprintf("postgres://postgres@/%s?host=%s", name, s.dir)
 }
 
-func (s *pgServer) newDatabase(t testing.TB) string {
+func (s *pgServer) newDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", s.last.Add(1))
-	if out, err := s.psql("CREATE DATABASE " + name); err != nil {
+	if out, err := s.psql("CREATE DATABASE " + name + " TEMPLATE " + template); err != nil {
 		t.Fatalf("create database: %v %s", err, out)
 	}
 	t.Cleanup(func() { _, _ = s.psql("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)") })

@@ -26,7 +26,11 @@ func Each(t *testing.T, fn func(t *testing.T, db *store.DB), sets ...store.Migra
 // SQLite returns an empty, migrated SQLite database that lives as long as the test.
 func SQLite(t testing.TB, sets ...store.Migrations) *store.DB {
 	t.Helper()
-	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "gostack.db"), sets)
+	file := filepath.Join(t.TempDir(), "gostack.db")
+	if err := os.WriteFile(file, sqliteTemplate(t, sets), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, "sqlite:"+file)
 }
 
 // Either returns a database of the kind that GOSTACK_TEST_DATABASE names, sqlite or postgres; default sqlite. For long suites that run on one at a time.
@@ -41,11 +45,16 @@ func Either(t testing.TB, sets ...store.Migrations) *store.DB {
 // PostgreSQL returns an empty, migrated PostgreSQL database that lives as long as the test.
 func PostgreSQL(t testing.TB, sets ...store.Migrations) *store.DB {
 	t.Helper()
-	return open(t, PostgreSQLURL(t), sets)
+	return open(t, postgresServer(t).copyOf(t, sets))
 }
 
 // PostgreSQLURL returns the URL of a new empty PostgreSQL database, for tests that start a whole process on it.
 func PostgreSQLURL(t testing.TB) string {
+	t.Helper()
+	return postgresServer(t).newDatabase(t, "template1")
+}
+
+func postgresServer(t testing.TB) *pgServer {
 	t.Helper()
 	s, err := server()
 	if err != nil {
@@ -54,19 +63,16 @@ func PostgreSQLURL(t testing.TB) string {
 		}
 		t.Skipf("NOT TESTED on PostgreSQL: %v", err)
 	}
-	return s.newDatabase(t)
+	return s
 }
 
-func open(t testing.TB, url string, sets []store.Migrations) *store.DB {
+func open(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(context.Background(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(context.Background(), sets...); err != nil {
-		t.Fatal(err)
-	}
 	return db
 }
 
