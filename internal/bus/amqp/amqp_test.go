@@ -34,6 +34,7 @@ type cloud struct {
 	vhost    string
 	admin    *amqp.Admin
 	password secret.String
+	cluster  *rabbittest.Cluster // nil: the one broker
 }
 
 const controlPassword = "control/passw:rd@" // needs escaping in URLs
@@ -42,15 +43,30 @@ func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	b := rabbittest.Start(t)
 	c := &cloud{Broker: b, t: t, vhost: b.NewVHost(t), password: secret.New(controlPassword)}
+	c.prepare()
+	return c
+}
+
+// prepare makes the virtual host and its users as control does.
+func (c *cloud) prepare() {
+	t := c.t
+	t.Helper()
 	var err error
-	if c.admin, err = amqp.OpenAdmin(b.AdminURL(""), c.vhost, "", "", ""); err != nil {
+	if c.admin, err = amqp.OpenAdmin(c.AdminURL(""), c.vhost, "", "", ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.admin.Close)
 	c.admin.HostTopics, c.admin.ControlTopics = []string{"nova-compute"}, []string{"nova-conductor", "nova-metadata"}
 	must(t, c.admin.EnsureVhost(t.Context()))
 	must(t, c.admin.EnsureControlUser(t.Context(), c.password))
-	return c
+}
+
+// url is how a user reaches the virtual host.
+func (c *cloud) url(user, password string) string {
+	if c.cluster != nil {
+		return c.cluster.URL(user, password, c.vhost)
+	}
+	return c.URL(user, password, c.vhost)
 }
 
 func must(t testing.TB, err error) {
@@ -77,14 +93,14 @@ func (c *cloud) open(o amqp.Options) *amqp.Bus {
 
 func (c *cloud) control() *amqp.Bus {
 	c.t.Helper()
-	return c.open(c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost)))
+	return c.open(c.options(c.url(amqp.ControlUser, c.password.Reveal())))
 }
 
 func (c *cloud) asHost(name string) *amqp.Bus {
 	c.t.Helper()
 	password, err := c.admin.EnsureHostUser(c.t.Context(), name)
 	must(c.t, err)
-	return c.open(c.options(c.URL(amqp.HostUser(name), password.Reveal(), c.vhost)))
+	return c.open(c.options(c.url(amqp.HostUser(name), password.Reveal())))
 }
 
 func TestConformance(t *testing.T) {

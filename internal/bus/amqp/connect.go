@@ -12,8 +12,10 @@ func (b *Bus) connect() {
 	again := false
 	tries := 0
 	var told time.Time
-	for {
-		s, err := b.attempt(b.address.Hosts[tries%len(b.address.Hosts)], again)
+	// Processes spread over the nodes of a cluster. One that was lost, or does not answer, is asked last.
+	at := rand.N(len(b.address.Hosts))
+	for ; ; at++ {
+		s, err := b.attempt(b.address.Hosts[at%len(b.address.Hosts)], again)
 		if err != nil {
 			if b.ctx.Err() != nil {
 				return

@@ -57,20 +57,38 @@ func (b *Bus) recount(key string, d amqp091.Delivery) {
 	_ = d.Ack(false)
 }
 
-// declareDead makes the place for dead letters.
+// declareDead makes the place for dead letters. When its node is away, or it was declared otherwise, only dead letters suffer: that is told, and the rest of
+// the bus goes on without it.
 func (b *Bus) declareDead(s *session) error {
 	if err := s.exchange(deadExchange); err != nil {
 		return err
 	}
-	return s.setup(func(ch *amqp091.Channel) error {
-		_, err := ch.QueueDeclare(deadQueue, true, false, false, false, amqp091.Table{
-			"x-max-length": int32(deadKept), "x-overflow": "drop-head", "x-message-ttl": deadLive.Milliseconds(),
-		})
-		if err != nil {
+	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(deadKept), "x-overflow": "drop-head", "x-message-ttl": deadLive.Milliseconds()}
+	if b.clustered() {
+		kept["x-queue-type"] = "quorum"
+	}
+	err := s.setup(func(ch *amqp091.Channel) error {
+		if _, err := ch.QueueDeclare(deadQueue, true, false, false, false, kept); err != nil {
 			return err
 		}
 		return ch.QueueBind(deadQueue, "#", deadExchange, false, nil)
 	})
+	switch code(err) {
+	case amqp091.PreconditionFailed:
+		err = errOtherwise
+	case amqp091.NotFound: // "home node ... is down or inaccessible"
+	default:
+		if err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.problems, deadQueue)
+	if err != nil {
+		b.problems[deadQueue] = err
+	}
+	return nil
 }
 
 // bury puts a message aside. A host, which may write to nobody, only says so in its log.

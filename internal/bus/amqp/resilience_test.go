@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +26,7 @@ type number struct{ N int }
 // load calls two hosts and casts to the conductor without a pause, and keeps account.
 type load struct {
 	calls, casts atomic.Int64
+	late         atomic.Int64 // how often one had to be tried again because its time was over
 	mu           sync.Mutex
 	heard        map[int]bool // casts that were handled
 	failed       []error
@@ -59,7 +62,7 @@ func (c *cloud) load(t *testing.T) *load {
 			to := bus.To{Topic: "nova-compute", Host: []string{"one", "two"}[i%2]}
 			for n := i; ctx.Err() == nil; n += 4 {
 				var r number
-				if err := control.Call(context.WithoutCancel(ctx), to, "double", number{n}, &r); err != nil || r.N != 2*n {
+				if err := l.patiently(func() error { return control.Call(context.WithoutCancel(ctx), to, "double", number{n}, &r) }); err != nil || r.N != 2*n {
 					fail(fmt.Errorf("call %d: %d, %w", n, r.N, err))
 				}
 				l.calls.Add(1)
@@ -70,7 +73,9 @@ func (c *cloud) load(t *testing.T) *load {
 		l.wg.Go(func() {
 			for ctx.Err() == nil {
 				n := int(l.casts.Add(1))
-				if err := b.Cast(context.WithoutCancel(ctx), bus.To{Topic: "nova-conductor"}, "tell", number{n}); err != nil {
+				if err := l.patiently(func() error {
+					return b.Cast(context.WithoutCancel(ctx), bus.To{Topic: "nova-conductor"}, "tell", number{n})
+				}); err != nil {
 					fail(fmt.Errorf("cast %d: %w", n, err))
 				}
 			}
@@ -78,6 +83,17 @@ func (c *cloud) load(t *testing.T) *load {
 	}
 	l.goesOn(t)
 	return l
+}
+
+// patiently tries again what has not ended in its time, as operations do.
+func (l *load) patiently(try func() error) error {
+	for {
+		err := try()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		l.late.Add(1)
+	}
 }
 
 // goesOn waits until each kind of work has advanced.
@@ -94,6 +110,21 @@ func (l *load) goesOn(t *testing.T) {
 	await(t, "the load goes on", func() bool { return l.calls.Load() >= calls && l.casts.Load() >= casts })
 }
 
+// tolerate forgets failures that the test allows.
+func (l *load) tolerate(ok func(error) bool) {
+	l.stop()
+	l.wg.Wait()
+	l.failed = slices.DeleteFunc(l.failed, ok)
+}
+
+// tellTo answers the method tell.
+func tellTo(got chan<- int) bus.Handlers {
+	return bus.Handlers{"tell": bus.Handle(func(_ context.Context, _ string, a number) (any, error) {
+		got <- a.N
+		return nil, nil
+	})}
+}
+
 // check ends the load: nothing may have failed, nothing may be missing.
 func (l *load) check(t *testing.T) {
 	t.Helper()
@@ -107,7 +138,7 @@ func (l *load) check(t *testing.T) {
 		defer l.mu.Unlock()
 		return len(l.heard) == int(l.casts.Load())
 	})
-	t.Logf("%d calls, %d casts", l.calls.Load(), l.casts.Load())
+	t.Logf("%d calls, %d casts, %d of them tried again", l.calls.Load(), l.casts.Load(), l.late.Load())
 }
 
 func TestTheBrokerRestarts(t *testing.T) {
@@ -128,20 +159,39 @@ func TestTheBrokerRestarts(t *testing.T) {
 		await(t, "the bus knows", func() bool { return late.Ready() != nil })
 		c.Restart(t)
 		await(t, "the bus is back", func() bool { return late.Ready() == nil })
-		if gone := time.Since(began); gone > 40*time.Second {
-			t.Skipf("NOT TESTED: the broker took %v to come back, longer than calls wait", gone)
-		}
+		gone := time.Since(began)
 		l.goesOn(t)
+		// Who waits less than the time of a call does not notice; on a busy machine the broker may be slower.
+		if n := l.late.Load(); n > 0 && gone < 40*time.Second {
+			t.Errorf("the broker was away for %v, and %d calls and casts did not end in their time", gone, n)
+		}
 	}
 	l.check(t)
 	got := make(chan int, 10)
-	serve(t, late, bus.To{Topic: "late-role"}, bus.Handlers{"tell": bus.Handle(func(_ context.Context, _ string, a number) (any, error) {
-		got <- a.N
-		return nil, nil
-	})})
+	serve(t, late, bus.To{Topic: "late-role"}, tellTo(got))
 	if n := <-got; n != 7 {
 		t.Errorf("the late cast is %d", n)
 	}
+}
+
+// TestTheBrokerIsAwayForAMinute is longer than a call waits: what has not ended in its time is tried again, and nothing is lost.
+func TestTheBrokerIsAwayForAMinute(t *testing.T) {
+	if os.Getenv("GOSTACK_REQUIRE") != "all" {
+		t.Skip("long: only with GOSTACK_REQUIRE=all")
+	}
+	c := newCloud(t)
+	l := c.load(t)
+	watch := c.control()
+	c.Stop()
+	await(t, "the bus knows", func() bool { return watch.Ready() != nil })
+	time.Sleep(bus.CallTimeout + 5*time.Second) // the minute is what is tested
+	c.Restart(t)
+	await(t, "the bus is back", func() bool { return watch.Ready() == nil })
+	l.goesOn(t)
+	if l.late.Load() == 0 {
+		t.Error("nobody has noticed")
+	}
+	l.check(t)
 }
 
 // connections asks the management API for the connections of a virtual host.
@@ -184,12 +234,9 @@ func TestTheBrokerHangsUp(t *testing.T) {
 		}
 		l.goesOn(t)
 	}
-	l.stop()
-	l.wg.Wait()
+	l.tolerate(func(err error) bool { return errors.Is(err, bus.ErrUnroutable) })
 	for _, err := range l.failed {
-		if !errors.Is(err, bus.ErrUnroutable) {
-			t.Error(err)
-		}
+		t.Error(err)
 	}
 }
 

@@ -181,7 +181,7 @@ func (b *Bus) roleConsumers(t *topic) []*consumer {
 		return c
 	}
 	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(castsKept), "x-overflow": "drop-head", "x-message-ttl": castsLive.Milliseconds()}
-	if len(b.address.Hosts) > 1 {
+	if b.clustered() {
 		kept["x-queue-type"] = "quorum"
 	}
 	return []*consumer{
@@ -189,6 +189,9 @@ func (b *Bus) roleConsumers(t *topic) []*consumer {
 		shared(castQueue(t.name), castKey(t.name), true, kept),
 	}
 }
+
+// clustered says that the broker has several nodes: what must outlive one of them is kept on all.
+func (b *Bus) clustered() bool { return len(b.address.Hosts) > 1 }
 
 // pick takes the servers of a topic in turn.
 func (b *Bus) pick(t *topic) *server {

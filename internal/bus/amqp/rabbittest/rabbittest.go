@@ -90,25 +90,49 @@ func Close() {
 }
 
 func newBroker() (*Broker, error) {
-	if _, err := os.Stat(program); err != nil {
-		return nil, errors.New("no " + program + "; install Debian's package rabbitmq-server")
-	}
-	removeStale()
-	dir, err := os.MkdirTemp("", "gostack-rabbit-")
+	dir, err := newDir()
 	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "owner"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
 		return nil, err
 	}
 	ports, err := freePorts(5)
 	if err != nil {
 		return nil, err
 	}
-	at := func(i int) string { return "127.0.0.1:" + ports[i] }
-	b := &Broker{Addr: at(0), TLSAddr: at(1), ManagementAddr: at(2), User: "administrator", Password: rand.Text(), dir: dir}
-	if err := b.certificates(); err != nil {
+	b := &Broker{User: "administrator", Password: rand.Text(), dir: dir}
+	if err := b.prepare(node{name: "gostack" + ports[0] + "@localhost", home: dir, ports: ports[:4], epmd: ports[4]}); err != nil {
 		return nil, err
+	}
+	running.Store(b)
+	return b, nil
+}
+
+// newDir makes a directory for a broker's data, when there is a RabbitMQ to use it.
+func newDir() (string, error) {
+	if _, err := os.Stat(program); err != nil {
+		return "", errors.New("no " + program + "; install Debian's package rabbitmq-server")
+	}
+	removeStale()
+	dir, err := os.MkdirTemp("", "gostack-rabbit-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "owner"), []byte(strconv.Itoa(os.Getpid())), 0o600)
+}
+
+// node is what tells one broker from another.
+type node struct {
+	name, home string
+	ports      []string // AMQP, AMQP over TLS, management, other nodes
+	epmd       string   // port of the Erlang port mapper
+	peers      []string // names of the nodes of its cluster
+}
+
+// prepare writes the broker's files into its directory.
+func (b *Broker) prepare(n node) error {
+	at := func(i int) string { return "127.0.0.1:" + n.ports[i] }
+	b.Addr, b.TLSAddr, b.ManagementAddr = at(0), at(1), at(2)
+	if err := b.certificates(); err != nil {
+		return err
 	}
 	// The limits of disk and memory are absolute: the defaults are shares of a machine that is not ours.
 	conf := fmt.Sprintf(`listeners.tcp.1 = %s
@@ -128,18 +152,23 @@ vm_memory_high_watermark.absolute = 512MB
 log.console = true
 log.console.level = info
 log.file = false
-`, b.Addr, b.TLSAddr, b.CAFile, filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"), ports[2], b.User, b.Password)
+`, b.Addr, b.TLSAddr, b.CAFile, filepath.Join(b.dir, "server.pem"), filepath.Join(b.dir, "server.key"), n.ports[2], b.User, b.Password)
+	if len(n.peers) > 0 {
+		conf += "cluster_formation.peer_discovery_backend = classic_config\n"
+	}
+	for i, peer := range n.peers {
+		conf += fmt.Sprintf("cluster_formation.classic_config.nodes.%d = %s\n", i+1, peer)
+	}
 	for name, text := range map[string]string{"rabbitmq.conf": conf, "plugins": "[rabbitmq_management].\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			return nil, err
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+			return err
 		}
 	}
-	b.env = append(os.Environ(), "HOME="+dir, "RABBITMQ_NODENAME=gostack"+ports[0]+"@localhost", "RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbitmq"),
-		"RABBITMQ_MNESIA_BASE="+filepath.Join(dir, "mnesia"), "RABBITMQ_LOG_BASE="+filepath.Join(dir, "log"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "plugins"),
-		"RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_DIST_PORT="+ports[3], "ERL_EPMD_PORT="+ports[4], "ERL_EPMD_ADDRESS=127.0.0.1",
+	b.env = append(os.Environ(), "HOME="+n.home, "RABBITMQ_NODENAME="+n.name, "RABBITMQ_CONFIG_FILE="+filepath.Join(b.dir, "rabbitmq"),
+		"RABBITMQ_MNESIA_BASE="+filepath.Join(b.dir, "mnesia"), "RABBITMQ_LOG_BASE="+filepath.Join(b.dir, "log"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(b.dir, "plugins"),
+		"RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_DIST_PORT="+n.ports[3], "ERL_EPMD_PORT="+n.epmd, "ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
-	running.Store(b)
-	return b, nil
+	return nil
 }
 
 func freePorts(n int) ([]string, error) {
@@ -166,16 +195,20 @@ func freePorts(n int) ([]string, error) {
 const keeper = `"$0" </dev/null & pid=$!
 if read -r line; then kill -TERM $pid; wait $pid; fi`
 
-// launch starts the broker and waits until it takes connections. b.mu is held.
-func (b *Broker) launch() error {
+// apart prepares a daemon in a namespace of processes that ends with it.
+func apart(program string, env []string, dir string) *exec.Cmd {
 	argv := []string{"--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--propagation", "private"}
 	if os.Getuid() != 0 {
 		argv = append(argv, "--user", "--map-root-user")
 	}
 	cmd := exec.Command("unshare", append(argv, "sh", "-c", keeper, program)...)
-	cmd.Env = b.env
-	cmd.Dir = b.dir
-	cmd.Stderr = nil
+	cmd.Env, cmd.Dir = env, dir
+	return cmd
+}
+
+// launch starts the broker and waits until it takes connections. b.mu is held.
+func (b *Broker) launch() error {
+	cmd := apart(program, b.env, b.dir)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
