@@ -33,11 +33,15 @@ type heartbeats struct {
 
 // Up tells whether a service reports.
 func (s *Service) Up(sv *ServiceRow) bool {
-	down := s.Config.DownAfter
-	if down == 0 {
-		down = time.Minute
+	return !sv.ForcedDown && sv.LastSeenAt != nil && s.Now().Sub(*sv.LastSeenAt) <= s.downAfter()
+}
+
+// downAfter is how long a service may be silent.
+func (s *Service) downAfter() time.Duration {
+	if s.Config.DownAfter == 0 {
+		return time.Minute
 	}
-	return !sv.ForcedDown && sv.LastSeenAt != nil && s.Now().Sub(*sv.LastSeenAt) <= down
+	return s.Config.DownAfter
 }
 
 // Heartbeat notes that a binary lives on a host. Writes of many hosts are gathered.
@@ -121,8 +125,11 @@ func (s *Service) HostUp(ctx context.Context, host string, info rpc.HostInfo) (r
 		case err != nil:
 			return err
 		default:
+			if n.Hostname != info.Hostname || !sameForDecisions(n.Info, info) {
+				n.Revision++
+			}
 			n.Hostname, n.Info, n.UpdatedAt = info.Hostname, info, now
-			if err := db.UpdateComputeNode(ctx, tx, n, "hostname", "info", "updated_at"); err != nil {
+			if err := db.UpdateComputeNode(ctx, tx, n, "hostname", "info", "updated_at", "revision"); err != nil {
 				return err
 			}
 		}

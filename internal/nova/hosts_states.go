@@ -1,19 +1,34 @@
 package nova
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
+	"time"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/nova/scheduler"
 )
 
-// hypervisors are those that have been read, by id: what a host says of itself is long and changes seldom.
+// hypervisors are those that have been read, in order of age: what a host says of itself is long and changes seldom.
 type hypervisors struct {
 	mu    sync.Mutex
-	known map[string]*ComputeNode
+	mark  db.NodesMark
+	whole time.Time // when all were read
+	known []*hypervisor
 }
+
+// hypervisor is one of them, ready for decisions.
+type hypervisor struct {
+	id       string
+	revision int64
+	host     scheduler.Host
+}
+
+// readWhole is how often all hypervisors are read, whatever their revisions say: a replica of an older version may not have counted them up.
+const readWhole = time.Minute
 
 // SchedulerNeeds says what decisions weigh that costs more to find out than hosts and aggregates.
 type SchedulerNeeds struct {
@@ -21,15 +36,15 @@ type SchedulerNeeds struct {
 	Properties bool                                        // properties of the images of servers
 }
 
-// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. Four statements, or five when
-// hosts have said something new, however many hosts there are.
+// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. Five statements, or seven when hosts have said something new, however
+// many hosts there are; of hosts that are as they were nothing is read.
 func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]scheduler.Host, []scheduler.Aggregate, error) {
 	h := s.DB.Read(ctx)
-	states, err := db.HostStates(ctx, h)
+	known, err := s.knownHypervisors(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	nodes, err := s.hypervisorsOf(ctx, states)
+	unusual, err := db.UnusualHosts(ctx, h, s.Now().Add(-s.downAfter()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,48 +72,87 @@ func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]s
 			return nil, nil, err
 		}
 	}
-	hosts := make([]scheduler.Host, 0, len(states))
-	for i := range states {
-		st := &states[i]
-		n := nodes[st.NodeID]
-		if n == nil {
-			continue // it came between two statements
+	states := make(map[string]*db.HostState, len(unusual))
+	for i := range unusual {
+		states[unusual[i].NodeID] = &unusual[i]
+	}
+	hosts := make([]scheduler.Host, 0, len(known))
+	for _, n := range known {
+		host := n.host
+		host.Up = true
+		if st := states[n.id]; st != nil {
+			if !st.Served {
+				continue
+			}
+			host.Up = s.Up(&ServiceRow{Disabled: st.Disabled, ForcedDown: st.ForcedDown, LastSeenAt: st.LastSeenAt})
+			host.Disabled, host.FailedBuilds = st.Disabled, st.FailedBuilds
 		}
-		sv := ServiceRow{Disabled: st.Disabled, ForcedDown: st.ForcedDown, LastSeenAt: st.LastSeenAt}
-		host := scheduler.Host{
-			Name: n.Host, Node: n.Hostname, Provider: n.ID, Up: s.Up(&sv), Disabled: st.Disabled, HypervisorType: n.Info.HypervisorType,
-			HypervisorVersion: n.Info.HypervisorVersion, Address: n.Info.HostIP, IOOps: busy[n.Host], Count: counts[n.Host], FailedBuilds: st.FailedBuilds,
-			ImageProperties: properties[n.Host], Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info),
-		}
+		host.IOOps, host.Count, host.ImageProperties = busy[host.Name], counts[host.Name], properties[host.Name]
 		hosts = append(hosts, host)
 	}
 	return hosts, aggregates, nil
 }
 
-// hypervisorsOf returns the hypervisors of states, reading those that have changed since they were read last.
-func (s *Service) hypervisorsOf(ctx context.Context, states []db.HostState) (map[string]*ComputeNode, error) {
-	s.hypervisors.mu.Lock()
-	defer s.hypervisors.mu.Unlock()
-	known := make(map[string]*ComputeNode, len(states))
+// knownHypervisors returns all hypervisors, reading those that have changed since they were read last.
+func (s *Service) knownHypervisors(ctx context.Context) ([]*hypervisor, error) {
+	k := &s.hypervisors
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	h := s.DB.Read(ctx)
+	mark, err := db.MarkNodes(ctx, h)
+	whole := time.Since(k.whole) > readWhole
+	if err != nil || mark == k.mark && !whole {
+		return k.known, err
+	}
+	// What changes between these statements has another mark, and is read next time.
+	now := time.Now()
+	rows, err := db.NodeRevisions(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	had := make(map[string]*hypervisor, len(k.known))
+	for _, n := range k.known {
+		had[n.id] = n
+	}
 	var changed []string
-	for i := range states {
-		if n := s.hypervisors.known[states[i].NodeID]; n != nil && n.UpdatedAt.Equal(states[i].UpdatedAt) {
-			known[n.ID] = n
-		} else {
-			changed = append(changed, states[i].NodeID)
+	for _, r := range rows {
+		if n := had[r.ID]; n == nil || n.revision != r.Revision || whole {
+			changed = append(changed, r.ID)
 		}
 	}
 	if len(changed) > 0 {
-		rows, err := db.ComputeNodesByID(ctx, s.DB.Read(ctx), changed)
+		nodes, err := db.ComputeNodesByID(ctx, h, changed)
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range rows {
-			known[n.ID] = n
+		for _, n := range nodes {
+			had[n.ID] = &hypervisor{n.ID, n.Revision, scheduler.Host{
+				Name: n.Host, Node: n.Hostname, Provider: n.ID, HypervisorType: n.Info.HypervisorType, HypervisorVersion: n.Info.HypervisorVersion,
+				Address: n.Info.HostIP, Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info),
+			}}
 		}
 	}
-	s.hypervisors.known = known
+	known := make([]*hypervisor, 0, len(rows))
+	for _, r := range rows {
+		if n := had[r.ID]; n != nil { // else it went between two statements
+			known = append(known, n)
+		}
+	}
+	k.known, k.mark = known, mark
+	if whole {
+		k.whole = now
+	}
 	return known, nil
+}
+
+// sameForDecisions tells whether two descriptions of a host differ only in what decisions do not weigh.
+func sameForDecisions(a, b rpc.HostInfo) bool {
+	for _, i := range []*rpc.HostInfo{&a, &b} {
+		i.MemoryMBUsed, i.DiskGBUsed, i.DiskGBFree, i.Uptime, i.RunningServers = 0, 0, 0, "", 0
+	}
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func (s *Service) propertiesOnHosts(ctx context.Context) (map[string]map[string]map[string]int, error) {

@@ -272,6 +272,15 @@ func (s *Service) writeAllocation(ctx context.Context, tx store.Tx, work *alloca
 			return err
 		}
 	}
+	var silent []string // what is given back changes no generation
+	for _, row := range work.changed() {
+		if !slices.Contains(touched, row.ProviderUUID) && !slices.Contains(silent, row.ProviderUUID) {
+			silent = append(silent, row.ProviderUUID)
+		}
+	}
+	if err := db.Touch(ctx, tx, silent); err != nil {
+		return err
+	}
 	return db.BumpGenerations(ctx, tx, touched, now)
 }
 

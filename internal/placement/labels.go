@@ -117,7 +117,7 @@ func (s *Service) SetAggregates(ctx context.Context, uuid string, aggregates []s
 			return err
 		}
 		if generation == nil {
-			return nil
+			return db.Touch(ctx, tx, []string{uuid})
 		}
 		return s.bump(ctx, tx, row)
 	})

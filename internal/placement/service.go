@@ -7,7 +7,6 @@ package placement
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -22,7 +21,7 @@ type Service struct {
 	Clock clock.Clock   // nil is the system's
 	NewID func() string // nil makes random UUIDs
 
-	traits knownTraits
+	seen seen
 }
 
 // Migrations are placement's tables.
@@ -59,55 +58,6 @@ func (s *Service) write(ctx context.Context, fn func(context.Context, store.Tx) 
 		err = s.DB.Write(ctx, fn)
 	}
 	return err
-}
-
-// Snapshot reads everything that placing a workload depends on. Three statements, however many providers there are; traits, which are
-// most of the rows, are read again only of providers whose generation has changed since the last snapshot.
-func (s *Service) Snapshot(ctx context.Context) (Snapshot, error) {
-	known := s.traits.now()
-	rows, err := db.ReadSnapshot(ctx, s.DB.Read(ctx), known.changed)
-	if err != nil {
-		return Snapshot{}, err
-	}
-	snapshot := Snapshot{
-		Providers:             make([]Provider, len(rows.Providers)),
-		CustomTraits:          map[string]bool{},
-		CustomResourceClasses: map[string]bool{},
-	}
-	byUUID := make(map[string]*Provider, len(rows.Providers))
-	for i, row := range rows.Providers {
-		snapshot.Providers[i] = Provider{
-			UUID: row.UUID, Name: row.Name, Generation: row.Generation, Parent: row.ParentUUID, Root: row.RootUUID,
-			Inventories: make(map[string]Inventory, 3),
-		}
-		byUUID[row.UUID] = &snapshot.Providers[i]
-	}
-	// Rows of a provider that came between two statements are left out: it is not in this snapshot.
-	for _, row := range rows.Inventories {
-		if p := byUUID[row.ProviderUUID]; p != nil {
-			p.Inventories[row.ResourceClass] = inventoryOf(row)
-		}
-	}
-	for _, label := range rows.Labels {
-		p := byUUID[label.ProviderUUID]
-		switch {
-		case label.Kind == db.LabelCustomTrait:
-			snapshot.CustomTraits[label.Name] = true
-		case label.Kind == db.LabelCustomClass:
-			snapshot.CustomResourceClasses[label.Name] = true
-		case p != nil && label.Kind == db.LabelTrait:
-			p.Traits = append(p.Traits, label.Name)
-		case p != nil && label.Kind == db.LabelAggregate:
-			p.Aggregates = append(p.Aggregates, label.Name)
-		}
-	}
-	s.traits.keep(known.complete(rows, &snapshot))
-	// Databases collate differently; lookups here compare bytes.
-	for i := range snapshot.Providers {
-		slices.Sort(snapshot.Providers[i].Aggregates)
-	}
-	slices.SortFunc(snapshot.Providers, byProviderUUID)
-	return snapshot, nil
 }
 
 func inventoryOf(row db.Inventory) Inventory {

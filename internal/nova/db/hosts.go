@@ -40,6 +40,8 @@ type ComputeNode struct {
 
 	// FailedBuilds counts builds that failed here since the last that did not.
 	FailedBuilds int `bun:"failed_builds"`
+	// Revision counts the changes of what decisions weigh of it.
+	Revision int64 `bun:"revision"`
 }
 
 // ListServices returns services, those of a binary or host when they are given.

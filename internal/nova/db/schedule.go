@@ -9,22 +9,52 @@ import (
 	"gostack/internal/store"
 )
 
-// HostState is what changes all the time of a compute host: its hypervisor and its service in one row.
+// HostState is what is unusual about a compute host.
 type HostState struct {
 	NodeID       string     `bun:"id"`
 	FailedBuilds int        `bun:"failed_builds"`
-	UpdatedAt    time.Time  `bun:"updated_at"` // of the hypervisor
+	Served       bool       `bun:"served"` // it has a service
 	Disabled     bool       `bun:"disabled"`
 	ForcedDown   bool       `bun:"forced_down"`
 	LastSeenAt   *time.Time `bun:"last_seen_at"`
 }
 
-// HostStates returns the state of every hypervisor that has a service, in order of age. One statement.
-func HostStates(ctx context.Context, h bun.IDB) ([]HostState, error) {
+// UnusualHosts returns the hypervisors that have no service, or one that is disabled, forced down or was not seen since a time, and those on which builds
+// failed. One statement.
+func UnusualHosts(ctx context.Context, h bun.IDB, since time.Time) ([]HostState, error) {
 	var rows []HostState
 	err := h.NewSelect().TableExpr("nova_compute_nodes AS n").
-		ColumnExpr("n.id, n.failed_builds, n.updated_at, sv.disabled, sv.forced_down, sv.last_seen_at").
-		Join("JOIN nova_services AS sv ON sv.host = n.host AND sv.binary_name = 'nova-compute'").Order("n.seq").Scan(ctx, &rows)
+		ColumnExpr("n.id, n.failed_builds, sv.id IS NOT NULL AS served, COALESCE(sv.disabled, FALSE) AS disabled, COALESCE(sv.forced_down, FALSE) AS forced_down, sv.last_seen_at").
+		Join("LEFT JOIN nova_services AS sv ON sv.host = n.host AND sv.binary_name = 'nova-compute'").
+		Where("sv.id IS NULL OR sv.disabled OR sv.forced_down OR sv.last_seen_at IS NULL OR sv.last_seen_at < ? OR n.failed_builds > 0", since).Scan(ctx, &rows)
+	return rows, err
+}
+
+// NodesMark says whether hypervisors have come, gone or changed in what decisions weigh: then it is another one.
+type NodesMark struct {
+	Count     int64 `bun:"count"`
+	Newest    int64 `bun:"newest"`
+	Revisions int64 `bun:"revisions"`
+}
+
+// MarkNodes reads the mark of all hypervisors.
+func MarkNodes(ctx context.Context, h bun.IDB) (m NodesMark, err error) {
+	err = h.NewSelect().TableExpr("nova_compute_nodes").
+		ColumnExpr("COUNT(*) AS count, COALESCE(MAX(seq), 0) AS newest, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS revisions").Scan(ctx, &m)
+	return m, err
+}
+
+// NodeRevision is a hypervisor's revision.
+type NodeRevision struct {
+	Seq      int64  `bun:"seq"`
+	ID       string `bun:"id"`
+	Revision int64  `bun:"revision"`
+}
+
+// NodeRevisions returns the revision of every hypervisor, in order of age.
+func NodeRevisions(ctx context.Context, h bun.IDB) ([]NodeRevision, error) {
+	var rows []NodeRevision
+	err := h.NewSelect().TableExpr("nova_compute_nodes").Column("seq", "id", "revision").Order("seq").Scan(ctx, &rows)
 	return rows, err
 }
 

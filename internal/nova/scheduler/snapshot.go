@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -202,6 +203,7 @@ func (s *Snapshot) giveBack(server string, c Choice) {
 func (s *Snapshot) book(c Choice, servers int) {
 	for uuid, resources := range c.Allocations {
 		p := s.placement.Provider(uuid)
+		p.Inventories = maps.Clone(p.Inventories) // shared with other snapshots
 		for class, amount := range resources {
 			inventory := p.Inventories[class]
 			inventory.Used += int64(servers * amount)

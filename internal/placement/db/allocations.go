@@ -167,5 +167,8 @@ func WrongUsages(ctx context.Context, q bun.IDB) ([]WrongUsage, error) {
 func SetUsed(ctx context.Context, tx store.Tx, provider, class string, used int64, now time.Time) error {
 	_, err := tx.NewUpdate().Model((*Inventory)(nil)).Set("used = ?, updated_at = ?", used, now).
 		Where("provider_uuid = ? AND resource_class = ?", provider, class).Exec(ctx)
-	return err
+	if err != nil {
+		return err
+	}
+	return Touch(ctx, tx, []string{provider})
 }

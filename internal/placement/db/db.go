@@ -30,6 +30,7 @@ type Provider struct {
 	Generation int64
 	ParentUUID string `bun:",nullzero"`
 	RootUUID   string
+	Revision   int64 // of the provider with its inventories, traits and aggregates; begins anywhere
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -106,19 +107,20 @@ func HasChildren(ctx context.Context, q bun.IDB, uuid string) (bool, error) {
 
 // InsertProvider adds a provider.
 func InsertProvider(ctx context.Context, tx store.Tx, row *Provider) error {
+	row.Revision = rand.Int64N(1 << 32) // another provider of the same UUID is told from this one
 	_, err := tx.NewInsert().Model(row).Exec(ctx)
 	return err
 }
 
 // UpdateProvider writes name, parent, root and generation.
 func UpdateProvider(ctx context.Context, tx store.Tx, row *Provider) error {
-	_, err := tx.NewUpdate().Model(row).Column("name", "parent_uuid", "root_uuid", "generation", "updated_at").WherePK().Exec(ctx)
+	_, err := tx.NewUpdate().Model(row).Column("name", "parent_uuid", "root_uuid", "generation", "updated_at", "revision").Value("revision", "revision + 1").WherePK().Exec(ctx)
 	return err
 }
 
 // SetRoot moves providers to another tree.
 func SetRoot(ctx context.Context, tx store.Tx, uuids []string, root string, now time.Time) error {
-	_, err := tx.NewUpdate().Model((*Provider)(nil)).Set("root_uuid = ?, updated_at = ?", root, now).
+	_, err := tx.NewUpdate().Model((*Provider)(nil)).Set("root_uuid = ?, updated_at = ?, revision = revision + 1", root, now).
 		Where("uuid IN (?)", bun.List(uuids)).Exec(ctx)
 	return err
 }
@@ -128,8 +130,17 @@ func BumpGenerations(ctx context.Context, tx store.Tx, uuids []string, now time.
 	if len(uuids) == 0 {
 		return nil
 	}
-	_, err := tx.NewUpdate().Model((*Provider)(nil)).Set("generation = generation + 1, updated_at = ?", now).
+	_, err := tx.NewUpdate().Model((*Provider)(nil)).Set("generation = generation + 1, updated_at = ?, revision = revision + 1", now).
 		Where("uuid IN (?)", bun.List(uuids)).Exec(ctx)
+	return err
+}
+
+// Touch counts the revision of providers up: something changed that their generation does not tell.
+func Touch(ctx context.Context, tx store.Tx, uuids []string) error {
+	if len(uuids) == 0 {
+		return nil
+	}
+	_, err := tx.NewUpdate().Model((*Provider)(nil)).Set("revision = revision + 1").Where("uuid IN (?)", bun.List(uuids)).Exec(ctx)
 	return err
 }
 
