@@ -62,12 +62,12 @@ type Config struct {
 
 // Notifications configures what is told to others (docs/notifications.md). The names are upstream's.
 type Notifications struct {
-	Driver            string   `yaml:"driver" doc:"messagingv2 sends notifications over the broker of bus; noop sends none." default:"noop"`
-	Format            string   `yaml:"notification_format" doc:"Nova's: versioned, unversioned or both." default:"both"`
-	NotifyOnState     string   `yaml:"notify_on_state_change" doc:"When instance.update is sent for a change of state: vm_state, vm_and_task_state, or none for never." default:"vm_and_task_state"`
-	IdentityFormat    string   `yaml:"identity_format" doc:"Keystone's notification_format: cadf or basic." default:"cadf"`
-	OptOut            []string `yaml:"notification_opt_out" doc:"Keystone's events that are not sent." default:"identity.authenticate.success,identity.authenticate.pending,identity.authenticate.failed"`
-	DisabledGlance    []string `yaml:"disabled_notifications" doc:"Glance's events, or groups of them such as image.member, that are not sent." default:""`
+	Driver         string   `yaml:"driver" doc:"messagingv2 sends notifications over the broker of bus; noop sends none." default:"noop"`
+	Format         string   `yaml:"notification_format" doc:"Nova's: versioned, unversioned or both." default:"both"`
+	NotifyOnState  string   `yaml:"notify_on_state_change" doc:"When instance.update is sent for a change of state: vm_state, vm_and_task_state, or none for never." default:"vm_and_task_state"`
+	IdentityFormat string   `yaml:"identity_format" doc:"Keystone's notification_format: cadf or basic." default:"cadf"`
+	OptOut         []string `yaml:"notification_opt_out" doc:"Keystone's events that are not sent." default:"identity.authenticate.success,identity.authenticate.pending,identity.authenticate.failed"`
+	DisabledGlance []string `yaml:"disabled_notifications" doc:"Glance's events, or groups of them such as image.member, that are not sent." default:""`
 }
 
 // Keystone configures identity.

@@ -26,7 +26,9 @@ type recorder struct {
 	news chan struct{}
 }
 
-func newRecorder() *recorder { return &recorder{Memory: bus.NewMemory(), news: make(chan struct{}, 1000)} }
+func newRecorder() *recorder {
+	return &recorder{Memory: bus.NewMemory(), news: make(chan struct{}, 1000)}
+}
 
 func (r *recorder) Listening() bool { return true }
 

@@ -21,6 +21,8 @@ type CacheState struct {
 	Aggregate string         `json:"aggregate"` // UUID
 	Hosts     []string       `json:"hosts"`
 	Images    []driver.Image `json:"images"`
+	// Failed are the hosts that could not fetch them.
+	Failed []string `json:"failed,omitempty"`
 }
 
 // CacheImages starts to fetch images to the hosts of an aggregate (microversion 2.81). What comes of it is in the operation's

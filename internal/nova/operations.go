@@ -154,6 +154,11 @@ func (s *Service) beginOn(ctx context.Context, tx store.Tx, c *policy.Caller, sr
 }
 
 func (s *Service) noteAction(ctx context.Context, tx store.Tx, c *policy.Caller, srv *Server, action string, operation *string) error {
+	for _, event := range actionNotices[action] {
+		if err := s.NoteServer(ctx, tx, srv.ID, ServerNotice{Event: event}); err != nil {
+			return err
+		}
+	}
 	now := s.Now()
 	return db.Insert(ctx, tx, &Action{
 		ServerID: srv.ID, Action: action, RequestID: c.RequestID, UserID: c.UserID, ProjectID: c.ProjectID, OperationID: operation, StartedAt: now, UpdatedAt: now,

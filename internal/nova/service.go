@@ -73,6 +73,8 @@ type Config struct {
 	Live LiveConfig
 	// ReservedDiskMB is kept for the host itself.
 	ReservedDiskMB int
+	// Notifications says what others are told.
+	Notifications Notifications
 }
 
 // Service is Nova without its HTTP API.

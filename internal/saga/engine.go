@@ -46,6 +46,8 @@ type Engine struct {
 	opts Options
 	defs map[string]definition
 
+	observers map[string]Observer
+
 	wake chan struct{}
 	mu   sync.Mutex
 	// held are the operations that a worker of this process has in hand.
@@ -73,7 +75,7 @@ func NewEngine(db *store.DB, opts Options) *Engine {
 	opts.Poll = or(opts.Poll, time.Second)
 	opts.Lease = or(opts.Lease, 6*time.Second)
 	return &Engine{
-		db: db, opts: opts, defs: map[string]definition{}, wake: make(chan struct{}, 1),
+		db: db, opts: opts, defs: map[string]definition{}, observers: map[string]Observer{}, wake: make(chan struct{}, 1),
 		held: map[string]*held{}, busy: map[string]int{},
 	}
 }
@@ -147,7 +149,7 @@ func (e *Engine) Start(ctx context.Context, tx store.Tx, in Intent) (string, err
 		return "", err
 	}
 	store.AfterCommit(ctx, e.Wake)
-	return r.ID, nil
+	return r.ID, e.tell(ctx, tx, r, ChangeStarted, "", state)
 }
 
 // Cancel asks the live operations on a resource to undo themselves. Those that cannot be cancelled go on.

@@ -235,6 +235,7 @@ func (d *Definition[S]) outside(ctx context.Context, op Operation, state []byte,
 	if err != nil {
 		return outcome{state: state}, err
 	}
+	ctx = policy.WithCaller(ctx, op.Caller)
 	err = guard(func() error { return f(ctx, r) })
 	after, jsonErr := json.Marshal(r.State)
 	if jsonErr != nil {
@@ -251,6 +252,7 @@ func (d *Definition[S]) rows(ctx context.Context, tx store.Tx, op Operation, sta
 	if err != nil {
 		return state, err
 	}
+	ctx = policy.WithCaller(ctx, op.Caller)
 	if err := guard(func() error { return f(ctx, tx, r) }); err != nil {
 		return state, err
 	}

@@ -112,8 +112,14 @@ func (e *Engine) recordDone(ctx context.Context, r *row, d definition, s stepLim
 		if err := insertEvent(ctx, tx, e.event(r, s.name, EventDone, out, took, now, out.note)); err != nil {
 			return err
 		}
+		if err := e.tell(ctx, tx, r, ChangeStep, s.name, state); err != nil {
+			return err
+		}
 		if next.Step == d.size() {
 			if err := e.stillMine(ctx, tx, r); err != nil {
+				return err
+			}
+			if err := e.tell(ctx, tx, &next, ChangeDone, s.name, state); err != nil {
 				return err
 			}
 			if err := d.ended(ctx, tx, next.operation(), true, state); err != nil {
@@ -238,6 +244,9 @@ func (e *Engine) turnWith(ctx context.Context, r *row, cause error, ev string, r
 		if err := insertEvent(ctx, tx, line); err != nil {
 			return err
 		}
+		if err := e.tell(ctx, tx, r, ChangeTurned, name, []byte(r.State)); err != nil {
+			return err
+		}
 		ok, err := own(ctx, tx, r, e.opts.Owner, "phase", "cause", "rewind_to", "attempt", "failed", "run_after", "step_deadline", "state", "cancel")
 		if err == nil && !ok {
 			return errLost
@@ -311,6 +320,9 @@ func (e *Engine) recordUndone(ctx context.Context, r *row, d definition, s stepL
 				next.Cancel = true
 			}
 			ended = true
+			if err := e.tell(ctx, tx, &next, ChangeUndone, s.name, state); err != nil {
+				return err
+			}
 			if err := d.ended(ctx, tx, next.operation(), false, state); err != nil {
 				return err
 			}

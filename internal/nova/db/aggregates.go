@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -62,18 +63,36 @@ func GetAggregate(ctx context.Context, h bun.IDB, id int64) (*Aggregate, error) 
 	return a, err
 }
 
+// GetAggregateByUUID returns an aggregate with its hosts.
+func GetAggregateByUUID(ctx context.Context, h bun.IDB, uuid string) (*Aggregate, error) {
+	var id int64
+	if err := h.NewSelect().Model((*Aggregate)(nil)).Column("id").Where("g.uuid = ?", uuid).Scan(ctx, &id); err != nil {
+		return nil, err
+	}
+	return GetAggregate(ctx, h, id)
+}
+
 // UpdateAggregate stores an aggregate's own columns.
 func UpdateAggregate(ctx context.Context, tx store.Tx, a *Aggregate) error {
+	if err := touch(ctx, tx, WatchAggregate, strconv.FormatInt(a.ID, 10)); err != nil {
+		return err
+	}
 	return one(tx.NewUpdate().Model(a).WherePK().Exec(ctx))
 }
 
 // DeleteAggregate removes an aggregate.
 func DeleteAggregate(ctx context.Context, tx store.Tx, id int64) error {
+	if err := touch(ctx, tx, WatchAggregate, strconv.FormatInt(id, 10)); err != nil {
+		return err
+	}
 	return one(tx.NewDelete().Model((*Aggregate)(nil)).Where("id = ?", id).Exec(ctx))
 }
 
 // DeleteAggregateHost takes a host from an aggregate.
 func DeleteAggregateHost(ctx context.Context, tx store.Tx, id int64, host string) error {
+	if err := touch(ctx, tx, WatchAggregate, strconv.FormatInt(id, 10)); err != nil {
+		return err
+	}
 	return one(tx.NewDelete().Model(&AggregateHost{AggregateID: id, Host: host}).WherePK().Exec(ctx))
 }
 

@@ -22,8 +22,13 @@ var Migrations = store.Migrations{Service: "nova", FS: files}
 
 // Insert stores a new row of any table. A taken name or id fails with an error for which store.IsUnique is true.
 func Insert(ctx context.Context, tx store.Tx, row any) error {
-	_, err := tx.NewInsert().Model(row).Exec(ctx)
-	return err
+	if err := joining(ctx, tx, row); err != nil {
+		return err
+	}
+	if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+		return err
+	}
+	return made(ctx, tx, row)
 }
 
 // one turns a statement that hit no row into sql.ErrNoRows.

@@ -102,11 +102,17 @@ func ListFlavors(ctx context.Context, h bun.IDB, filter FlavorFilter) ([]*Flavor
 
 // UpdateFlavor stores the named columns of a flavor.
 func UpdateFlavor(ctx context.Context, tx store.Tx, f *Flavor, columns ...string) error {
+	if err := touch(ctx, tx, WatchFlavor, f.ID); err != nil {
+		return err
+	}
 	return one(tx.NewUpdate().Model(f).Column(columns...).WherePK().Exec(ctx))
 }
 
 // DeleteFlavor removes a flavor with its access list.
 func DeleteFlavor(ctx context.Context, tx store.Tx, id string) error {
+	if err := touch(ctx, tx, WatchFlavor, id); err != nil {
+		return err
+	}
 	return one(tx.NewDelete().Model((*Flavor)(nil)).Where("id = ?", id).Exec(ctx))
 }
 
@@ -119,5 +125,8 @@ func ListFlavorAccess(ctx context.Context, h bun.IDB, flavorID string) ([]*Flavo
 
 // DeleteFlavorAccess takes a project from a flavor's access list.
 func DeleteFlavorAccess(ctx context.Context, tx store.Tx, flavorID, projectID string) error {
+	if err := touch(ctx, tx, WatchFlavor, flavorID); err != nil {
+		return err
+	}
 	return one(tx.NewDelete().Model(&FlavorAccess{FlavorID: flavorID, ProjectID: projectID}).WherePK().Exec(ctx))
 }

@@ -78,11 +78,17 @@ func GetServiceOf(ctx context.Context, h bun.IDB, binary, host string) (*Service
 
 // UpdateService stores the named columns.
 func UpdateService(ctx context.Context, tx store.Tx, s *Service, columns ...string) error {
+	if err := touch(ctx, tx, WatchService, s.ID); err != nil {
+		return err
+	}
 	return one(tx.NewUpdate().Model(s).Column(columns...).Where("id = ?", s.ID).Exec(ctx))
 }
 
 // DeleteService removes a service, and with it the host's compute node.
 func DeleteService(ctx context.Context, tx store.Tx, s *Service) error {
+	if err := touch(ctx, tx, WatchService, s.ID); err != nil {
+		return err
+	}
 	if s.Binary == rpc.ComputeTopic {
 		if _, err := tx.NewDelete().Model((*ComputeNode)(nil)).Where("host = ?", s.Host).Exec(ctx); err != nil {
 			return err

@@ -48,5 +48,8 @@ func CountKeyPairs(ctx context.Context, h bun.IDB, userID string) (int64, error)
 
 // DeleteKeyPair removes a user's key pair.
 func DeleteKeyPair(ctx context.Context, tx store.Tx, userID, name string) error {
+	if err := touch(ctx, tx, WatchKeyPair, KeyPairKey(userID, name)); err != nil {
+		return err
+	}
 	return one(tx.NewDelete().Model((*KeyPair)(nil)).Where("user_id = ?", userID).Where("name = ?", name).Exec(ctx))
 }

@@ -76,6 +76,9 @@ func CountServerGroups(ctx context.Context, h bun.IDB, project string) (int64, e
 
 // DeleteServerGroup removes a group; its members go on without one.
 func DeleteServerGroup(ctx context.Context, tx store.Tx, id string) error {
+	if err := touch(ctx, tx, WatchServerGroup, id); err != nil {
+		return err
+	}
 	if _, err := tx.NewUpdate().Model((*Server)(nil)).Set("server_group_id = NULL").Where("server_group_id = ?", id).Exec(ctx); err != nil {
 		return err
 	}

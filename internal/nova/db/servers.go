@@ -124,11 +124,21 @@ func GetDeletedServer(ctx context.Context, h bun.IDB, id string) (*Server, error
 
 // UpdateServer stores the named columns of a server that lives.
 func UpdateServer(ctx context.Context, tx store.Tx, s *Server, columns ...string) error {
+	if err := touch(ctx, tx, WatchServer, s.ID, columns...); err != nil {
+		return err
+	}
 	return one(tx.NewUpdate().Model(s).Column(columns...).Where("id = ?", s.ID).Exec(ctx))
 }
 
 // SetServer sets columns of a server that lives without reading it, and its task if it still belongs to the operation.
 func SetServer(ctx context.Context, tx store.Tx, id, operation, task string, at time.Time, columns map[string]any) error {
+	touched := []string{"task_state"}
+	for name := range columns {
+		touched = append(touched, name)
+	}
+	if err := touch(ctx, tx, WatchServer, id, touched...); err != nil {
+		return err
+	}
 	q := tx.NewUpdate().Model((*Server)(nil)).Set("updated_at = ?", at).
 		Set("task_state = CASE WHEN operation_id = ? THEN ? ELSE task_state END", operation, task).Where("id = ?", id)
 	for name, v := range columns {
@@ -140,11 +150,19 @@ func SetServer(ctx context.Context, tx store.Tx, id, operation, task string, at 
 
 // MoveToDeleted stores a server's last state among the deleted ones and removes it from the living. It is found by id.
 func MoveToDeleted(ctx context.Context, tx store.Tx, s *Server) error {
+	if err := touch(ctx, tx, WatchServer, s.ID); err != nil {
+		return err
+	}
 	if err := one(tx.NewDelete().Model((*Server)(nil)).Where("id = ?", s.ID).Exec(ctx)); err != nil {
 		return err
 	}
-	_, err := tx.NewInsert().Model(s).ModelTableExpr("nova_deleted_servers").Exec(ctx)
-	return err
+	if _, err := tx.NewInsert().Model(s).ModelTableExpr("nova_deleted_servers").Exec(ctx); err != nil {
+		return err
+	}
+	if w := watcher(ctx); w != nil {
+		return w.Deleted(ctx, tx, s)
+	}
+	return nil
 }
 
 // ServersOnHost returns the servers of a host.

@@ -32,13 +32,13 @@ func (o *Ops) fetchImages(ctx context.Context, r *cacheRun) error {
 	hosts := make(chan string)
 	var fetch sync.WaitGroup
 	var mu sync.Mutex
-	var failed []string
+	var failed, without []string
 	for range min(cacheHosts, len(r.State.Hosts)) {
 		fetch.Go(func() {
 			for host := range hosts {
 				if err := o.fetchTo(ctx, host, r.State); err != nil {
 					mu.Lock()
-					failed = append(failed, err.Error())
+					failed, without = append(failed, err.Error()), append(without, host)
 					mu.Unlock()
 				}
 			}
@@ -55,6 +55,7 @@ func (o *Ops) fetchImages(ctx context.Context, r *cacheRun) error {
 	if len(failed) > 0 && r.Attempt < cacheTries {
 		return fmt.Errorf("%d of %d hosts: %s", len(failed), len(r.State.Hosts), failed[0])
 	}
+	r.State.Failed = without
 	for _, f := range failed {
 		r.Note("%s", f)
 	}

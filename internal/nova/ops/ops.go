@@ -61,6 +61,7 @@ func New(svc *nova.Service, engine *saga.Engine, cfg scheduler.Config) *Ops {
 	saga.Register(engine, o.unshelve())
 	saga.Register(engine, o.password())
 	saga.Register(engine, o.nmi())
+	o.tellOthers()
 	return o
 }
 
