@@ -44,6 +44,10 @@ func (s *Service) CreateFloatingIP(ctx context.Context, c *policy.Caller, v attr
 		if err := u.takeFloating(ctx, f, n, v); err != nil {
 			return err
 		}
+		f.NetworkQoS = n.QoSPolicyID
+		if f.QoSPolicyID, err = u.chooseQoS(ctx, c, v, ""); err != nil {
+			return err
+		}
 		if port := v.String("port_id"); port != "" {
 			if err := u.associate(ctx, c, f, port, v.String("fixed_ip_address")); err != nil {
 				return err
@@ -178,6 +182,13 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c *policy.Caller, id str
 		}
 		f = rows[0]
 		setText(v, "description", &f.Description)
+		before := f.QoSPolicyID
+		if f.QoSPolicyID, err = u.chooseQoS(ctx, c, v, before); err != nil {
+			return err
+		}
+		if f.QoSPolicyID != before {
+			u.changed(kindRouter, f.RouterID)
+		}
 		port := v.String("port_id")
 		switch {
 		case v.Has("port_id") && port == "":

@@ -27,7 +27,7 @@ func (s *Service) NetworkSubnets(ctx context.Context, networks []string) (map[st
 }
 
 // CreateNetwork makes a network of the project that v names.
-func (s *Service) CreateNetwork(ctx context.Context, v attr.Values) (*db.Network, error) {
+func (s *Service) CreateNetwork(ctx context.Context, c *policy.Caller, v attr.Values) (*db.Network, error) {
 	n := &db.Network{
 		Name: v.String("name"), AdminStateUp: v.Bool("admin_state_up"), Status: statusActive,
 		External: v.Bool("router:external"), IsDefault: v.Bool("is_default"), PortSecurityEnabled: v.Bool("port_security_enabled"),
@@ -56,6 +56,14 @@ func (s *Service) CreateNetwork(ctx context.Context, v attr.Values) (*db.Network
 				return err
 			}
 		}
+		if v.Has("qos_policy_id") {
+			n.QoSPolicyID, err = u.chooseQoS(ctx, c, v, "")
+		} else {
+			n.QoSPolicyID, err = u.defaultQoS(ctx, project)
+		}
+		if err != nil {
+			return err
+		}
 		if err := u.create(ctx, n, project, v.String("description")); err != nil {
 			return err
 		}
@@ -81,7 +89,7 @@ func (s *Service) CreateNetwork(ctx context.Context, v attr.Values) (*db.Network
 }
 
 // UpdateNetwork changes what v names.
-func (s *Service) UpdateNetwork(ctx context.Context, id string, v attr.Values) (*db.Network, error) {
+func (s *Service) UpdateNetwork(ctx context.Context, c *policy.Caller, id string, v attr.Values) (*db.Network, error) {
 	var n *db.Network
 	return n, s.write(ctx, func(ctx context.Context, u *unit) error {
 		var err error
@@ -90,6 +98,15 @@ func (s *Service) UpdateNetwork(ctx context.Context, id string, v attr.Values) (
 		}
 		if err := u.applyNetwork(ctx, n, v); err != nil {
 			return err
+		}
+		before := n.QoSPolicyID
+		if n.QoSPolicyID, err = u.chooseQoS(ctx, c, v, before); err != nil {
+			return err
+		}
+		if n.QoSPolicyID != before {
+			if err := u.networkQoSChanged(ctx, id); err != nil {
+				return err
+			}
 		}
 		u.changed(kindNetwork, id)
 		return u.update(ctx, n)

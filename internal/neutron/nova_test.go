@@ -59,7 +59,7 @@ func (h *house) network(t *testing.T, c *policy.Caller, cidr string, more attr.V
 	for k, x := range more {
 		v[k] = x
 	}
-	n, err := h.CreateNetwork(t.Context(), v)
+	n, err := h.CreateNetwork(t.Context(), nil, v)
 	if err != nil {
 		t.Fatal(err)
 	}

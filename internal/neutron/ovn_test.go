@@ -56,7 +56,7 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		}
 		network := func(v attr.Values) *db.Network {
 			v["admin_state_up"], v["port_security_enabled"], v["project_id"] = true, true, project
-			n, err := s.CreateNetwork(ctx, v)
+			n, err := s.CreateNetwork(ctx, nil, v)
 			check(err)
 			return n
 		}
@@ -75,7 +75,7 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		private := network(attr.Values{"name": "private"})
 		inside := subnet(private, "10.0.0.0/24", 4, attr.Values{"dns_nameservers": []string{"9.9.9.9"}})
 		subnet(private, "fd00:1::/64", 6, attr.Values{"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"})
-		router, err := s.CreateRouter(ctx, attr.Values{
+		router, err := s.CreateRouter(ctx, nil, attr.Values{
 			"name": "r", "admin_state_up": true, "project_id": project, "external_gateway_info": attr.Values{"network_id": public.ID},
 		})
 		check(err)

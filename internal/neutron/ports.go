@@ -58,6 +58,10 @@ func (s *Service) CreatePort(ctx context.Context, c *policy.Caller, v attr.Value
 				req.groups = []string{}
 			}
 		}
+		var err error
+		if p.QoSPolicyID, err = u.chooseQoS(ctx, c, v, ""); err != nil {
+			return err
+		}
 		if sec, ok := v["port_security_enabled"].(bool); ok {
 			req.security = &sec
 		}
@@ -90,6 +94,7 @@ func (u *unit) createPort(ctx context.Context, req portRequest, pairs []attr.Val
 		}
 	}
 	p.NetworkProject, p.NetworkName, p.NetworkMTU, p.NetworkDNS = req.network.ProjectID, req.network.Name, req.network.MTU, req.network.DNSDomain
+	p.NetworkQoS, p.NetworkPhysnet = req.network.QoSPolicyID, req.network.PhysicalNetwork
 	if req.subnets == nil {
 		if req.subnets, err = u.subnetsOf(ctx, p.NetworkID); err != nil {
 			return err
@@ -98,6 +103,9 @@ func (u *unit) createPort(ctx context.Context, req portRequest, pairs []attr.Val
 	if p.MACAddress == "" {
 		p.MACAddress = u.s.newMAC()
 	} else if err := u.freeMAC(ctx, p); err != nil {
+		return err
+	}
+	if err := u.canHaveQoS(ctx, p); err != nil {
 		return err
 	}
 	if p.FixedIPs, err = u.allocate(ctx, p, req.subnets, req.given, req.asks, nil); err != nil {

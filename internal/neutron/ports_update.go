@@ -53,6 +53,15 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 	if v.Has("binding:profile") {
 		p.Profile, _ = v["binding:profile"].(map[string]any)
 	}
+	if v.Has("qos_policy_id") {
+		var err error
+		if p.QoSPolicyID, err = u.chooseQoS(ctx, c, v, p.QoSPolicyID); err != nil {
+			return err
+		}
+		if err := u.canHaveQoS(ctx, p); err != nil {
+			return err
+		}
+	}
 	if v.Has("extra_dhcp_opts") {
 		p.ExtraDHCPOpts = mergeDHCPOpts(p.ExtraDHCPOpts, v.List("extra_dhcp_opts"))
 	}

@@ -43,7 +43,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, d *store.DB) {
 		engine := neutrontest.New()
 		dead := neutron.New(neutron.Config{DB: d, Backend: engine, Wait: 1}) // never runs
-		n, err := dead.CreateNetwork(t.Context(), attr.Values{"name": "n", "project_id": "p"})
+		n, err := dead.CreateNetwork(t.Context(), nil, attr.Values{"name": "n", "project_id": "p"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestManyChangesOfOneThing(t *testing.T) {
 		done := make(chan error)
 		for i := range 20 {
 			go func() {
-				_, err := h.UpdateNetwork(t.Context(), net, attr.Values{"mtu": int64(1000 + i)})
+				_, err := h.UpdateNetwork(t.Context(), nil, net, attr.Values{"mtu": int64(1000 + i)})
 				done <- err
 			}()
 		}
@@ -107,7 +107,7 @@ func TestTwoReplicas(t *testing.T) {
 			if i%2 == 1 {
 				x = b
 			}
-			if _, err := x.UpdateNetwork(t.Context(), net, attr.Values{"name": string(rune('a' + i))}); err != nil {
+			if _, err := x.UpdateNetwork(t.Context(), nil, net, attr.Values{"name": string(rune('a' + i))}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,10 +7,11 @@ import (
 
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
+	"gostack/internal/policy"
 )
 
 // setGateway makes a router's gateway what external_gateway_info says; nil or no network takes it away.
-func (u *unit) setGateway(ctx context.Context, r *db.Router, info attr.Values) error {
+func (u *unit) setGateway(ctx context.Context, c *policy.Caller, r *db.Router, info attr.Values) error {
 	network := info.String("network_id")
 	if network != r.GWNetworkID && r.GWPortID != "" {
 		if err := u.gatewayFree(ctx, r); err != nil {
@@ -20,9 +21,14 @@ func (u *unit) setGateway(ctx context.Context, r *db.Router, info attr.Values) e
 			return err
 		}
 		r.GWPortID, r.GWNetworkID, r.EnableSNAT, r.GatewayIPs = "", "", true, nil
+		r.QoSPolicyID = ""
 	}
 	if network == "" {
 		return nil
+	}
+	var err error
+	if r.QoSPolicyID, err = u.chooseQoS(ctx, c, info, r.QoSPolicyID); err != nil {
+		return err
 	}
 	if info.Has("enable_snat") {
 		r.EnableSNAT = info.Bool("enable_snat")

@@ -21,7 +21,7 @@ func (s *Service) Routers(ctx context.Context, c *policy.Caller, q db.Query) ([]
 }
 
 // CreateRouter makes a router, with a gateway if v has external_gateway_info.
-func (s *Service) CreateRouter(ctx context.Context, v attr.Values) (*db.Router, error) {
+func (s *Service) CreateRouter(ctx context.Context, c *policy.Caller, v attr.Values) (*db.Router, error) {
 	r := &db.Router{Name: v.String("name"), AdminStateUp: v.Bool("admin_state_up"), Status: statusActive, EnableSNAT: true, AvailabilityZoneHints: v.Strings("availability_zone_hints")}
 	r.SetTags(v.Strings("tags"))
 	if err := s.checkZones(r.AvailabilityZoneHints); err != nil {
@@ -40,7 +40,7 @@ func (s *Service) CreateRouter(ctx context.Context, v attr.Values) (*db.Router, 
 		if v.Doc("external_gateway_info") == nil {
 			return nil
 		}
-		if err := u.setGateway(ctx, r, v.Doc("external_gateway_info")); err != nil {
+		if err := u.setGateway(ctx, c, r, v.Doc("external_gateway_info")); err != nil {
 			return err
 		}
 		return db.Update(ctx, u.tx, r)
@@ -75,13 +75,13 @@ func (s *Service) changeRouter(ctx context.Context, id string, change func(ctx c
 }
 
 // UpdateRouter changes what v names.
-func (s *Service) UpdateRouter(ctx context.Context, id string, v attr.Values) (*db.Router, error) {
+func (s *Service) UpdateRouter(ctx context.Context, c *policy.Caller, id string, v attr.Values) (*db.Router, error) {
 	return s.changeRouter(ctx, id, func(ctx context.Context, u *unit, r *db.Router) error {
 		setText(v, "name", &r.Name)
 		setText(v, "description", &r.Description)
 		setBool(v, "admin_state_up", &r.AdminStateUp)
 		if v.Has("external_gateway_info") {
-			if err := u.setGateway(ctx, r, v.Doc("external_gateway_info")); err != nil {
+			if err := u.setGateway(ctx, c, r, v.Doc("external_gateway_info")); err != nil {
 				return err
 			}
 		}
@@ -191,7 +191,7 @@ func (s *Service) DeleteRouter(ctx context.Context, id string) error {
 		if used {
 			return conflict("RouterInUse", "Router %s still has ports", id)
 		}
-		if err := u.setGateway(ctx, r, nil); err != nil {
+		if err := u.setGateway(ctx, nil, r, nil); err != nil {
 			return err
 		}
 		u.changed(kindRouter, id)

@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -32,11 +33,12 @@ type specs struct {
 	h        bun.IDB
 	networks map[string]*db.Network
 	subnets  map[string]*db.Subnet
+	policies map[string]*db.QoSPolicy
 }
 
 // desired returns what should exist of a selection. What is not in the database is not in the answer.
 func (s *Service) desired(ctx context.Context, sel selection) (driver.Desired, error) {
-	b := &specs{s: s, h: s.DB.Read(ctx), networks: map[string]*db.Network{}, subnets: map[string]*db.Subnet{}}
+	b := &specs{s: s, h: s.DB.Read(ctx), networks: map[string]*db.Network{}, subnets: map[string]*db.Subnet{}, policies: map[string]*db.QoSPolicy{}}
 	var d driver.Desired
 	for _, step := range []struct {
 		kind string
@@ -132,6 +134,27 @@ func hostRoutes(rows []db.Route) (out []driver.HostRoute) {
 	return out
 }
 
+// needForPorts loads the QoS policies of ports.
+func (b *specs) needForPorts(ctx context.Context, ports []*db.Port) error {
+	var policies []string
+	for _, p := range ports {
+		policies = append(policies, effectiveQoS(p))
+	}
+	return b.needPolicies(ctx, policies)
+}
+
+func (b *specs) needPolicies(ctx context.Context, ids []string) error {
+	ids = slices.DeleteFunc(absent(ids, b.policies), func(id string) bool { return id == "" })
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := db.QoSPolicies(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.id", ids)}})
+	for _, p := range rows {
+		b.policies[p.ID] = p
+	}
+	return err
+}
+
 func (b *specs) needNetworks(ctx context.Context, ids []string) error {
 	ids = absent(ids, b.networks)
 	if len(ids) == 0 {
@@ -210,6 +233,9 @@ func (b *specs) addPorts(ctx context.Context, sel selection, d *driver.Desired) 
 	if err := b.needSubnets(ctx, subnets); err != nil {
 		return err
 	}
+	if err := b.needForPorts(ctx, rows); err != nil {
+		return err
+	}
 	for _, p := range rows {
 		if p.DeviceOwner != ownerFloatingIP { // its address is a rule of the router; there is nothing to plug
 			d.Ports = append(d.Ports, b.port(p))
@@ -224,6 +250,8 @@ func (b *specs) port(p *db.Port) driver.PortSpec {
 		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, AdminStateUp: p.AdminStateUp, Host: p.Host, MigratingTo: p.MigratingTo,
 		PortSecurity: p.PortSecurityEnabled, SecurityGroups: p.SecurityGroups, Parent: p.TrunkParent, Tag: int(p.TrunkTag),
 	}
+	spec.QoS = qosSpec(b.policies[effectiveQoS(p)])
+	spec.Physical = effectiveQoS(p) != "" && p.NetworkPhysnet != ""
 	switch {
 	case p.RouterID != "":
 		spec.Type, spec.RouterID = driver.RouterPort, p.RouterID

@@ -1,6 +1,7 @@
 package neutron
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 
@@ -35,6 +36,15 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 		return err
 	}
 	if err := b.needSubnets(ctx, subnets); err != nil {
+		return err
+	}
+	var policies []string
+	for _, r := range rows {
+		if n := b.networks[r.GWNetworkID]; n != nil {
+			policies = append(policies, cmp.Or(r.QoSPolicyID, n.QoSPolicyID))
+		}
+	}
+	if err := b.needPolicies(ctx, policies); err != nil {
 		return err
 	}
 	floating, err := b.floating(ctx, ids)
@@ -91,6 +101,7 @@ func (b *specs) gateway(r *db.Router, p *db.Port, n *db.Network) *driver.RouterG
 	g := &driver.RouterGateway{
 		PortID: p.ID, NetworkID: n.ID, Physnet: n.PhysicalNetwork, MAC: p.MACAddress, Addresses: b.addresses(p), EnableSNAT: r.EnableSNAT, MTU: int(n.MTU),
 	}
+	g.QoS = qosSpec(b.policies[cmp.Or(r.QoSPolicyID, n.QoSPolicyID)])
 	for _, a := range p.FixedIPs {
 		if sn := b.subnets[a.SubnetID]; sn != nil && sn.GatewayIP != "" {
 			g.NextHops = append(g.NextHops, parseAddr(sn.GatewayIP))
@@ -105,16 +116,19 @@ func (b *specs) floating(ctx context.Context, routers []string) (map[string][]dr
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	var ids []string
+	var ids, policies []string
 	for _, f := range rows {
-		ids = append(ids, f.FloatingPortID)
+		ids, policies = append(ids, f.FloatingPortID), append(policies, cmp.Or(f.QoSPolicyID, f.NetworkQoS))
+	}
+	if err := b.needPolicies(ctx, policies); err != nil {
+		return nil, err
 	}
 	macs, err := portMACs(ctx, b.h, ids)
 	out := map[string][]driver.FloatingIPSpec{}
 	for _, f := range rows {
 		out[f.RouterID] = append(out[f.RouterID], driver.FloatingIPSpec{
 			ID: f.ID, External: parseAddr(f.FloatingIPAddress), Fixed: parseAddr(f.FixedIPAddress), PortID: f.FixedPortID, MAC: macs[f.FloatingPortID],
-			Distributed: b.s.DistributedFloatingIPs,
+			Distributed: b.s.DistributedFloatingIPs, QoS: qosSpec(b.policies[cmp.Or(f.QoSPolicyID, f.NetworkQoS)]),
 		})
 	}
 	return out, err

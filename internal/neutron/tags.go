@@ -17,6 +17,7 @@ var taggable = map[string]struct{ table, kind string }{
 	"security_groups": {"neutron_security_groups", kindSecurityGroup},
 	"trunks":          {"neutron_trunks", ""},
 	"subnetpools":     {"neutron_subnetpools", ""},
+	"policies":        {"neutron_qos_policies", ""},
 }
 
 // ChangeTags replaces a resource's tags by what change makes of them.

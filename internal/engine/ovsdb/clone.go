@@ -7,7 +7,7 @@ import (
 )
 
 // Clone copies a row: the replica's library would otherwise copy rows through JSON, at every read and every change. Columns are scalars,
-// []string, map[string]string, and pointers to scalars.
+// []string, map[string]string, map[string]int, and pointers to scalars.
 func Clone[T any](r *T) *T {
 	out := *r
 	v := reflect.ValueOf(&out).Elem()
@@ -17,7 +17,12 @@ func Clone[T any](r *T) *T {
 		case reflect.Slice:
 			f.Set(reflect.ValueOf(slices.Clone(f.Interface().([]string))))
 		case reflect.Map:
-			f.Set(reflect.ValueOf(maps.Clone(f.Interface().(map[string]string))))
+			switch m := f.Interface().(type) {
+			case map[string]string:
+				f.Set(reflect.ValueOf(maps.Clone(m)))
+			case map[string]int:
+				f.Set(reflect.ValueOf(maps.Clone(m)))
+			}
 		case reflect.Pointer:
 			if !f.IsNil() {
 				p := reflect.New(f.Type().Elem())

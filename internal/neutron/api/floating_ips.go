@@ -23,6 +23,8 @@ func (a *api) floatingIPs() *resource {
 			{Name: "dns_name", Post: true, Default: "", Check: attr.DNSName, Column: "t.dns_name"},
 			{Name: "dns_domain", Post: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "port_details"},
+			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
+			{Name: "qos_network_policy_id"},
 		}),
 		Path: "floatingips",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -55,6 +57,7 @@ func floatingIPView(f *db.FloatingIP) attr.Values {
 		"floating_network_id": f.FloatingNetworkID, "floating_ip_address": f.FloatingIPAddress, "port_id": text(f.FixedPortID),
 		"fixed_ip_address": text(f.FixedIPAddress), "router_id": text(f.RouterID), "status": f.Status, "dns_name": f.DNSName,
 		"dns_domain": f.DNSDomain, "port_details": details,
+		"qos_policy_id": text(f.QoSPolicyID), "qos_network_policy_id": text(f.NetworkQoS),
 	} {
 		v[name] = x
 	}

@@ -15,12 +15,18 @@ import (
 
 // list answers GET of a collection. What a caller may not get is left out, as upstream does.
 func (a *api) list(r *rest.Request, res *resource) (any, error) {
-	if err := refusedScope(r, "get_"+res.Resource); err != nil {
+	if err := refusedScope(r, "get_"+res.policyName()); err != nil {
 		return nil, err
 	}
 	q, err := query(r, res)
 	if err != nil {
 		return nil, err
+	}
+	if res.Under != "" {
+		if _, err := res.Owner(r); err != nil {
+			return nil, err
+		}
+		q = res.within(r, q)
 	}
 	views, err := res.List(r.Context(), r.Caller, q)
 	if store.IsNotFound(err) {
@@ -31,7 +37,7 @@ func (a *api) list(r *rest.Request, res *resource) (any, error) {
 	}
 	shown := make([]any, 0, len(views))
 	for _, v := range views {
-		if r.Can("get_"+res.Resource, policy.Target(v)) {
+		if r.Can("get_"+res.policyName(), policy.Target(v)) {
 			shown = append(shown, a.shape(r, res, v))
 		}
 	}

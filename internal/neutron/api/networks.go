@@ -33,6 +33,7 @@ func (a *api) networks() *resource {
 			{Name: "availability_zones"},
 			{Name: "ipv4_address_scope"},
 			{Name: "ipv6_address_scope"},
+			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
 		}),
 		Path: "networks",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -48,11 +49,11 @@ func (a *api) networks() *resource {
 			return viewed(rows, err, func(n *db.Network) attr.Values { return a.networkView(n, subnets[n.ID]) })
 		},
 		Create: func(ctx context.Context, c *policy.Caller, v attr.Values) (attr.Values, error) {
-			n, err := a.n.CreateNetwork(ctx, v)
+			n, err := a.n.CreateNetwork(ctx, c, v)
 			return one(n, err, func(n *db.Network) attr.Values { return a.networkView(n, nil) })
 		},
 		Update: func(ctx context.Context, c *policy.Caller, id string, v attr.Values) (attr.Values, error) {
-			n, err := a.n.UpdateNetwork(ctx, id, v)
+			n, err := a.n.UpdateNetwork(ctx, c, id, v)
 			if err != nil {
 				return nil, err
 			}
@@ -104,6 +105,7 @@ func (a *api) networkView(n *db.Network, subnets []db.NetworkSubnet) attr.Values
 		"router:external": n.External, "mtu": n.MTU, "provider:network_type": n.NetworkType, "provider:physical_network": text(n.PhysicalNetwork),
 		"provider:segmentation_id": number(n.SegmentationID), "port_security_enabled": n.PortSecurityEnabled, "dns_domain": n.DNSDomain,
 		"availability_zone_hints": listOf(n.AvailabilityZoneHints), "availability_zones": zones,
+		"qos_policy_id": text(n.QoSPolicyID),
 	} {
 		v[name] = x
 	}

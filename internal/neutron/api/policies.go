@@ -18,6 +18,8 @@ var baseRules = []policy.Rule{
 	{Name: "neutron:admin_only", Check: "rule:neutron:context_is_admin"},
 	{Name: "neutron:shared", Check: "field:networks:shared=True"},
 	{Name: "neutron:sg_owner", Check: "project_id:%(security_group:project_id)s"},
+	{Name: "neutron:ext_parent_owner", Check: "project_id:%(ext_parent:project_id)s"},
+	{Name: "neutron:shared_qos_policy", Check: "field:policies:shared=True"},
 	{Name: "neutron:external", Check: "field:networks:router:external=True"},
 	{Name: "neutron:network_device", Check: "field:port:device_owner=~^network:"},
 	{Name: "neutron:shared_security_group", Check: "field:security_groups:shared=True"},

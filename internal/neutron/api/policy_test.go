@@ -29,13 +29,13 @@ func TestEveryRouteObeysItsPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, target := range map[string]policy.Target{
-		"own":     {"project_id": "project-1", "network:project_id": "project-1", "security_group:project_id": "project-1", "device_owner": ""},
-		"foreign": {"project_id": "project-9", "network:project_id": "project-9", "security_group:project_id": "project-9", "shared": false},
+		"own":     {"project_id": "project-1", "network:project_id": "project-1", "security_group:project_id": "project-1", "device_owner": "", "ext_parent:project_id": "project-1"},
+		"foreign": {"project_id": "project-9", "network:project_id": "project-9", "security_group:project_id": "project-9", "shared": false, "ext_parent:project_id": "project-9"},
 		"shared":  {"project_id": "project-9", "network:project_id": "project-9", "shared": true, "router:external": true},
 	} {
 		a.Server.Probe = func(*rest.Request) policy.Target { return target }
 		for _, route := range svc.Routes {
-			path := "/network" + strings.NewReplacer("{id}", "11111111-2222-3333-4444-555555555555", "{tag}", "t").Replace(route.Path)
+			path := "/network" + strings.NewReplacer("{id}", "11111111-2222-3333-4444-555555555555", "{tag}", "t", "{parent}", "99999999-2222-3333-4444-555555555555").Replace(route.Path)
 			for persona, caller := range resttest.Personas {
 				want := true
 				if route.Policy != rest.Public && route.Policy != rest.Authenticated {

@@ -76,6 +76,9 @@ func (a *api) ports() *resource {
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "dns_assignment"},
 			{Name: "trunk_details"},
+			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
+			{Name: "qos_network_policy_id"},
+			{Name: "resource_request"},
 		}),
 		Path: "ports",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -181,7 +184,8 @@ func (a *api) portView(p *db.Port) attr.Values {
 		"port_security_enabled": p.PortSecurityEnabled, "allowed_address_pairs": listOf(p.AllowedAddressPairs), "extra_dhcp_opts": opts,
 		"binding:host_id": p.Host, "binding:vnic_type": p.VNICType, "binding:profile": profile, "binding:vif_type": vifType,
 		"binding:vif_details": details, "dns_name": p.DNSName, "dns_domain": p.DNSDomain, "dns_assignment": a.n.DNSAssignments(p),
-		"network:project_id": p.NetworkProject,
+		"network:project_id": p.NetworkProject, "qos_policy_id": text(p.QoSPolicyID), "qos_network_policy_id": text(p.NetworkQoS),
+		"resource_request": resourceRequest(p),
 	} {
 		v[name] = x
 	}

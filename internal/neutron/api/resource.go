@@ -35,6 +35,19 @@ type resource struct {
 	NoBulk bool
 	// Actions are the PUTs below one resource.
 	Actions []memberAction
+	// Under is the path of the collection whose members this is below ("qos/policies"), UnderColumn the column with the member's id, and
+	// Owner says whose that is. UpdateIn, DeleteIn and AbsentIn replace Update, Delete and Absent; their parent is "" outside of one.
+	Under, UnderColumn string
+	Owner              func(r *rest.Request) (policy.Target, error)
+	UpdateIn           func(ctx context.Context, parent, id string, v attr.Values) (attr.Values, error)
+	DeleteIn           func(ctx context.Context, parent, id string) error
+	AbsentIn           func(parent, id string) error
+	// PolicyName replaces the resource's name in those of its policies.
+	PolicyName string
+	// Unowned: it has no project of its own.
+	Unowned bool
+	// Single: there is no collection, only members.
+	Single bool
 }
 
 // loaded is what a route's Target found out for its handler.
@@ -51,9 +64,12 @@ type item struct {
 }
 
 func (a *api) routes(res *resource) (routes []rest.Route) {
-	one := res.Resource
+	one := res.policyName()
 	for _, base := range spellings(res.Path) {
-		for _, path := range []string{"/v2.0/" + base, "/v2.0/" + base + ".json"} {
+		for _, path := range []string{res.root(base), res.root(base) + ".json"} {
+			if res.Single {
+				break
+			}
 			routes = append(routes,
 				rest.Route{Method: "GET", Path: path, Policy: rest.Authenticated, Handle: func(r *rest.Request) (any, error) { return a.list(r, res) }},
 				rest.Route{
@@ -62,7 +78,7 @@ func (a *api) routes(res *resource) (routes []rest.Route) {
 					Handle: func(r *rest.Request) (any, error) { return a.create(r, res) },
 				})
 		}
-		path := "/v2.0/" + base + "/{id}"
+		path := res.root(base) + "/{id}"
 		target := func(r *rest.Request) (policy.Target, error) { return a.find(r, res) }
 		routes = append(routes,
 			rest.Route{Method: "GET", Path: path, Policy: "get_" + one, Target: target, Handle: func(r *rest.Request) (any, error) { return a.show(r, res) }},
@@ -70,7 +86,7 @@ func (a *api) routes(res *resource) (routes []rest.Route) {
 				Method: "DELETE", Path: path, Policy: "delete_" + one, Target: target, Status: http.StatusNoContent,
 				Handle: func(r *rest.Request) (any, error) { return a.remove(r, res) },
 			})
-		if res.Update != nil {
+		if res.Update != nil || res.UpdateIn != nil {
 			routes = append(routes, rest.Route{
 				Method: "PUT", Path: path, Policy: "update_" + one, Body: anything,
 				Target: func(r *rest.Request) (policy.Target, error) { return a.beforeUpdate(r, res) },
@@ -86,12 +102,17 @@ var anything = rest.JSON(`true`)
 
 // find loads the resource of the path as its view.
 func (a *api) find(r *rest.Request, res *resource) (policy.Target, error) {
-	views, err := res.List(r.Context(), r.Caller, db.Query{Where: []db.Cond{db.Where("t.id = ?", id(r))}})
+	if res.Under != "" {
+		if _, err := res.Owner(r); err != nil {
+			return nil, err
+		}
+	}
+	views, err := res.List(r.Context(), r.Caller, res.within(r, db.Query{Where: []db.Cond{db.Where("t.id = ?", id(r))}}))
 	if err != nil {
 		return nil, err
 	}
 	if len(views) == 0 {
-		return nil, res.Absent(id(r))
+		return nil, res.absent(r)
 	}
 	r.Loaded = &loaded{view: views[0]}
 	return policy.Target(views[0]), ifMatch(r, views[0])
@@ -121,9 +142,18 @@ func (a *api) beforeCreate(r *rest.Request, res *resource) (policy.Target, error
 	if err != nil {
 		return nil, err
 	}
+	var owner policy.Target
+	if res.Under != "" {
+		if owner, err = res.Owner(r); err != nil {
+			return nil, err
+		}
+	}
 	l := &loaded{bulk: bulk}
 	for _, body := range raw {
-		if err := ownProject(r.Caller, body); err != nil {
+		if res.Unowned {
+			delete(body, "project_id") // clients name it out of habit; it is the parent's
+			delete(body, "tenant_id")
+		} else if err := ownProject(r.Caller, body); err != nil {
 			return nil, err
 		}
 		v, named, err := res.ForCreate(body)
@@ -135,6 +165,12 @@ func (a *api) beforeCreate(r *rest.Request, res *resource) (policy.Target, error
 			target[k] = x
 		}
 		target["tenant_id"] = v["project_id"]
+		for k, x := range owner {
+			target[k] = x
+		}
+		if res.Under != "" {
+			v[parentID] = r.Path("parent")
+		}
 		if res.Parent != nil {
 			more, err := res.Parent(r.Context(), r.Caller, v)
 			if err != nil {
@@ -174,7 +210,7 @@ func (a *api) create(r *rest.Request, res *resource) (any, error) {
 	l := r.Loaded.(*loaded) //nolint:forcetypeassert // beforeCreate has set it
 	for i, it := range l.items {
 		if i > 0 {
-			if err := r.Enforce("create_"+res.Resource, it.target); err != nil {
+			if err := r.Enforce("create_"+res.policyName(), it.target); err != nil {
 				return nil, err
 			}
 		}
@@ -237,7 +273,7 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 		return nil, err
 	}
 	ctx := neutron.Track(r.Context())
-	view, err := res.Update(ctx, r.Caller, id(r), l.items[0].values)
+	view, err := res.change(ctx, r, l.items[0].values)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +283,7 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 
 func (a *api) remove(r *rest.Request, res *resource) (any, error) {
 	ctx := neutron.Track(r.Context())
-	if err := res.Delete(ctx, r.Caller, id(r)); err != nil {
+	if err := res.drop(ctx, r); err != nil {
 		return nil, err
 	}
 	a.n.Await(ctx)
@@ -263,13 +299,13 @@ func (a *api) guard(r *rest.Request, res *resource, verb string, it item) error 
 		if verb == "create_" && isDefault(at, v) {
 			continue
 		}
-		if rule := verb + res.Resource + ":" + name; declared[rule] {
+		if rule := verb + res.policyName() + ":" + name; declared[rule] {
 			if err := r.Enforce(rule, it.target); err != nil {
 				return err
 			}
 		}
 		for _, sub := range at.Sub {
-			rule := verb + res.Resource + ":" + name + ":" + sub
+			rule := verb + res.policyName() + ":" + name + ":" + sub
 			if declared[rule] && mentions(v, sub) {
 				if err := r.Enforce(rule, it.target); err != nil {
 					return err
@@ -322,7 +358,7 @@ func (a *api) shape(r *rest.Request, res *resource, view attr.Values) map[string
 		if !ok || at.Hidden || len(fields) > 0 && !asked(fields, at.Name) {
 			continue
 		}
-		if rule := "get_" + res.Resource + ":" + at.Name; declared[rule] && !r.Can(rule, policy.Target(view)) {
+		if rule := "get_" + res.policyName() + ":" + at.Name; declared[rule] && !r.Can(rule, policy.Target(view)) {
 			continue
 		}
 		out[at.Name] = v

@@ -12,7 +12,7 @@ import (
 
 var gatewayInfo = attr.Doc(
 	attr.Member{Name: "network_id", Check: attr.OrNull(attr.UUID)}, attr.Member{Name: "enable_snat", Check: attr.Boolean},
-	attr.Member{Name: "external_fixed_ips", Check: fixedIPs},
+	attr.Member{Name: "external_fixed_ips", Check: fixedIPs}, attr.Member{Name: "qos_policy_id", Check: attr.OrNull(attr.UUID)},
 )
 
 // gateway takes external_gateway_info; null and {} take the gateway away. Whatever else it says needs a network.
@@ -54,12 +54,12 @@ func (a *api) routers() *resource {
 			rows, err := a.n.Routers(ctx, c, q)
 			return viewed(rows, err, view)
 		},
-		Create: func(ctx context.Context, _ *policy.Caller, v attr.Values) (attr.Values, error) {
-			r, err := a.n.CreateRouter(ctx, v)
+		Create: func(ctx context.Context, c *policy.Caller, v attr.Values) (attr.Values, error) {
+			r, err := a.n.CreateRouter(ctx, c, v)
 			return one(r, err, view)
 		},
-		Update: func(ctx context.Context, _ *policy.Caller, id string, v attr.Values) (attr.Values, error) {
-			r, err := a.n.UpdateRouter(ctx, id, v)
+		Update: func(ctx context.Context, c *policy.Caller, id string, v attr.Values) (attr.Values, error) {
+			r, err := a.n.UpdateRouter(ctx, c, id, v)
 			return one(r, err, view)
 		},
 		Delete: func(ctx context.Context, _ *policy.Caller, id string) error { return a.n.DeleteRouter(ctx, id) },
@@ -92,7 +92,7 @@ func (a *api) routerView(r *db.Router) attr.Values {
 		for i, f := range r.GatewayIPs {
 			ips[i] = map[string]string{"subnet_id": f.SubnetID, "ip_address": f.IPAddress}
 		}
-		info = map[string]any{"network_id": r.GWNetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": ips}
+		info = map[string]any{"network_id": r.GWNetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": ips, "qos_policy_id": text(r.QoSPolicyID)}
 	}
 	v := base(&r.Standard)
 	for name, x := range map[string]any{

@@ -23,10 +23,11 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	resources := []*resource{
 		a.networks(), a.subnets(), a.ports(), a.routers(), a.floatingIPs(), a.securityGroups(), a.securityGroupRules(),
 		a.rbacPolicies(),
-		a.trunks(),
+		a.trunks(), a.qosPolicies(),
 		a.addressScopes(),
 		a.subnetPools(),
 	}
+	resources = append(resources, a.qosRules()...)
 	var routes []rest.Route
 	for _, r := range resources {
 		routes = append(routes, a.routes(r)...)
@@ -34,6 +35,7 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	routes = append(routes, a.trunkActions(resourceNamed(resources, "trunk"))...)
 	routes = append(routes, a.tagRoutes(resources)...)
 	routes = append(routes, a.quotaRoutes()...)
+	routes = append(routes, a.ruleTypeRoutes()...)
 	routes = append(routes, a.agentRoutes()...)
 	routes = append(routes, a.ipAvailabilityRoutes()...)
 	routes = append(routes, a.extensionRoutes()...)
@@ -89,8 +91,10 @@ func id(r *rest.Request) string { return strings.TrimSuffix(r.Path("id"), ".json
 // spellings are the paths that a collection answers at: with dashes and underscores, and with the old suffix.
 func spellings(path string) []string {
 	list := []string{path}
-	if under := strings.ReplaceAll(path, "-", "_"); under != path {
-		list = append(list, under)
+	for _, other := range []string{strings.ReplaceAll(path, "-", "_"), strings.ReplaceAll(path, "_", "-")} {
+		if !slices.Contains(list, other) {
+			list = append(list, other)
+		}
 	}
 	return list
 }

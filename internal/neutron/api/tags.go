@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"gostack/internal/neutron"
 	"gostack/internal/neutron/attr"
@@ -19,7 +20,11 @@ func (a *api) tagRoutes(resources []*resource) (routes []rest.Route) {
 		}
 		target := func(r *rest.Request) (policy.Target, error) { return a.find(r, res) }
 		add := func(method, path, verb string, status int, handle func(r *rest.Request) (any, error)) {
-			for _, base := range spellings(res.Path) {
+			bases := spellings(res.Path)
+			if _, short, ok := strings.Cut(res.Path, "qos/"); ok {
+				bases = append(bases, short) // the tag extension knows the collection's name only
+			}
+			for _, base := range bases {
 				routes = append(routes, rest.Route{
 					Method: method, Path: "/v2.0/" + base + "/{id}/tags" + path, Policy: verb + res.Resource + ":tags", Target: target,
 					Status: status, Body: bodyOf(method, path), Handle: handle,

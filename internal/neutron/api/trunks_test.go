@@ -31,7 +31,7 @@ func TestTrunkStory(t *testing.T) {
 		m.Get(v2+"/ports/"+a).Want(200).Has("port.device_owner", "trunk:subport")
 		m.Get(v2+"/ports/"+parent).Want(200).Has("port.trunk_details.trunk_id", trunk).Has("port.trunk_details.sub_ports.0.port_id", a).
 			Has("port.trunk_details.sub_ports.0.segmentation_type", "vlan")
-		other.Get(v2 + "/trunks/" + trunk).Want(404).Has("NeutronError.type", "TrunkNotFound")
+		other.Get(v2+"/trunks/"+trunk).Want(404).Has("NeutronError.type", "TrunkNotFound")
 		other.Get(v2 + "/trunks/" + trunk + "/get_subports").Want(404)
 		other.Post(v2+"/trunks", `{"trunk": {"port_id": "`+b+`"}}`).Want(404).Has("NeutronError.type", "PortNotFound")
 

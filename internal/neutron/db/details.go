@@ -10,7 +10,7 @@ import (
 func BarePorts(ctx context.Context, h bun.IDB, p Query) ([]*Port, error) {
 	return list[Port](ctx, h, p, func(q *bun.SelectQuery) {
 		q.Join("JOIN neutron_networks n ON n.id = t.network_id").
-			ColumnExpr("n.project_id AS network_project, n.name AS network_name, n.mtu AS network_mtu, n.dns_domain AS network_dns")
+			ColumnExpr("n.project_id AS network_project, n.name AS network_name, n.mtu AS network_mtu, n.dns_domain AS network_dns, n.qos_policy_id AS network_qos, n.physical_network AS network_physnet")
 	})
 }
 

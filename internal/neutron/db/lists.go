@@ -59,6 +59,9 @@ UNION ALL SELECT port_id, 'trunk', id, '', 0 FROM neutron_trunks WHERE port_id I
 UNION ALL SELECT t.port_id, 'subport', s.port_id, p.mac_address, s.segmentation_id FROM neutron_trunks t JOIN neutron_subports s ON s.trunk_id = t.id
 	JOIN neutron_ports p ON p.id = s.port_id WHERE t.port_id IN (?0)
 UNION ALL SELECT s.port_id, 'parent', t.port_id, '', s.segmentation_id FROM neutron_subports s JOIN neutron_trunks t ON t.id = s.trunk_id WHERE s.port_id IN (?0)
+UNION ALL SELECT p.id, 'minimum', r.direction, '', r.rate FROM neutron_ports p JOIN neutron_networks n ON n.id = p.network_id
+	JOIN neutron_qos_rules r ON r.policy_id = CASE WHEN p.qos_policy_id <> '' THEN p.qos_policy_id ELSE n.qos_policy_id END AND r.kind = 'minimum_bandwidth'
+	WHERE p.id IN (?0) AND p.device_owner NOT LIKE 'network:%'
 ORDER BY 1, 5, 3, 4`
 
 // LoadPortParts fills in the addresses, security groups and trunks of ports.
@@ -71,7 +74,7 @@ func LoadPortParts(ctx context.Context, h bun.IDB, ports []*Port) error {
 	for i, p := range ports {
 		byID[p.ID], ids[i] = p, p.ID
 		p.FixedIPs, p.SecurityGroups, p.SubPorts = nil, nil, nil
-		p.TrunkID, p.TrunkParent, p.TrunkTag = "", "", 0
+		p.TrunkID, p.TrunkParent, p.TrunkTag, p.MinKbps = "", "", 0, nil
 	}
 	var parts []struct {
 		PortID  string
@@ -88,6 +91,11 @@ func LoadPortParts(ctx context.Context, h bun.IDB, ports []*Port) error {
 		switch x.Kind {
 		case "group":
 			p.SecurityGroups = append(p.SecurityGroups, x.Ref)
+		case "minimum":
+			if p.MinKbps == nil {
+				p.MinKbps = map[string]int64{}
+			}
+			p.MinKbps[x.Ref] = x.Place
 		case "trunk":
 			p.TrunkID = x.Ref
 		case "subport":
@@ -134,7 +142,8 @@ func LoadGatewayIPs(ctx context.Context, h bun.IDB, routers []*Router) error {
 // FloatingIPs lists floating IPs with what port_details shows.
 func FloatingIPs(ctx context.Context, h bun.IDB, p Query) ([]*FloatingIP, error) {
 	return list[FloatingIP](ctx, h, p, func(q *bun.SelectQuery) {
-		q.Join("LEFT JOIN neutron_ports p ON p.id = t.fixed_port_id").
+		q.Join("LEFT JOIN neutron_ports p ON p.id = t.fixed_port_id").Join("JOIN neutron_networks n ON n.id = t.floating_network_id").
+			ColumnExpr("n.qos_policy_id AS network_qos").
 			ColumnExpr("COALESCE(p.name, '') AS port_name, COALESCE(p.network_id, '') AS port_network_id, COALESCE(p.mac_address, '') AS port_mac").
 			ColumnExpr("COALESCE(p.admin_state_up, FALSE) AS port_admin_up, COALESCE(p.status, '') AS port_status").
 			ColumnExpr("COALESCE(p.device_id, '') AS port_device_id, COALESCE(p.device_owner, '') AS port_device_owner")

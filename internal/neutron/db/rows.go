@@ -19,6 +19,7 @@ type Network struct {
 	PortSecurityEnabled   bool     `bun:"port_security_enabled"`
 	DNSDomain             string   `bun:"dns_domain"`
 	AvailabilityZoneHints []string `bun:"availability_zone_hints"`
+	QoSPolicyID           string   `bun:"qos_policy_id"`
 
 	// Shared is whether an RBAC policy shares it with the project that asked (see WithShared).
 	Shared bool `bun:"shared,scanonly"`
@@ -133,20 +134,24 @@ type Port struct {
 	NovaTag             string         `bun:"nova_tag"`
 	NovaServer          string         `bun:"nova_server"` // the server Nova made or took it for
 	RouterID            string         `bun:"router_id"`   // the router it belongs to
+	QoSPolicyID         string         `bun:"qos_policy_id"`
 
 	// Of its network, when asked for (see WithNetwork).
 	NetworkProject string `bun:"network_project,scanonly"`
 	NetworkName    string `bun:"network_name,scanonly"`
 	NetworkMTU     int64  `bun:"network_mtu,scanonly"`
 	NetworkDNS     string `bun:"network_dns,scanonly"`
+	NetworkQoS     string `bun:"network_qos,scanonly"`
+	NetworkPhysnet string `bun:"network_physnet,scanonly"`
 
 	// Addresses, groups and trunks are rows of their own; see LoadPortParts.
-	FixedIPs       []Allocation `bun:"-"`
-	SecurityGroups []string     `bun:"-"`
-	TrunkID        string       `bun:"-"` // of the trunk whose parent it is
-	SubPorts       []SubPort    `bun:"-"` // of that trunk
-	TrunkParent    string       `bun:"-"` // the parent port of the trunk whose subport it is
-	TrunkTag       int64        `bun:"-"` // its segmentation id there
+	FixedIPs       []Allocation     `bun:"-"`
+	SecurityGroups []string         `bun:"-"`
+	MinKbps        map[string]int64 `bun:"-"` // by direction: the bandwidth that its QoS policy guarantees
+	TrunkID        string           `bun:"-"` // of the trunk whose parent it is
+	SubPorts       []SubPort        `bun:"-"` // of that trunk
+	TrunkParent    string           `bun:"-"` // the parent port of the trunk whose subport it is
+	TrunkTag       int64            `bun:"-"` // its segmentation id there
 }
 
 // Allocation is a row of neutron_allocations: an address of a port.
@@ -174,6 +179,7 @@ type Router struct {
 	EnableSNAT            bool     `bun:"enable_snat"`
 	Routes                []Route  `bun:"routes"`
 	AvailabilityZoneHints []string `bun:"availability_zone_hints"`
+	QoSPolicyID           string   `bun:"qos_policy_id"` // of its gateway
 
 	GatewayIPs []Allocation `bun:"-"` // of the gateway port; see LoadGatewayIPs
 }
@@ -192,6 +198,9 @@ type FloatingIP struct {
 	RouterID          string `bun:"router_id"`
 	DNSName           string `bun:"dns_name"`
 	DNSDomain         string `bun:"dns_domain"`
+	QoSPolicyID       string `bun:"qos_policy_id"`
+
+	NetworkQoS string `bun:"network_qos,scanonly"` // the external network's policy
 
 	// Of the port it leads to, for port_details.
 	PortName        string `bun:"port_name,scanonly"`

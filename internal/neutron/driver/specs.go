@@ -120,9 +120,25 @@ type PortSpec struct {
 	SecurityGroups []string
 	AllowedPairs   []AddressPair
 	DHCPOptions    []DHCPOption
+	QoS            QoSSpec
+	// Physical: its network is flat or vlan, so what leaves it leaves the host unwrapped.
+	Physical bool
 	// Parent is the port inside of whose VLAN Tag this one is plugged (a trunk's subport). Empty: it is plugged itself.
 	Parent string
 	Tag    int
+}
+
+// Rate is a limit in kilobits a second; Burst in kilobits, 0 = the engine's choice. Kbps 0: no limit.
+type Rate struct{ Kbps, Burst int64 }
+
+// QoSSpec is what a QoS policy asks for one place, from the guest's view. The zero value asks for nothing.
+type QoSSpec struct {
+	Egress, Ingress Rate
+	// DSCP is written into what the guest sends, if Mark.
+	Mark bool
+	DSCP int
+	// MinEgressKbps is what the guest may always send, on physical networks.
+	MinEgressKbps int64
 }
 
 // RouterSpec is a router with its interfaces, gateway, routes and floating IPs.
@@ -164,6 +180,7 @@ type RouterGateway struct {
 	NextHops   []netip.Addr   // gateway_ip of the subnets: default routes
 	EnableSNAT bool
 	MTU        int
+	QoS        QoSSpec
 	// Chassis names the hosts for the gateway, most wanted first. Empty: the backend chooses and keeps its choice.
 	Chassis []string
 }
@@ -177,6 +194,7 @@ type FloatingIPSpec struct {
 	PortID string
 	// MAC is that of the floating IP's own port on the external network; needed when distributed.
 	MAC string
+	QoS QoSSpec
 	// Distributed answers on the host of PortID instead of the router's gateway host. The backend uses it only while
 	// that host maps the external physical network.
 	Distributed bool

@@ -117,3 +117,12 @@ func (r *GatewayChassis) CloneModelInto(m model.Model) { *m.(*GatewayChassis) = 
 
 // EqualsModel implements model.ComparableModel.
 func (r *GatewayChassis) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*GatewayChassis)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *QoS) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *QoS) CloneModelInto(m model.Model) { *m.(*QoS) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *QoS) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*QoS)) }

@@ -12,7 +12,7 @@ func Tables(indexKey string) []ovsdb.Table {
 	var tables []ovsdb.Table
 	for _, row := range []ovsdb.Row{
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
-		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{},
+		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{},
 	} {
 		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
@@ -22,7 +22,7 @@ func Tables(indexKey string) []ovsdb.Table {
 // unfollowed are the sets of references from parents to children. A port group of a large cloud has 100,000 of them, and a child
 // that exists is in its parent's set: rows without a reference vanish.
 var unfollowed = map[string][]string{
-	"Logical_Switch":      {"ports"},
+	"Logical_Switch":      {"ports", "qos_rules"},
 	"Logical_Router":      {"ports", "static_routes", "nat"},
 	"Logical_Router_Port": {"gateway_chassis"},
 	"Port_Group":          {"ports", "acls"},
@@ -43,6 +43,7 @@ type LogicalSwitch struct {
 	UUID        string            `ovsdb:"_uuid"`
 	Name        string            `ovsdb:"name"`
 	Ports       []string          `ovsdb:"ports"`
+	QoSRules    []string          `ovsdb:"qos_rules"`
 	OtherConfig map[string]string `ovsdb:"other_config"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
@@ -157,6 +158,20 @@ type GatewayChassis struct {
 	Priority    int               `ovsdb:"priority"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
+
+// QoS limits and marks traffic on a switch. Bandwidth has rate (kilobits a second) and burst (kilobits), Action has dscp.
+type QoS struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Priority    int               `ovsdb:"priority"`
+	Direction   string            `ovsdb:"direction"`
+	Match       string            `ovsdb:"match"`
+	Action      map[string]int    `ovsdb:"action"`
+	Bandwidth   map[string]int    `ovsdb:"bandwidth"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*QoS) TableName() string { return "QoS" }
 
 // TableName implements ovsdb.Row.
 func (*Global) TableName() string { return "NB_Global" }

@@ -36,6 +36,7 @@ func floatingIPs(ctx context.Context, v view, p *plan, r driver.RouterSpec) erro
 			}
 		}
 		p.add(nat, r.ID)
+		floatingQoS(p, r.Gateway, f, nat.LogicalPort != nil)
 	}
 	return nil
 }

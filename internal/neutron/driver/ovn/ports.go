@@ -109,6 +109,7 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 	if err := placePort(ctx, v, lsp, s); err != nil {
 		return nil, err
 	}
+	portQoS(p, lsp, s)
 	if s.PortSecurity {
 		secure(p, lsp, s, mac.String(), own)
 		if err := joinGroups(ctx, v, p, lsp, s.SecurityGroups); err != nil {

@@ -179,6 +179,7 @@ func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, largest 
 			}
 		}
 	}
+	gatewayQoS(p, g)
 	return floatingIPs(ctx, v, p, r)
 }
 

@@ -1,0 +1,72 @@
+package ovn
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/ovn/ovntest"
+	"gostack/test/machine"
+)
+
+// TestTrunksAndQoSOnTheWire covers a subport inside a VLAN of its parent, and limits and marks as the peer measures them.
+func TestTrunksAndQoSOnTheWire(t *testing.T) {
+	machine.Inside(t, func(t *testing.T) {
+		s, ctx := newScene(t)
+		s.address(t)
+
+		// The first server gets a subport on the VLAN network, as VLAN 55 inside of its own port.
+		sub := s.far
+		sub.ID, sub.MAC, sub.DeviceOwner, sub.Parent, sub.Tag = uuid.NewString(), "fa:16:3e:00:02:55", "trunk:subport", s.server.ID, 55
+		sub.FixedIPs = []driver.FixedIP{{SubnetID: s.vlSub.ID, Address: addr("10.6.2.55"), CIDR: s.vlSub.CIDR}}
+		if err := s.b.EnsurePort(ctx, sub); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.b.WaitPortUp(ctx, sub.ID); err != nil {
+			t.Fatal(err)
+		}
+		s.host.Settled(t)
+		inner := ovntest.UDP4("10.6.2.55", "10.6.2.10", 5555, 5556, []byte("through the trunk"))
+		tagged := ovntest.Ethernet(s.far.MAC, sub.MAC, 0x8100, append([]byte{0, 55, 8, 0}, inner...))
+		other := s.s3.Wire(t)
+		s.s1.Wire(t).Send(t, tagged)
+		if !other.Saw(5*time.Second, func(f []byte) bool { return bytes.Contains(f, []byte("through the trunk")) && f[12] == 8 && f[13] == 0 }) {
+			t.Error("what the first server sent in VLAN 55 did not arrive on the other network")
+		}
+
+		// A mark and a limit on what the first server sends: the peer sees the one and loses by the other.
+		q := s.server
+		q.Revision++
+		q.QoS = driver.QoSSpec{Egress: driver.Rate{Kbps: 200, Burst: 20}, Mark: true, DSCP: 26}
+		if err := s.b.EnsurePort(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+		s.host.Settled(t)
+		wire := s.s2.Wire(t)
+		go func() { _, _ = s.s1.Try(t, "ping", "-c", "3", "-i", "0.2", "10.6.1.11") }()
+		if !wire.Saw(5*time.Second, func(f []byte) bool {
+			return len(f) > 34 && f[12] == 8 && f[13] == 0 && f[23] == 1 && f[15]>>2 == 26
+		}) {
+			t.Error("no packet with the mark arrived")
+		}
+		out, _ := s.s1.Try(t, "ping", "-q", "-c", "100", "-i", "0.01", "-s", "1300", "-w", "6", "10.6.1.11")
+		if !strings.Contains(out, "packet loss") || strings.Contains(out, " 0% packet loss") {
+			t.Errorf("1 Mbit/s passed a limit of 200 kbit/s: %s", out)
+		}
+		if meters := ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "dump-meters", "br-int"); !strings.Contains(meters, "rate=200") {
+			t.Errorf("the switch has no meter for it: %s", meters)
+		}
+		q.Revision++
+		q.QoS = driver.QoSSpec{}
+		if err := s.b.EnsurePort(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+		if left := ovntest.Run(t, "ovn-nbctl", "--bare", "--columns=_uuid", "list", "QoS"); strings.TrimSpace(left) != "" {
+			t.Errorf("QoS rules are left: %s", left)
+		}
+	})
+}
