@@ -100,6 +100,16 @@ func (u *unit) associate(ctx context.Context, c *policy.Caller, f *db.FloatingIP
 	if err != nil {
 		return err
 	}
+	if err := u.forwards(ctx, f); err != nil {
+		return err
+	}
+	forwarded, err := u.tx.NewSelect().Model((*db.PortForwarding)(nil)).Where("t.internal_port_id = ? AND t.internal_ip = ?", p.ID, a.IPAddress).Exists(ctx)
+	if err != nil {
+		return err
+	}
+	if forwarded {
+		return bad("PortHasPortForwarding", "Cannot associate floating IP to port %s because it already has a Port Forwarding binding.", p.ID)
+	}
 	taken, err := db.Find[db.FloatingIP](ctx, u.tx, func(q *bun.SelectQuery) {
 		q.Where("t.fixed_port_id = ? AND t.fixed_ip_address = ? AND t.floating_network_id = ? AND t.id <> ?", p.ID, a.IPAddress, f.FloatingNetworkID, f.ID)
 	})
@@ -191,10 +201,14 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c *policy.Caller, id str
 		}
 		port := v.String("port_id")
 		switch {
+		case v.Has("port_id") && port == "" && f.FixedPortID == "": // nothing to take away; port forwardings stay
 		case v.Has("port_id") && port == "":
 			u.disassociate(f)
 		case v.Has("port_id"):
 			if port != f.FixedPortID || v.Has("fixed_ip_address") {
+				if err := u.forwards(ctx, f); err != nil {
+					return err
+				}
 				u.disassociate(f)
 				if err := u.associate(ctx, c, f, port, v.String("fixed_ip_address")); err != nil {
 					return err
@@ -221,6 +235,9 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, id string) error {
 		if err != nil {
 			return or(err, FloatingIPNotFound(id))
 		}
+		if err := u.forwards(ctx, f); err != nil {
+			return err
+		}
 		u.changed(kindRouter, f.RouterID)
 		if err := db.Delete(ctx, u.tx, f); err != nil {
 			return err
@@ -233,11 +250,17 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, id string) error {
 
 // dropFloating disassociates the floating IPs that lead to ports about to go.
 func (u *unit) dropFloating(ctx context.Context, ports []string) error {
+	if err := u.dropForwardingsTo(ctx, ports, ""); err != nil {
+		return err
+	}
 	return u.dropFloatingWhere(ctx, db.In("t.fixed_port_id", ports))
 }
 
 // dropFloatingOf does so for one address of a port.
 func (u *unit) dropFloatingOf(ctx context.Context, port, ip string) error {
+	if err := u.dropForwardingsTo(ctx, []string{port}, ip); err != nil {
+		return err
+	}
 	return u.dropFloatingWhere(ctx, db.Where("t.fixed_port_id = ? AND t.fixed_ip_address = ?", port, ip))
 }
 

@@ -228,10 +228,11 @@ func (u *unit) interfaceFree(ctx context.Context, r *db.Router, a routerAddress)
 				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more routes.", a.SubnetID, r.ID)
 		}
 	}
-	used, err := u.tx.NewSelect().Model((*db.FloatingIP)(nil)).
-		Join("JOIN neutron_allocations a ON a.port_id = t.fixed_port_id AND a.ip_address = t.fixed_ip_address").
-		Where("t.router_id = ? AND a.subnet_id = ?", r.ID, a.SubnetID).Exists(ctx)
-	if err == nil && used {
+	var users int
+	err := u.tx.NewRaw(`SELECT COUNT(*) FROM neutron_floatingips f LEFT JOIN neutron_port_forwardings x ON x.floatingip_id = f.id
+JOIN neutron_allocations a ON a.port_id = COALESCE(x.internal_port_id, f.fixed_port_id) AND a.ip_address = COALESCE(x.internal_ip, f.fixed_ip_address)
+WHERE f.router_id = ? AND a.subnet_id = ?`, r.ID, a.SubnetID).Scan(ctx, &users)
+	if err == nil && users > 0 {
 		err = conflict("RouterInterfaceInUseByFloatingIP",
 			"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", a.SubnetID, r.ID)
 	}

@@ -34,11 +34,13 @@ type specs struct {
 	networks map[string]*db.Network
 	subnets  map[string]*db.Subnet
 	policies map[string]*db.QoSPolicy
+	// forwardings by router
+	forwardings map[string][]driver.PortForwardingSpec
 }
 
 // desired returns what should exist of a selection. What is not in the database is not in the answer.
 func (s *Service) desired(ctx context.Context, sel selection) (driver.Desired, error) {
-	b := &specs{s: s, h: s.DB.Read(ctx), networks: map[string]*db.Network{}, subnets: map[string]*db.Subnet{}, policies: map[string]*db.QoSPolicy{}}
+	b := &specs{s: s, h: s.DB.Read(ctx), networks: map[string]*db.Network{}, subnets: map[string]*db.Subnet{}, policies: map[string]*db.QoSPolicy{}, forwardings: map[string][]driver.PortForwardingSpec{}}
 	var d driver.Desired
 	for _, step := range []struct {
 		kind string

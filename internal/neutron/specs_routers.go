@@ -53,7 +53,7 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 	}
 	for _, r := range rows {
 		spec := driver.RouterSpec{
-			ID: r.ID, Name: r.Name, Revision: r.Revision, AdminStateUp: r.AdminStateUp, Routes: hostRoutes(r.Routes), FloatingIPs: floating[r.ID],
+			ID: r.ID, Name: r.Name, Revision: r.Revision, AdminStateUp: r.AdminStateUp, Routes: hostRoutes(r.Routes), FloatingIPs: floating[r.ID], Forwardings: b.forwardings[r.ID],
 		}
 		for _, p := range byRouter[r.ID] {
 			n := b.networks[p.NetworkID]
@@ -126,10 +126,25 @@ func (b *specs) floating(ctx context.Context, routers []string) (map[string][]dr
 	macs, err := portMACs(ctx, b.h, ids)
 	out := map[string][]driver.FloatingIPSpec{}
 	for _, f := range rows {
+		b.forwardings[f.RouterID] = append(b.forwardings[f.RouterID], forwardingSpecs(f)...)
+		if f.FixedPortID == "" {
+			continue
+		}
 		out[f.RouterID] = append(out[f.RouterID], driver.FloatingIPSpec{
 			ID: f.ID, External: parseAddr(f.FloatingIPAddress), Fixed: parseAddr(f.FixedIPAddress), PortID: f.FixedPortID, MAC: macs[f.FloatingPortID],
 			Distributed: b.s.DistributedFloatingIPs, QoS: qosSpec(b.policies[cmp.Or(f.QoSPolicyID, f.NetworkQoS)]),
 		})
 	}
 	return out, err
+}
+
+func forwardingSpecs(f *db.FloatingIP) (out []driver.PortForwardingSpec) {
+	for _, x := range f.Forwardings {
+		out = append(out, driver.PortForwardingSpec{
+			FloatingIPID: f.ID, Protocol: x.Protocol, External: parseAddr(f.FloatingIPAddress), Internal: parseAddr(x.InternalIP),
+			ExternalFirst: uint16(x.ExternalFirst), ExternalLast: uint16(x.ExternalLast), //nolint:gosec // 1 to 65535
+			InternalFirst: uint16(x.InternalFirst), InternalLast: uint16(x.InternalLast), //nolint:gosec // 1 to 65535
+		})
+	}
+	return out
 }

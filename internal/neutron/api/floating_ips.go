@@ -25,6 +25,7 @@ func (a *api) floatingIPs() *resource {
 			{Name: "port_details"},
 			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
 			{Name: "qos_network_policy_id"},
+			{Name: "port_forwardings"},
 		}),
 		Path: "floatingips",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -52,11 +53,15 @@ func floatingIPView(f *db.FloatingIP) attr.Values {
 			"status": f.PortStatus, "device_id": f.PortDeviceID, "device_owner": f.PortDeviceOwner,
 		}
 	}
+	forwardings := make([]map[string]any, len(f.Forwardings))
+	for i, x := range f.Forwardings {
+		forwardings[i] = forwardingValues(x)
+	}
 	v := base(&f.Standard)
 	for name, x := range map[string]any{
 		"floating_network_id": f.FloatingNetworkID, "floating_ip_address": f.FloatingIPAddress, "port_id": text(f.FixedPortID),
 		"fixed_ip_address": text(f.FixedIPAddress), "router_id": text(f.RouterID), "status": f.Status, "dns_name": f.DNSName,
-		"dns_domain": f.DNSDomain, "port_details": details,
+		"dns_domain": f.DNSDomain, "port_details": details, "port_forwardings": forwardings,
 		"qos_policy_id": text(f.QoSPolicyID), "qos_network_policy_id": text(f.NetworkQoS),
 	} {
 		v[name] = x

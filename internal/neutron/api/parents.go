@@ -64,7 +64,7 @@ func (res *resource) absent(r *rest.Request) error {
 // change and drop run the functions of a resource, of one below a parent with the parent's id.
 func (res *resource) change(ctx context.Context, r *rest.Request, v attr.Values) (attr.Values, error) {
 	if res.UpdateIn != nil {
-		return res.UpdateIn(ctx, r.Path("parent"), id(r), v)
+		return res.UpdateIn(ctx, r.Caller, r.Path("parent"), id(r), v)
 	}
 	return res.Update(ctx, r.Caller, id(r), v)
 }

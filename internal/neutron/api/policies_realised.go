@@ -57,4 +57,9 @@ var realisedRules = []policy.Rule{
 	{Name: "get_alias_minimum_packet_rate_rule", Check: "rule:get_policy_minimum_packet_rate_rule", Scopes: projectScope},
 	{Name: "update_alias_minimum_packet_rate_rule", Check: "rule:update_policy_minimum_packet_rate_rule", Scopes: projectScope},
 	{Name: "delete_alias_minimum_packet_rate_rule", Check: "rule:delete_policy_minimum_packet_rate_rule", Scopes: projectScope},
+	{Name: "get_floatingip_pool", Check: "(rule:neutron:admin_only) or (role:reader and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "create_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:member and rule:neutron:ext_parent_owner)", Scopes: projectScope},
+	{Name: "get_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:reader and rule:neutron:ext_parent_owner)", Scopes: projectScope},
+	{Name: "update_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:member and rule:neutron:ext_parent_owner)", Scopes: projectScope},
+	{Name: "delete_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:member and rule:neutron:ext_parent_owner)", Scopes: projectScope},
 }

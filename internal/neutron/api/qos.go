@@ -173,7 +173,7 @@ func (a *api) qosRules() (out []*resource) {
 				r, err := a.n.CreateQoSRule(ctx, k.name, v.String(parentID), v)
 				return one(r, err, qosRuleView)
 			},
-			UpdateIn: func(ctx context.Context, parent, id string, v attr.Values) (attr.Values, error) {
+			UpdateIn: func(ctx context.Context, _ *policy.Caller, parent, id string, v attr.Values) (attr.Values, error) {
 				r, err := a.n.UpdateQoSRule(ctx, k.name, parent, id, v)
 				return one(r, err, qosRuleView)
 			},

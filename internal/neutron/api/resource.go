@@ -39,7 +39,7 @@ type resource struct {
 	// Owner says whose that is. UpdateIn, DeleteIn and AbsentIn replace Update, Delete and Absent; their parent is "" outside of one.
 	Under, UnderColumn string
 	Owner              func(r *rest.Request) (policy.Target, error)
-	UpdateIn           func(ctx context.Context, parent, id string, v attr.Values) (attr.Values, error)
+	UpdateIn           func(ctx context.Context, c *policy.Caller, parent, id string, v attr.Values) (attr.Values, error)
 	DeleteIn           func(ctx context.Context, parent, id string) error
 	AbsentIn           func(parent, id string) error
 	// PolicyName replaces the resource's name in those of its policies.

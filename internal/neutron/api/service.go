@@ -23,19 +23,17 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	resources := []*resource{
 		a.networks(), a.subnets(), a.ports(), a.routers(), a.floatingIPs(), a.securityGroups(), a.securityGroupRules(),
 		a.rbacPolicies(),
-		a.trunks(), a.qosPolicies(),
 		a.addressScopes(),
 		a.subnetPools(),
 	}
-	resources = append(resources, a.qosRules()...)
+	resources = append(resources, a.realised()...)
 	var routes []rest.Route
 	for _, r := range resources {
 		routes = append(routes, a.routes(r)...)
 	}
-	routes = append(routes, a.trunkActions(resourceNamed(resources, "trunk"))...)
 	routes = append(routes, a.tagRoutes(resources)...)
 	routes = append(routes, a.quotaRoutes()...)
-	routes = append(routes, a.ruleTypeRoutes()...)
+	routes = append(routes, a.realisedRoutes(resources)...)
 	routes = append(routes, a.agentRoutes()...)
 	routes = append(routes, a.ipAvailabilityRoutes()...)
 	routes = append(routes, a.extensionRoutes()...)
@@ -44,11 +42,6 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		Name: "neutron", Type: "network", Prefixes: prefixes, Routes: routes, Policies: Policies, Envelope: envelope, Deny: deny,
 		MaxBody: 4 << 20, // bulk creation of ports
 	}
-}
-
-// resourceNamed finds one of the resources.
-func resourceNamed(resources []*resource, name string) *resource {
-	return resources[slices.IndexFunc(resources, func(r *resource) bool { return r.Resource == name })]
 }
 
 type api struct{ n *neutron.Service }

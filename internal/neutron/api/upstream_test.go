@@ -53,7 +53,8 @@ func judged(t *testing.T, h http.Handler) http.Handler {
 // mistaken are members that the document calls strings because their tables of attributes say nothing; upstream's samples have
 // lists, objects and numbers there.
 var mistaken = map[string]bool{"dns_assignment": true, "port_details": true, "security_group_rules": true, "port_range_min": true, "port_range_max": true,
-	"rules": true, "drivers": true, "resource_request": true, "trunk_details": true}
+	"rules": true, "drivers": true, "resource_request": true, "trunk_details": true,
+	"port_forwardings": true, "external_port_range": true, "internal_port_range": true}
 
 // unlike are member actions whose answer the document does not have as the plugin gives it: a list.
 var unlike = map[string]bool{"onboard_network_subnets": true}

@@ -139,15 +139,19 @@ func LoadGatewayIPs(ctx context.Context, h bun.IDB, routers []*Router) error {
 	return err
 }
 
-// FloatingIPs lists floating IPs with what port_details shows.
+// FloatingIPs lists floating IPs with what port_details shows and their port forwardings.
 func FloatingIPs(ctx context.Context, h bun.IDB, p Query) ([]*FloatingIP, error) {
-	return list[FloatingIP](ctx, h, p, func(q *bun.SelectQuery) {
+	rows, err := list[FloatingIP](ctx, h, p, func(q *bun.SelectQuery) {
 		q.Join("LEFT JOIN neutron_ports p ON p.id = t.fixed_port_id").Join("JOIN neutron_networks n ON n.id = t.floating_network_id").
 			ColumnExpr("n.qos_policy_id AS network_qos").
 			ColumnExpr("COALESCE(p.name, '') AS port_name, COALESCE(p.network_id, '') AS port_network_id, COALESCE(p.mac_address, '') AS port_mac").
 			ColumnExpr("COALESCE(p.admin_state_up, FALSE) AS port_admin_up, COALESCE(p.status, '') AS port_status").
 			ColumnExpr("COALESCE(p.device_id, '') AS port_device_id, COALESCE(p.device_owner, '') AS port_device_owner")
 	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, LoadForwardings(ctx, h, rows)
 }
 
 // SecurityGroups lists security groups with their rules: two statements.

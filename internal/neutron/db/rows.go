@@ -202,6 +202,8 @@ type FloatingIP struct {
 
 	NetworkQoS string `bun:"network_qos,scanonly"` // the external network's policy
 
+	Forwardings []*PortForwarding `bun:"-"` // see LoadForwardings
+
 	// Of the port it leads to, for port_details.
 	PortName        string `bun:"port_name,scanonly"`
 	PortNetworkID   string `bun:"port_network_id,scanonly"`

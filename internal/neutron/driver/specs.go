@@ -151,6 +151,17 @@ type RouterSpec struct {
 	Gateway      *RouterGateway
 	Routes       []HostRoute
 	FloatingIPs  []FloatingIPSpec
+	Forwardings  []PortForwardingSpec
+}
+
+// PortForwardingSpec leads ports of a floating IP to ports of an address behind the router. The ranges are equally long, or the inner one is
+// a single port.
+type PortForwardingSpec struct {
+	FloatingIPID                string
+	Protocol                    string // tcp, udp, sctp
+	External, Internal          netip.Addr
+	ExternalFirst, ExternalLast uint16
+	InternalFirst, InternalLast uint16
 }
 
 // RouterInterface is an internal port of a router. The PortSpec with the same id puts it on its network.

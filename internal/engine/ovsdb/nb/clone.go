@@ -126,3 +126,12 @@ func (r *QoS) CloneModelInto(m model.Model) { *m.(*QoS) = *ovsdb.Clone(r) }
 
 // EqualsModel implements model.ComparableModel.
 func (r *QoS) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*QoS)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *LoadBalancer) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *LoadBalancer) CloneModelInto(m model.Model) { *m.(*LoadBalancer) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *LoadBalancer) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*LoadBalancer)) }

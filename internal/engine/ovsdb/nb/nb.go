@@ -12,7 +12,7 @@ func Tables(indexKey string) []ovsdb.Table {
 	var tables []ovsdb.Table
 	for _, row := range []ovsdb.Row{
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
-		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{},
+		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{},
 	} {
 		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
@@ -40,12 +40,13 @@ type Global struct {
 
 // LogicalSwitch is a network.
 type LogicalSwitch struct {
-	UUID        string            `ovsdb:"_uuid"`
-	Name        string            `ovsdb:"name"`
-	Ports       []string          `ovsdb:"ports"`
-	QoSRules    []string          `ovsdb:"qos_rules"`
-	OtherConfig map[string]string `ovsdb:"other_config"`
-	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	UUID          string            `ovsdb:"_uuid"`
+	Name          string            `ovsdb:"name"`
+	Ports         []string          `ovsdb:"ports"`
+	QoSRules      []string          `ovsdb:"qos_rules"`
+	LoadBalancers []string          `ovsdb:"load_balancer"`
+	OtherConfig   map[string]string `ovsdb:"other_config"`
+	ExternalIDs   map[string]string `ovsdb:"external_ids"`
 }
 
 // LogicalSwitchPort is a port of a switch.
@@ -97,14 +98,15 @@ type ACL struct {
 
 // LogicalRouter is a router.
 type LogicalRouter struct {
-	UUID         string            `ovsdb:"_uuid"`
-	Name         string            `ovsdb:"name"`
-	Ports        []string          `ovsdb:"ports"`
-	StaticRoutes []string          `ovsdb:"static_routes"`
-	NAT          []string          `ovsdb:"nat"`
-	Enabled      *bool             `ovsdb:"enabled"`
-	Options      map[string]string `ovsdb:"options"`
-	ExternalIDs  map[string]string `ovsdb:"external_ids"`
+	UUID          string            `ovsdb:"_uuid"`
+	Name          string            `ovsdb:"name"`
+	Ports         []string          `ovsdb:"ports"`
+	StaticRoutes  []string          `ovsdb:"static_routes"`
+	NAT           []string          `ovsdb:"nat"`
+	LoadBalancers []string          `ovsdb:"load_balancer"`
+	Enabled       *bool             `ovsdb:"enabled"`
+	Options       map[string]string `ovsdb:"options"`
+	ExternalIDs   map[string]string `ovsdb:"external_ids"`
 }
 
 // LogicalRouterPort is a router's side of a connection to a switch.
@@ -169,6 +171,19 @@ type QoS struct {
 	Bandwidth   map[string]int    `ovsdb:"bandwidth"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
+
+// LoadBalancer leads addresses with ports (Vips) to others.
+type LoadBalancer struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Vips        map[string]string `ovsdb:"vips"`
+	Protocol    *string           `ovsdb:"protocol"`
+	Options     map[string]string `ovsdb:"options"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*LoadBalancer) TableName() string { return "Load_Balancer" }
 
 // TableName implements ovsdb.Row.
 func (*QoS) TableName() string { return "QoS" }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gostack/internal/engine/ovsdb"
+	"gostack/internal/engine/ovsdb/nb"
 	"gostack/internal/neutron/driver"
 )
 
@@ -114,11 +115,31 @@ func (b *Backend) changes(ctx context.Context, have []ovsdb.Row, p *plan) ([]cha
 			if link, ok := childOf[k.Table]; ok {
 				ops = append(ops, ovsdb.AddRefs(link.table, ovsdb.ExternalIDs(want)[parentKey], link.column, k.UUID))
 			}
+			if lb, ok := want.(*nb.LoadBalancer); ok {
+				more, _, err := b.switched(ctx, nil, lb)
+				if err != nil {
+					return nil, err
+				}
+				ops = append(ops, more...)
+			}
 			d.Problem = driver.Missing
 			out = append(out, change{d, ops})
 			continue
 		}
 		columns := ovsdb.Diff(old, want, notCompared[k.Table]...)
+		var more []ovsdb.Op
+		if lb, ok := want.(*nb.LoadBalancer); ok {
+			before, _ := old.(*nb.LoadBalancer)
+			var absent bool
+			var err error
+			if more, absent, err = b.switched(ctx, before, lb); err != nil {
+				return nil, err
+			}
+			if absent && len(columns) == 0 {
+				d.Problem, d.Detail = driver.Differs, "switches"
+				out = append(out, change{d, more})
+			}
+		}
 		if len(columns) == 0 {
 			continue
 		}
@@ -127,7 +148,7 @@ func (b *Backend) changes(ctx context.Context, have []ovsdb.Row, p *plan) ([]cha
 			return nil, err
 		}
 		d.Problem, d.Detail = driver.Differs, strings.Join(columns, ", ")
-		out = append(out, change{d, ops})
+		out = append(out, change{d, append(ops, more...)})
 	}
 	return append(out, removals(kind, id, there)...), nil
 }

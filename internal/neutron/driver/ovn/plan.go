@@ -48,13 +48,13 @@ var childOf = map[string]struct{ table, column string }{
 
 // ownedTables are the tables we write, parents before children.
 var ownedTables = []string{
-	"Logical_Switch", "Logical_Router", "Port_Group", "DHCP_Options", "Logical_Switch_Port", "Logical_Router_Port",
+	"Logical_Switch", "Load_Balancer", "Logical_Router", "Port_Group", "DHCP_Options", "Logical_Switch_Port", "Logical_Router_Port",
 	"Gateway_Chassis", "Logical_Router_Static_Route", "NAT", "ACL", "QoS",
 }
 
 // notCompared are columns that others write or that are kept by references from children.
 var notCompared = map[string][]string{
-	"Logical_Switch":      {"ports", "qos_rules"},
+	"Logical_Switch":      {"ports", "qos_rules", "load_balancer"},
 	"Logical_Switch_Port": {"up"},
 	"Port_Group":          {"ports", "acls"},
 	"Logical_Router":      {"ports", "static_routes", "nat"},

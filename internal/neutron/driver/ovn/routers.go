@@ -77,6 +77,7 @@ func renderRouter(ctx context.Context, v view, r driver.RouterSpec) (*plan, erro
 			return nil, err
 		}
 	}
+	forwardings(p, lr, r)
 	for _, route := range r.Routes {
 		if !route.Destination.IsValid() || !route.NextHop.IsValid() {
 			p.reject("router %s: route %v via %v", r.ID, route.Destination, route.NextHop)
