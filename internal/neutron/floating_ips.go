@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -103,23 +104,19 @@ func (u *unit) associate(ctx context.Context, c *policy.Caller, f *db.FloatingIP
 	if err := u.forwards(ctx, f); err != nil {
 		return err
 	}
-	forwarded, err := u.tx.NewSelect().Model((*db.PortForwarding)(nil)).Where("t.internal_port_id = ? AND t.internal_ip = ?", p.ID, a.IPAddress).Exists(ctx)
-	if err != nil {
+	var taken []string
+	err = u.tx.NewRaw(`SELECT 'floatingip' FROM neutron_floatingips WHERE fixed_port_id = ?0 AND fixed_ip_address = ?1 AND floating_network_id = ?2 AND id <> ?3
+UNION ALL SELECT 'forwarding' FROM neutron_port_forwardings WHERE internal_port_id = ?0 AND internal_ip = ?1`,
+		p.ID, a.IPAddress, f.FloatingNetworkID, f.ID).Scan(ctx, &taken)
+	switch {
+	case err != nil:
 		return err
-	}
-	if forwarded {
-		return bad("PortHasPortForwarding", "Cannot associate floating IP to port %s because it already has a Port Forwarding binding.", p.ID)
-	}
-	taken, err := db.Find[db.FloatingIP](ctx, u.tx, func(q *bun.SelectQuery) {
-		q.Where("t.fixed_port_id = ? AND t.fixed_ip_address = ? AND t.floating_network_id = ? AND t.id <> ?", p.ID, a.IPAddress, f.FloatingNetworkID, f.ID)
-	})
-	if err != nil {
-		return err
-	}
-	if len(taken) > 0 {
+	case slices.Contains(taken, "floatingip"):
 		return conflict("FloatingIPPortAlreadyAssociated",
 			"Cannot associate floating IP %s (%s) with port %s using fixed IP %s, as that fixed IP already has a floating IP on external network %s.",
 			f.FloatingIPAddress, f.ID, p.ID, a.IPAddress, f.FloatingNetworkID)
+	case len(taken) > 0:
+		return bad("PortHasPortForwarding", "Cannot associate floating IP to port %s because it already has a Port Forwarding binding.", p.ID)
 	}
 	routers, err := u.routersOn(ctx, a.SubnetID)
 	if err != nil {
