@@ -12,6 +12,19 @@ func (r *run) check(ctx context.Context) {
 	r.audit(ctx, "after the storm")
 	r.quotas(ctx)
 	r.allocations(ctx)
+	r.tried()
+}
+
+// oftenEnough is how many tries of an operation must bring one that is accepted.
+const oftenEnough = 30
+
+// tried wants every operation that was tried often to have been done: else the walk does not test what it says.
+func (r *run) tried() {
+	for name, c := range r.report.Operations {
+		if n := c.Accepted + c.Refused + c.Failed; n >= oftenEnough && c.Accepted == 0 {
+			r.finding("%s was tried %d times and never accepted", name, n)
+		}
+	}
 }
 
 // audit wants gostack to find nothing, soon: what is delivered late is not lost.

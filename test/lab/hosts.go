@@ -98,20 +98,16 @@ func (m *Machine) join(ctx context.Context) error {
 	return m.On(ctx)
 }
 
-// declareSimulator gives simulated hosts their process. They are many in one, so it is trusted as control is.
+// declareSimulator gives simulated hosts their process. They are many in one, so it is trusted as control is: it has a conductor too, to which its hosts hand
+// the images that servers become.
 func (l *Lab) declareSimulator() {
 	m := l.Simulator
+	m.booted = m.shareImages
 	m.Processes = []*Process{{
-		Name: "gostack", Machine: m, later: true, argv: []string{l.Program, "run", "nova-compute"},
+		Name: "gostack", Machine: m, later: true, argv: []string{l.Program, "run", "nova-compute", "nova-conductor"},
 		prepare: func(context.Context) error {
-			return errors.Join(m.Write("/etc/gostack/bus-ca.pem", l.secrets.BrokerCert, 0o644), m.Write("/etc/gostack/gostack.yaml", fmt.Sprintf(`host: simulator
-host_ip: %s
-bus: %s
-bus_ca: /etc/gostack/bus-ca.pem
-nova:
-  compute_driver: simulated
-  simulated_hosts: %d
-`, m.Address, l.BusURL(), l.Simulated), 0o600))
+			config := l.controlConfig(m) + fmt.Sprintf("  simulated_hosts: %d\n", l.Simulated)
+			return errors.Join(m.Write("/etc/gostack/bus-ca.pem", l.secrets.BrokerCert, 0o644), m.Write("/etc/gostack/gostack.yaml", config, 0o600))
 		},
 		ready: func(ctx context.Context) error {
 			_, err := m.Run(ctx, l.Program, "status")
