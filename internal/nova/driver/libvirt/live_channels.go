@@ -195,7 +195,15 @@ func (d *Driver) ServeLive(ctx context.Context, peer string, header json.RawMess
 	}
 	defer near.Close()
 	if h.Kind == channelLibvirt {
-		near = libvirt.MigrationOnly(near)
+		caps, err := d.capabilities(ctx)
+		if err != nil {
+			return err
+		}
+		expected, err := d.newcomer(plan, caps)
+		if err != nil {
+			return err
+		}
+		near = libvirt.MigrationOnly(near, expected.check)
 	}
 	conn, err := accept()
 	if err != nil {
