@@ -2,7 +2,6 @@ package nova
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -127,7 +126,7 @@ func (s *Service) MetadataOf(ctx context.Context, srv *Server, vifs []neutron.VI
 		m.Key = &metadata.Key{Name: *srv.KeyName, Type: srv.KeyData.Type, Data: srv.KeyData.PublicKey}
 	}
 	if srv.UserData != nil {
-		if m.UserData, err = base64.StdEncoding.DecodeString(*srv.UserData); err != nil {
+		if m.UserData, err = rest.Base64(*srv.UserData); err != nil {
 			return nil, err
 		}
 	}

@@ -20,11 +20,13 @@ var formats = []*jsonschema.Format{
 	format("cidr", func(s string) bool { _, err := netip.ParsePrefix(s); return err == nil }),
 	format("mac-address", func(s string) bool { m, err := net.ParseMAC(s); return err == nil && len(m) == 6 }),
 	format("ip-address", func(s string) bool { _, err := netip.ParseAddr(s); return err == nil }),
-	format("base64", func(s string) bool {
-		_, err := base64.StdEncoding.DecodeString(strings.NewReplacer("\n", "", "\r", "").Replace(s))
-		return err == nil
-	}),
+	format("base64", func(s string) bool { _, err := Base64(s); return err == nil }),
 	format("date-time", func(s string) bool { _, err := ParseTime(s); return err == nil }),
+}
+
+// Base64 decodes a text as upstream does, whose users break it into lines or words.
+func Base64(s string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
 }
 
 func format(name string, ok func(string) bool) *jsonschema.Format {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -82,7 +81,7 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 		return nil, err
 	}
 	for _, f := range in.Personality {
-		data, err := base64.StdEncoding.DecodeString(f.Contents)
+		data, err := rest.Base64(f.Contents)
 		if err != nil {
 			return nil, rest.BadRequest("Personality content for %s cannot be decoded", f.Path)
 		}

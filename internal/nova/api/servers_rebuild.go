@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -102,7 +101,7 @@ func (a *api) rebuild(r *rest.Request) (any, error) {
 		return nil, rest.BadRequest("Image signature certificate validation failed: the cloud has no key manager")
 	}
 	for _, f := range files {
-		data, err := base64.StdEncoding.DecodeString(f.Contents)
+		data, err := rest.Base64(f.Contents)
 		if err != nil {
 			return nil, rest.BadRequest("Personality content for %s cannot be decoded", f.Path)
 		}

@@ -238,7 +238,7 @@ func TestConsole(t *testing.T) {
 		path := base + "/servers/" + id
 		// The simulated driver has no screen.
 		c.As("member").Post(path+"/action", `{"os-getVNCConsole": {"type": "novnc"}}`).Want(400).Says("Unavailable console type novnc.")
-		c.As("member").At("compute 2.6").Post(path+"/action", `{"os-getVNCConsole": {"type": "novnc"}}`).Want(400)
+		c.As("member").At("compute 2.6").Post(path+"/action", `{"os-getVNCConsole": {"type": "novnc"}}`).Want(404)
 		c.As("member").At("compute 2.6").Post(path+"/remote-consoles", `{"remote_console": {"protocol": "spice", "type": "spice-html5"}}`).Want(400).Says("Unavailable console type spice-html5.")
 		c.As("admin").At("compute 2.31").Get(base + "/os-console-auth-tokens/none").Want(404).Says("Token not found")
 	})

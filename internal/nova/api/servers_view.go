@@ -180,10 +180,19 @@ func (v *viewer) view(s *nova.Server) *serverView {
 		out.PinnedZone = orNull(s.PinnedZone)
 	}
 	if at(100) {
-		out.SchedulerHints = s.SchedulerHints
-		if s.SchedulerHints == nil {
-			out.SchedulerHints = map[string]any{}
+		out.SchedulerHints = hintLists(s.SchedulerHints)
+	}
+	return out
+}
+
+// hintLists are scheduler hints as upstream keeps them: every value is a list.
+func hintLists(hints map[string]any) map[string]any {
+	out := make(map[string]any, len(hints))
+	for k, v := range hints {
+		if _, is := v.([]any); !is {
+			v = []any{v}
 		}
+		out[k] = v
 	}
 	return out
 }
