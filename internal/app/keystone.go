@@ -63,6 +63,8 @@ func newKeystone(h *House) (*keystone.Service, error) {
 		MaxActiveKeys: h.Config.Keystone.MaxActiveKeys, KeyDirectory: filepath.Join(h.Config.StateDir, "keystone", "fernet-keys"),
 
 		TokenLifetime: h.Config.Keystone.TokenExpiration, HashCost: h.Config.Keystone.BcryptCost,
+		LimitModel:    keystone.LimitModel(h.Config.Keystone.LimitModel),
+		PasswordRules: keystone.PasswordRules(h.Config.Keystone.Password),
 	})
 }
 

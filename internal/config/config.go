@@ -75,6 +75,21 @@ type Keystone struct {
 	TokenExpiration time.Duration `yaml:"token_expiration" doc:"How long a token is good." default:"1h"`
 	BcryptCost      int           `yaml:"bcrypt_cost" doc:"Cost of password hashes; each step doubles it. Upstream's is 12." default:"12"`
 	MaxActiveKeys   int           `yaml:"max_active_keys" doc:"Fernet keys kept; rotate at most max_active_keys-2 times in a token's life." default:"3"`
+	LimitModel      string        `yaml:"limit_enforcement_model" doc:"How unified limits of projects below each other go together: flat or strict_two_level." default:"flat"`
+	Password        PasswordRules `yaml:"password"`
+}
+
+// PasswordRules are upstream's [security_compliance].
+type PasswordRules struct {
+	Regex              string        `yaml:"regex" doc:"What a new password must match; empty: anything." default:""`
+	RegexDescription   string        `yaml:"regex_description" doc:"What regex asks for, in words that users read." default:""`
+	LockoutAttempts    int           `yaml:"lockout_failure_attempts" doc:"Wrong passwords in a row that lock an account; 0: never." default:"0"`
+	LockoutDuration    time.Duration `yaml:"lockout_duration" doc:"How long an account stays locked; 0: until somebody resets the password." default:"30m"`
+	ExpiresDays        int           `yaml:"expires_days" doc:"Days that a password is good; 0: for ever." default:"0"`
+	UniqueLast         int           `yaml:"unique_last_count" doc:"A new password differs from so many before it; 0: need not." default:"0"`
+	MinimumAgeDays     int           `yaml:"minimum_age_days" doc:"Days a password is kept before its user may change it; 0: none." default:"0"`
+	InactiveDays       int           `yaml:"disable_days_inactive" doc:"Days without a login that disable an account; 0: never." default:"0"`
+	ChangeUponFirstUse bool          `yaml:"change_upon_first_use" doc:"Users must change a password that somebody else set." default:"false"`
 }
 
 // Glance configures images.
@@ -265,6 +280,21 @@ func (c *Config) verify() error {
 	}
 	if c.Keystone.BcryptCost < 4 || c.Keystone.BcryptCost > 31 {
 		bad("keystone.bcrypt_cost", "must be 4 to 31")
+	}
+	if m := c.Keystone.LimitModel; m != "flat" && m != "strict_two_level" {
+		bad("keystone.limit_enforcement_model", "%q is not flat or strict_two_level", m)
+	}
+	if _, err := regexp.Compile(c.Keystone.Password.Regex); err != nil {
+		bad("keystone.password.regex", "%v", err)
+	}
+	for name, n := range map[string]int{
+		"lockout_failure_attempts": c.Keystone.Password.LockoutAttempts, "expires_days": c.Keystone.Password.ExpiresDays,
+		"unique_last_count": c.Keystone.Password.UniqueLast, "minimum_age_days": c.Keystone.Password.MinimumAgeDays,
+		"disable_days_inactive": c.Keystone.Password.InactiveDays,
+	} {
+		if n < 0 {
+			bad("keystone.password."+name, "must not be negative")
+		}
 	}
 	if _, err := netip.ParsePrefix(c.Neutron.ExternalCIDR); err != nil {
 		bad("neutron.external_cidr", "%v", err)

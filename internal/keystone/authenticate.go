@@ -229,7 +229,7 @@ func (s *Service) provePassword(ctx context.Context, p *PasswordLogin) (*db.User
 	case store.IsNotFound(err):
 	case err != nil:
 		return nil, err
-	case u.Enabled && u.DomainEnabled:
+	case u.Enabled && u.DomainEnabled && !s.locked(&u.User) && !s.Inactive(&u.User):
 		hash = u.PasswordHash
 	}
 	// Whoever has no hash to compare with waits as long as all others.
@@ -238,10 +238,18 @@ func (s *Service) provePassword(ctx context.Context, p *PasswordLogin) (*db.User
 		return nil, err
 	}
 	if !right {
-		return nil, Unauthorized(fmt.Errorf("no such user, disabled, or wrong password: %q%q", p.UserID, p.UserName))
+		if hash != "" {
+			if err := s.noteFailure(ctx, &u.User); err != nil {
+				return nil, err
+			}
+		}
+		return nil, Unauthorized(fmt.Errorf("no such user, disabled, locked, or wrong password: %q%q", p.UserID, p.UserName))
 	}
-	ignore, _ := u.Options["ignore_password_expiry"].(bool)
-	if u.PasswordExpiresAt != nil && !ignore && !s.clock.Now().Before(*u.PasswordExpiresAt) {
+	if err := s.noteSuccess(ctx, &u.User); err != nil {
+		return nil, err
+	}
+	ignore := optionOn(u.Options, "ignore_password_expiry")
+	if u.MustChange || u.PasswordExpiresAt != nil && !ignore && !s.clock.Now().Before(*u.PasswordExpiresAt) {
 		return nil, rest.Unauthorized("The password is expired and needs to be changed for user: %s.", u.ID)
 	}
 	return u, nil

@@ -30,12 +30,15 @@ func (s *Service) Catalog(ctx context.Context, userID, projectID string) ([]Cata
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.catalogRows(ctx)
+	rows, filter, err := s.catalogRows(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := []CatalogEntry{}
 	for _, r := range rows {
+		if !filter.sees(projectID, &r) {
+			continue
+		}
 		if len(out) == 0 || out[len(out)-1].ID != r.ServiceID {
 			out = append(out, CatalogEntry{Endpoints: []CatalogEndpoint{}, ID: r.ServiceID, Type: r.ServiceType, Name: r.ServiceName})
 		}
@@ -55,22 +58,25 @@ func (s *Service) Catalog(ctx context.Context, userID, projectID string) ([]Cata
 }
 
 // catalogRows returns the rows of the present generation, from memory if they are there.
-func (s *Service) catalogRows(ctx context.Context) ([]db.CatalogRow, error) {
+func (s *Service) catalogRows(ctx context.Context) ([]db.CatalogRow, *endpointFilter, error) {
 	m := s.memory
 	m.mu.Lock()
-	generation, rows, of := m.identity, m.catalog, m.catalogOf
+	generation, rows, filter, of := m.identity, m.catalog, m.endpointFilter, m.catalogOf
 	m.mu.Unlock()
 	if of == generation && of != 0 {
-		return rows, nil
+		return rows, filter, nil
 	}
 	rows, err := db.CatalogRows(ctx, s.db.Read(ctx))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if filter, err = s.loadEndpointFilter(ctx); err != nil {
+		return nil, nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.catalog, m.catalogOf = rows, generation
-	return rows, nil
+	m.catalog, m.endpointFilter, m.catalogOf = rows, filter, generation
+	return rows, filter, nil
 }
 
 // substitute replaces $(name)s and %(name)s in an endpoint's address; false if a name has no value.

@@ -93,6 +93,9 @@ func setEndpoint(ctx context.Context, tx store.Tx, e *Endpoint, a Attrs) error {
 // DeleteEndpoint removes an endpoint.
 func (s *Service) DeleteEndpoint(ctx context.Context, id string) error {
 	return s.change(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := db.DissociateThing(ctx, tx, "endpoint_id", id); err != nil {
+			return err
+		}
 		return found(db.Delete(ctx, tx, &Endpoint{ID: id}), "endpoint", id)
 	})
 }

@@ -23,6 +23,8 @@ type memory struct {
 	revoked     revoked
 	catalog     []db.CatalogRow
 	catalogOf   int64 // the generation the catalogue belongs to; 0: none
+
+	endpointFilter *endpointFilter // of the catalogue
 }
 
 // remembered is a token that was good.

@@ -104,6 +104,11 @@ func (s *Service) DeleteRegion(ctx context.Context, id string) error {
 		if used {
 			return rest.Forbidden("Unable to delete region %s because it or its child regions have associated endpoints.", id)
 		}
+		for _, id := range ids {
+			if err := db.DissociateThing(ctx, tx, "region_id", id); err != nil {
+				return err
+			}
+		}
 		return db.DeleteRegions(ctx, tx, ids)
 	})
 }

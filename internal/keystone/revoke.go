@@ -164,3 +164,11 @@ func (s *Service) RevokeToken(ctx context.Context, t *Token, cascade bool) error
 		return s.revoke(ctx, tx, list...)
 	})
 }
+
+// Revocations lists those made since a moment that can still matter.
+func (s *Service) Revocations(ctx context.Context, since time.Time) ([]*db.Revocation, error) {
+	if oldest := s.clock.Now().Add(-s.revocationsLast()); since.Before(oldest) {
+		since = oldest
+	}
+	return db.ListRevocations(ctx, s.db.Read(ctx), since)
+}

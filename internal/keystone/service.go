@@ -7,6 +7,7 @@ package keystone
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,6 +57,10 @@ type Options struct {
 	TokenLifetime time.Duration
 	// HashCost is the bcrypt cost of new passwords; 0 means password.DefaultCost.
 	HashCost int
+	// PasswordRules that users and their passwords must keep to.
+	PasswordRules PasswordRules
+	// LimitModel says how limits of projects below each other go together; "" means Flat.
+	LimitModel LimitModel
 }
 
 // Service is Keystone. It is safe for concurrent use.
@@ -68,6 +73,10 @@ type Service struct {
 	passwords *password.Hasher
 	memory    *memory
 	newID     func() string
+
+	limitModel LimitModel
+	rules      PasswordRules
+	regex      *regexp.Regexp // of the rules; nil: none
 }
 
 // New makes the service. It does no I/O: the tables must have been migrated and Bootstrap run before the first request.
@@ -78,6 +87,9 @@ func New(o Options) (*Service, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
+	if o.LimitModel == "" {
+		o.LimitModel = Flat
+	}
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = DefaultTokenLifetime
 	}
@@ -85,8 +97,13 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	regex, err := o.PasswordRules.compile()
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		db: o.DB, keys: o.Keys, clock: o.Clock, lifetime: o.TokenLifetime, passwords: hasher, memory: newMemory(),
+		limitModel: o.LimitModel, rules: o.PasswordRules, regex: regex,
 		newID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
 	if s.keys == nil {

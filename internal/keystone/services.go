@@ -51,6 +51,9 @@ func (s *Service) UpdateCatalogService(ctx context.Context, id string, a Attrs) 
 // DeleteCatalogService removes a service with its endpoints.
 func (s *Service) DeleteCatalogService(ctx context.Context, id string) error {
 	return s.change(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := db.DissociateThing(ctx, tx, "service_id", id); err != nil {
+			return err
+		}
 		return found(db.Delete(ctx, tx, &CatalogService{ID: id}), "service", id)
 	})
 }

@@ -19,12 +19,24 @@ var userColumns = []string{
 // User returns a user.
 func (s *Service) User(ctx context.Context, id string) (*User, error) {
 	u, err := db.GetUser(ctx, s.db.Read(ctx), id)
-	return u, found(err, "user", id)
+	if err != nil {
+		return nil, found(err, "user", id)
+	}
+	return s.asActive(u)[0], nil
+}
+
+// asActive shows users who have not been there for too long as disabled.
+func (s *Service) asActive(list ...*User) []*User {
+	for _, u := range list {
+		u.Enabled = u.Enabled && !s.Inactive(u)
+	}
+	return list
 }
 
 // Users lists users.
 func (s *Service) Users(ctx context.Context, o ListOptions) ([]*User, error) {
-	return db.ListUsers(ctx, s.db.Read(ctx), o.on("u.id"))
+	list, err := db.ListUsers(ctx, s.db.Read(ctx), o.on("u.id"))
+	return s.asActive(list...), err
 }
 
 // CreateUser makes a user. A null or absent password makes one who cannot log in with a password.
@@ -37,9 +49,13 @@ func (s *Service) CreateUser(ctx context.Context, a Attrs, password secret.Strin
 	a.text("domain_id", &u.DomainID)
 	a.text("default_project_id", &u.DefaultProjectID)
 	a.flag("enabled", &u.Enabled)
+	if err := s.checkNewPassword(password); err != nil {
+		return nil, err
+	}
 	if err := s.setPassword(ctx, u, password); err != nil {
 		return nil, err
 	}
+	u.MustChange = s.mustChange(u)
 	err := s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if _, err := getDomain(ctx, s, u.DomainID); err != nil {
 			return err
@@ -62,8 +78,13 @@ func (s *Service) setPassword(ctx context.Context, u *User, p secret.String) err
 		return err
 	}
 	now := s.clock.Now()
-	u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = hash, &now, nil
+	u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = hash, &now, s.expiry(now, u.Options)
 	return nil
+}
+
+// mustChange tells whether a password that somebody else set is good only for setting another.
+func (s *Service) mustChange(u *User) bool {
+	return s.rules.ChangeUponFirstUse && u.PasswordHash != "" && !optionOn(u.Options, "ignore_change_password_upon_first_use")
 }
 
 // checkDefaultProject: a user's default project cannot be a domain; that it exists is not demanded.
@@ -91,6 +112,9 @@ func taken(err error, kind, name, domainID string) error {
 
 // UpdateUser changes a user. A new password, and being disabled, end all tokens of the user.
 func (s *Service) UpdateUser(ctx context.Context, id string, a Attrs, password secret.String) (*User, error) {
+	if err := s.checkNewPassword(password); err != nil {
+		return nil, err
+	}
 	var hashed User
 	if err := s.setPassword(ctx, &hashed, password); err != nil {
 		return nil, err
@@ -122,7 +146,15 @@ func (s *Service) UpdateUser(ctx context.Context, id string, a Attrs, password s
 			u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = "", nil, nil
 		}
 		if hashed.PasswordHash != "" {
-			u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = hashed.PasswordHash, hashed.PasswordCreatedAt, nil
+			if err := s.rememberPassword(ctx, tx, u, u.PasswordHash); err != nil {
+				return err
+			}
+			s.takePassword(u, &hashed)
+			u.MustChange = s.mustChange(u)
+		}
+		if !was && u.Enabled { // who is enabled again may come back
+			today := s.clock.Now().Truncate(day)
+			u.LastActiveAt = &today
 		}
 		if err := taken(db.Update(ctx, tx, u), "user", u.Name, u.DomainID); err != nil {
 			return err
@@ -156,18 +188,33 @@ func (s *Service) ChangePassword(ctx context.Context, id string, original, passw
 		return err
 	}
 	hash := ""
-	if err == nil {
+	if err == nil && u.Enabled && !s.locked(u) {
 		hash = u.PasswordHash
 	}
+	known := err == nil
 	right, err := s.passwords.Verify(ctx, hash, original)
 	if err != nil {
 		return err
 	}
+	if !right && known && hash != "" {
+		if err := s.noteFailure(ctx, u); err != nil {
+			return err
+		}
+	}
 	if !right {
 		return Unauthorized(fmt.Errorf("wrong password for the change of user %q's password", id))
 	}
-	if locked, _ := u.Options["lock_password"].(bool); locked {
+	if optionOn(u.Options, "lock_password") {
 		return rest.BadRequest("Password validation error: Password is locked and cannot be changed.")
+	}
+	if err := s.checkAge(u); err != nil {
+		return err
+	}
+	if err := s.checkNewPassword(password); err != nil {
+		return err
+	}
+	if err := s.checkHistory(ctx, u, password); err != nil {
+		return err
 	}
 	var fresh User
 	if err := s.setPassword(ctx, &fresh, password); err != nil {
@@ -184,12 +231,23 @@ func (s *Service) ChangePassword(ctx context.Context, id string, original, passw
 		case err != nil:
 			return err
 		}
-		u.PasswordHash, u.PasswordCreatedAt, u.PasswordExpiresAt = fresh.PasswordHash, fresh.PasswordCreatedAt, nil
+		if err := s.rememberPassword(ctx, tx, u, u.PasswordHash); err != nil {
+			return err
+		}
+		s.takePassword(u, &fresh)
+		u.MustChange = false
 		if err := db.Update(ctx, tx, u); err != nil {
 			return err
 		}
 		return s.revokeUsers(ctx, tx, id)
 	})
+}
+
+// takePassword gives a user a password that was hashed before. Wrong ones before it do not count any more.
+func (s *Service) takePassword(u, hashed *User) {
+	u.PasswordHash, u.PasswordCreatedAt = hashed.PasswordHash, hashed.PasswordCreatedAt
+	u.PasswordExpiresAt = s.expiry(*hashed.PasswordCreatedAt, u.Options)
+	u.FailedCount, u.FailedAt = 0, nil
 }
 
 // PasswordExpiry writes when a password expires as upstream does, or nil.

@@ -111,7 +111,7 @@ func (s *Service) load(ctx context.Context, t *Token) error {
 // fill looks up the rest for a user who is known.
 func (s *Service) fill(ctx context.Context, t *Token, u *db.UserInDomain) error {
 	p := &t.Payload
-	if !u.Enabled || !u.DomainEnabled {
+	if !u.Enabled || !u.DomainEnabled || s.Inactive(&u.User) {
 		return invalid("user %s is disabled", u.ID)
 	}
 	bearer, limit, err := s.delegate(ctx, t, u)

@@ -123,7 +123,9 @@ func (a *api) createTrust(r *rest.Request) (any, error) {
 	return a.fullTrust(r, t)
 }
 
-func (a *api) showTrust(r *rest.Request) (any, error) { return a.fullTrust(r, r.Loaded.(*keystone.Trust)) }
+func (a *api) showTrust(r *rest.Request) (any, error) {
+	return a.fullTrust(r, r.Loaded.(*keystone.Trust))
+}
 
 func (a *api) listTrustRoles(r *rest.Request) (any, error) {
 	list, err := a.TrustRoles(r.Context(), r.Loaded.(*keystone.Trust))

@@ -22,6 +22,10 @@ type User struct {
 	PasswordCreatedAt *time.Time     `bun:"password_created_at"`
 	PasswordExpiresAt *time.Time     `bun:"password_expires_at"`
 	CreatedAt         time.Time      `bun:"created_at"`
+	FailedCount       int64          `bun:"failed_count"`   // wrong passwords in a row
+	FailedAt          *time.Time     `bun:"failed_at"`      // the last of them
+	LastActiveAt      *time.Time     `bun:"last_active_at"` // day of the last login, where somebody asks for it
+	MustChange        bool           `bun:"must_change"`    // the password is good only for setting another
 	Options           map[string]any `bun:"options"`
 	Extra             map[string]any `bun:"extra"`
 }
