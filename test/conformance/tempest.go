@@ -1,0 +1,139 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/template"
+)
+
+//go:embed tempest.conf.tmpl
+var tempestFiles embed.FS
+
+var tempestConf = template.Must(template.ParseFS(tempestFiles, "tempest.conf.tmpl"))
+
+// Tests of the services that gostack has so far.
+const (
+	// TempestAll is everything of tempest for Keystone, Glance, Neutron and Nova, and the scenarios.
+	TempestAll = `^tempest\.(api\.(identity|image|network|compute)|scenario)\.`
+	// TempestShort is what fits into a few minutes: all but the life of servers.
+	TempestShort = `^tempest\.api\.(identity|image|network|compute\.(admin\.test_(aggregates|flavors|quotas|hypervisor|keypairs|services|hosts|simple|security|networks)` +
+		`|certificates|flavors|keypairs|limits|security_groups|servers\.test_(server_metadata|server_tags|servers_negative|availability|list_servers_negative|server_group)|test_))`
+)
+
+// Tempest runs the tests whose names match, in a directory, with so many at once.
+func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Report, error) {
+	p, err := c.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if out, err := exec.CommandContext(ctx, "tempest", "init", dir).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("tempest init: %w %s", err, out)
+	}
+	if err := p.configure(dir); err != nil {
+		return nil, err
+	}
+	run := exec.CommandContext(ctx, "tempest", "run", "--concurrency", fmt.Sprint(workers), "--regex", match)
+	run.Dir = dir
+	var out, errs bytes.Buffer
+	log, err := os.Create(filepath.Join(dir, "output.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	run.Stdout, run.Stderr = &tee{&out, log}, &errs
+	err = run.Run()
+	results := tempestResults(out.String())
+	if _, died := errors.AsType[*exec.ExitError](err); err != nil && (!died || len(results) == 0) {
+		return nil, fmt.Errorf("tempest run: %w %.2000s", err, errs.String())
+	}
+	if len(results) == 0 {
+		return nil, fmt.Errorf("no test of tempest matches %s", match)
+	}
+	list, err := exclusions(excludeTable, "tempest", c.Guests)
+	if err != nil {
+		return nil, err
+	}
+	return judge(results, list), nil
+}
+
+// tee keeps what is written and lets somebody follow it in a file.
+type tee struct {
+	kept *bytes.Buffer
+	file *os.File
+}
+
+func (t *tee) Write(b []byte) (int, error) {
+	t.kept.Write(b)
+	return t.file.Write(b)
+}
+
+func (p *prepared) configure(dir string) error {
+	var b bytes.Buffer
+	err := tempestConf.Execute(&b, map[string]any{
+		"URL": strings.TrimSuffix(p.URL, "/"), "Password": p.Password, "Dir": dir, "Image": p.images[0], "Image2": p.images[1], "Flavor": p.flavors[0], "Flavor2": p.flavors[1],
+		"Network": p.network, "NetworkName": p.networkName, "Extensions": strings.Join(p.extensions, ","), "Hosts": p.hosts, "Guests": p.Guests, "ImageFile": p.Cloud.Image,
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "etc", "tempest.conf"), b.Bytes(), 0o600)
+}
+
+// outcomeLine is how subunit-trace writes a result: {1} tempest.api.….test_x [0.1s] ... ok
+var outcomeLine = regexp.MustCompile(`^\{\d+\} (setUpClass \([\w.]+\)|tearDownClass \([\w.]+\)|[\w.]+)(?:\[[^\]]*\])?(?: \[[\d.]+s\])? \.\.\. (ok|FAILED|SKIPPED)`)
+
+// tempestResults reads what tempest run prints. A class that could not be set up is a failure of its own.
+func tempestResults(out string) []result {
+	var results []result
+	var detail *strings.Builder
+	flush := func() {
+		if detail != nil {
+			results[len(results)-1].detail = essence(detail.String())
+		}
+		detail = nil
+	}
+	for line := range strings.SplitSeq(out, "\n") {
+		m := outcomeLine.FindStringSubmatch(line)
+		switch {
+		case m != nil:
+			flush()
+			results = append(results, result{name: m[1], outcome: map[string]string{"ok": passed, "FAILED": failed, "SKIPPED": skipped}[m[2]]})
+			if m[2] == "FAILED" {
+				detail = &strings.Builder{}
+			}
+		case strings.HasPrefix(line, "======"):
+			flush()
+		case detail != nil:
+			detail.WriteString(line + "\n")
+		}
+	}
+	flush()
+	return results
+}
+
+// essence is the end of a traceback: where in the test it happened, and what was said.
+func essence(trace string) string {
+	var where string
+	var said []string
+	for line := range strings.SplitSeq(trace, "\n") {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "File ") && strings.Contains(line, "/tempest/") && !strings.Contains(line, "/tempest/lib/"):
+			where = line
+		case regexp.MustCompile(`^([\w.]*(Error|Exception|exceptions\.\w+)|Details|jsonschema\.[\w.]+|tempest\.[\w.]+|testtools\.[\w.]+):`).MatchString(line):
+			said = append(said, line[:min(len(line), 600)])
+		}
+	}
+	return strings.Join(append([]string{where}, said[max(0, len(said)-3):]...), "\n")
+}
