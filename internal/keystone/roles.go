@@ -136,7 +136,7 @@ func (s *Service) CreateInference(ctx context.Context, prior, implied *Role) err
 		return rest.Forbidden("%s cannot be an implied roles.", implied.ID)
 	}
 	if prior.DomainID == "" && implied.DomainID != "" {
-		return rest.BadRequest("Global role cannot imply a domain-specific role")
+		return rest.Forbidden("Global role cannot imply a domain-specific role")
 	}
 	return s.change(ctx, func(ctx context.Context, tx store.Tx) error {
 		err := db.Insert(ctx, tx, &db.ImpliedRole{PriorRoleID: prior.ID, ImpliedRoleID: implied.ID})

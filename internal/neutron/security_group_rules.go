@@ -157,6 +157,11 @@ func checkRulePorts(r *db.SecurityGroupRule) error {
 	if low == nil && high == nil {
 		return nil
 	}
+	for _, x := range []*int64{low, high} { // whatever the protocol (convert_validate_port_value)
+		if x != nil && (*x < 0 || *x > 65535) {
+			return bad("SecurityGroupInvalidPortValue", "Invalid value for port %d", *x)
+		}
+	}
 	if r.Protocol == "" {
 		return bad("SecurityGroupProtocolRequiredWithPorts", "Must also specify protocol if port range is given.")
 	}
@@ -169,8 +174,6 @@ func checkRulePorts(r *db.SecurityGroupRule) error {
 			return bad("SecurityGroupInvalidPortValue", "Invalid value for port %d", *low)
 		case *low > *high:
 			return bad("SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max")
-		case *low < 0 || *high > 65535:
-			return bad("SecurityGroupInvalidPortValue", "Invalid value for port %d", *high)
 		}
 	case 1, 58: // ICMP: type and code
 		for i, x := range []*int64{low, high} {

@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -101,8 +102,8 @@ func (u *unit) firstRules(ctx context.Context, g *db.SecurityGroup, isDefault bo
 func (s *Service) CreateSecurityGroup(ctx context.Context, v attr.Values) (*db.SecurityGroup, error) {
 	g := &db.SecurityGroup{Name: v.String("name"), Stateful: v.Bool("stateful")}
 	g.SetTags(v.Strings("tags"))
-	if g.Name == defaultGroupName {
-		return nil, conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
+	if strings.EqualFold(g.Name, defaultGroupName) {
+		return nil, defaultGroupExists()
 	}
 	return g, s.write(ctx, func(ctx context.Context, u *unit) error {
 		g.ID, g.Revision = s.newID(), 0
@@ -142,6 +143,9 @@ func (s *Service) UpdateSecurityGroup(ctx context.Context, id string, v attr.Val
 		}
 		if v.Has("name") && g.IsDefault && v.String("name") != g.Name {
 			return conflict("SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
+		}
+		if v.Has("name") && strings.EqualFold(v.String("name"), defaultGroupName) {
+			return defaultGroupExists()
 		}
 		if v.Has("stateful") && v.Bool("stateful") != g.Stateful {
 			if err := u.groupUnused(ctx, id); err != nil {
@@ -220,4 +224,9 @@ func (u *unit) groupsExist(ctx context.Context, c *policy.Caller, project string
 		}
 	}
 	return nil
+}
+
+// defaultGroupExists is the answer to a group of a user's that wants to be the default one.
+func defaultGroupExists() error {
+	return conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
 }

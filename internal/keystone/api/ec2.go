@@ -38,8 +38,7 @@ func userInPath(r *rest.Request) (policy.Target, error) { return credentialOf(r.
 func (a *api) ec2Target(r *rest.Request) (policy.Target, error) {
 	c, err := a.Credential(r.Context(), keystone.AccessKeyID(r.Path("credential_id")))
 	if rest.IsNotFound(err) || err == nil && c.UserID != r.Path("user_id") {
-		r.Loaded = rest.NotFound("Could not find credential: %s.", r.Path("credential_id"))
-		return policy.Target{}, nil
+		return nil, rest.NotFound("Could not find credential: %s.", r.Path("credential_id"))
 	}
 	if err != nil {
 		return nil, err

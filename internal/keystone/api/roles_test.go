@@ -62,7 +62,7 @@ func TestImpliedRoles(t *testing.T) {
 			t.Errorf("%s", a.Body)
 		}
 		admin.Put("/v3/roles/"+x+"/implies/"+c.made.RoleIDs["admin"], nil).Want(403).Says("cannot be an implied roles.")
-		admin.Put("/v3/roles/"+x+"/implies/"+local, nil).Want(400).Says("Global role cannot imply a domain-specific role")
+		admin.Put("/v3/roles/"+x+"/implies/"+local, nil).Want(403).Says("Global role cannot imply a domain-specific role")
 		admin.Put("/v3/roles/"+local+"/implies/"+x, nil).Want(201)
 		admin.Put("/v3/roles/"+x+"/implies/nothing", nil).Want(404)
 		admin.Get("/v3/roles/nothing/implies").Want(404)

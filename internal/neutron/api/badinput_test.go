@@ -28,7 +28,8 @@ func TestBadInput(t *testing.T) {
 			Want(201).Text("port.id")
 		router := admin.Post(v2+"/routers", `{"router": {}}`).Want(201).Text("router.id")
 		group := admin.Get(v2 + "/security-groups?name=default").Want(200).Text("security_groups.0.id")
-		fill := strings.NewReplacer("NET", net, "SUB", subnet, "PORT", port, "ROUTER", router, "GROUP", group, "NOWHERE", nowhere)
+		group2 := admin.Post(v2+"/security-groups", `{"security_group": {"name": "mine"}}`).Want(201).Text("security_group.id")
+		fill := strings.NewReplacer("GROUP2", group2, "NET", net, "SUB", subnet, "PORT", port, "ROUTER", router, "GROUP", group, "NOWHERE", nowhere)
 		before := c.engine.Kinds()
 		for _, x := range []struct {
 			method, path, body string
@@ -144,12 +145,16 @@ func TestBadInput(t *testing.T) {
 			{"PUT", "/security-groups/GROUP", `{"security_group": {"name": "mine"}}`, 409, "Updating default security group not allowed."},
 			{"DELETE", "/security-groups/GROUP", ``, 409, "SecurityGroupInUse"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "NOWHERE", "direction": "ingress"}}`, 404, "SecurityGroupNotFound"},
+			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "remote_group_id": "no uuid"}}`, 404, "SecurityGroupNotFound"},
+			{"PUT", "/security-groups/GROUP2", `{"security_group": {"name": "Default"}}`, 409, "Default security group already exists."},
+			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "tcp", "port_range_min": -16, "port_range_max": 80}}`, 400, "Invalid value for port -16"},
+			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "icmp", "port_range_min": -1, "port_range_max": 25}}`, 400, "Invalid value for port -1"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "sideways"}}`, 400, "'sideways' is not in"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "ethertype": "IPX"}}`, 400, "'IPX' is not in"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "300"}}`, 400, "not supported"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "port_range_min": 80}}`, 400, "Must also specify protocol if port range is given."},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "tcp", "port_range_min": 80, "port_range_max": 22}}`, 400, "SecurityGroupInvalidPortRange"},
-			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "tcp", "port_range_min": 80, "port_range_max": 70000}}`, 400, "SecurityGroupInvalidPortValue"},
+			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "tcp", "port_range_min": 80, "port_range_max": 70000}}`, 400, "Invalid value for port 70000"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "icmp", "port_range_min": 300}}`, 400, "It must be 0 to 255."},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "protocol": "icmp", "port_range_max": 3}}`, 400, "ICMP type (port-range-min) is missing"},
 			{"POST", "/security-group-rules", `{"security_group_rule": {"security_group_id": "GROUP", "direction": "ingress", "remote_ip_prefix": "fd00::/64"}}`, 400, "Conflicting value ethertype IPv4 for CIDR fd00::/64"},

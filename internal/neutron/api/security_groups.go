@@ -55,14 +55,14 @@ func (a *api) securityGroupRules() *resource {
 	rule := func(v any) (any, string) { return neutron.CheckProtocol(v) }
 	return &resource{
 		Table: attr.NewTable("security_group_rule", "security_group_rules", standard(), []attr.Attribute{
-			{Name: "security_group_id", Post: true, Required: true, Check: attr.UUID, Column: "t.security_group_id"},
+			{Name: "security_group_id", Post: true, Required: true, Check: attr.String(255), Column: "t.security_group_id"},
 			{Name: "direction", Post: true, Required: true, Check: attr.OneOf("ingress", "egress"), Column: "t.direction"},
 			{Name: "ethertype", Post: true, Default: "IPv4", Check: ethertype, Column: "t.ethertype"},
 			{Name: "protocol", Post: true, Default: "", Check: rule, Column: "t.protocol"},
 			{Name: "port_range_min", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_min", Kind: attr.Int, NoSort: true},
 			{Name: "port_range_max", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_max", Kind: attr.Int, NoSort: true},
 			{Name: "remote_ip_prefix", Post: true, Default: attr.Null, Check: attr.OrNull(remotePrefix), Column: "t.remote_ip_prefix"},
-			{Name: "remote_group_id", Post: true, Default: attr.Null, Check: attr.OrNull(attr.UUID), Column: "t.remote_group_id"},
+			{Name: "remote_group_id", Post: true, Default: attr.Null, Check: attr.OrNull(attr.String(255)), Column: "t.remote_group_id"},
 			{Name: "normalized_cidr"},
 			{Name: "belongs_to_default_sg", Filter: true},
 		}),
