@@ -17,6 +17,7 @@ var Components = []Component{
 	placementAPI,
 	neutronAPI,
 	neutronMetadataAgent,
+	neutronTunnelAgent,
 	novaConductor,
 	novaScheduler,
 	novaAPI,

@@ -27,6 +27,10 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 	if err != nil {
 		return Unit{}, err
 	}
+	segments, err := segmentRanges(h.Config.Neutron.TunnelRanges)
+	if err != nil {
+		return Unit{}, err
+	}
 	backend, err := h.networkBackend()
 	if err != nil {
 		return Unit{}, err
@@ -34,6 +38,7 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 	service := neutron.New(neutron.Config{
 		DB: h.DB, Backend: backend, Clock: h.Clock, Log: h.Log, Physnets: physnets, MTU: int64(h.Config.Neutron.GlobalMTU),
 		DNSServers: h.Config.Neutron.DNSServers, AvailabilityZone: h.Config.Nova.AvailabilityZone, DistributedFloatingIPs: true,
+		TenantNetworkTypes: h.Config.Neutron.NetworkTypes, SegmentRanges: segments,
 		ScanEvery: h.scanEvery(), Lead: h.Replicas.Lead,
 	})
 	h.Neutron = service
@@ -100,6 +105,27 @@ func (h *House) networkBackend() (driver.Backend, error) {
 	return ovn.Open(ovn.Config{
 		Northbound: endpoints(h.Config.Neutron.OVNNorthbound), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), Log: h.Log,
 	}), nil
+}
+
+// segmentRanges reads "gre:1:1000".
+func segmentRanges(list []string) (map[string][][2]int64, error) {
+	out := map[string][][2]int64{}
+	for _, r := range list {
+		parts := strings.Split(r, ":")
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("tunnel_id_ranges: %q is not type:first:last", r)
+		}
+		first, err1 := strconv.ParseInt(parts[1], 10, 64)
+		last, err2 := strconv.ParseInt(parts[2], 10, 64)
+		if err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("tunnel_id_ranges: %q is not type:first:last", r)
+		}
+		if err := neutron.CheckSegmentRange(parts[0], [2]int64{first, last}); err != nil {
+			return nil, fmt.Errorf("tunnel_id_ranges: %w", err)
+		}
+		out[parts[0]] = append(out[parts[0]], [2]int64{first, last})
+	}
+	return out, nil
 }
 
 // physicalNetworks reads "physnet1:br-ex" and "physnet1:1000:1999".

@@ -16,3 +16,15 @@ func TestPhysicalNetworks(t *testing.T) {
 		t.Error("a mapping without a bridge is accepted")
 	}
 }
+
+func TestSegmentRanges(t *testing.T) {
+	got, err := segmentRanges([]string{"gre:1:1000", "gre:5000:6000", "nvgre:4096:5000"})
+	if err != nil || len(got["gre"]) != 2 || got["nvgre"][0] != [2]int64{4096, 5000} {
+		t.Fatalf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"gre", "gre:0:5", "gre:9:5", "gre:1:1048576", "nvgre:1:5", "vxlan:1:16777216", "vlan:1:5", "gre:a:b"} {
+		if _, err := segmentRanges([]string{bad}); err == nil {
+			t.Errorf("tunnel id range %q is accepted", bad)
+		}
+	}
+}

@@ -105,6 +105,8 @@ type Neutron struct {
 	EncapIP        string   `yaml:"encap_ip" doc:"This host's address for tunnels between hosts." default:"{host_ip}"`
 	BridgeMappings []string `yaml:"bridge_mappings" doc:"Provider networks of this host, physical network:bridge." default:"physnet1:br-ex"`
 	VLANRanges     []string `yaml:"vlan_ranges" doc:"VLAN ids that tenants' networks may get, physical network:first:last." default:"physnet1:1000:1999"`
+	NetworkTypes   []string `yaml:"tenant_network_types" doc:"Types of networks for which nobody chooses one, in this order: geneve, vxlan, gre, nvgre, vlan, local." default:"geneve"`
+	TunnelRanges   []string `yaml:"tunnel_id_ranges" doc:"Segment ids that tenants' networks of tunnel types may get, type:first:last; without, 1 to 65536, for nvgre 4096 to 69631." default:""`
 	ExternalCIDR   string   `yaml:"external_cidr" doc:"Network of floating IPs that gostack up creates; the host gets its first address." default:"172.24.4.0/24"`
 	DNSServers     []string `yaml:"dns_servers" doc:"Name servers given to guests whose subnet names none." default:""`
 	GlobalMTU      int      `yaml:"global_physnet_mtu" doc:"MTU of the underlay; tunnels take their overhead from it." default:"1500"`

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"gostack/internal/neutron/attr"
@@ -13,13 +14,35 @@ import (
 const (
 	typeGeneve = "geneve"
 	typeVXLAN  = "vxlan"
+	typeGRE    = "gre"
+	typeNVGRE  = "nvgre"
 	typeVLAN   = "vlan"
 	typeFlat   = "flat"
 	typeLocal  = "local"
 )
 
 // overhead is what encapsulation takes from a packet: outer IPv4 header and tunnel header, as upstream's type drivers count it.
-var overhead = map[string]int64{typeGeneve: 20 + 38, typeVXLAN: 20 + 30}
+var overhead = map[string]int64{typeGeneve: 20 + 38, typeVXLAN: 20 + 30, typeGRE: 20 + 22, typeNVGRE: 20 + 22}
+
+// tunnelIDs bounds the segmentation ids of tunnels: what a header can carry. NVGRE's are RFC 7637's, and GRE's end where a key would be that of an
+// NVGRE segment: both arrive on one port.
+var tunnelIDs = map[string][2]int64{
+	typeGeneve: {1, 1<<24 - 1}, typeVXLAN: {1, 1<<24 - 1}, typeGRE: {1, 4096<<8 - 1}, typeNVGRE: {4096, 1<<24 - 2},
+}
+
+// CheckSegmentRange fails for a range of ids that a type of tunnels cannot have.
+func CheckSegmentRange(networkType string, r [2]int64) error {
+	most, ok := tunnelIDs[networkType]
+	if !ok || r[0] < most[0] || r[1] > most[1] || r[0] > r[1] {
+		return fmt.Errorf("%s: segmentation ids go from %d to %d", networkType, most[0], most[1])
+	}
+	return nil
+}
+
+// byAgent tells whether the hosts' tunnel agents carry networks of a type, not OVN's own tunnels.
+func byAgent(networkType string) bool {
+	return networkType == typeVXLAN || networkType == typeGRE || networkType == typeNVGRE
+}
 
 func (s *Service) physnet(name string) *Physnet {
 	for i := range s.Physnets {
@@ -66,8 +89,8 @@ func (u *unit) chooseSegment(ctx context.Context, v attr.Values) (*db.Segment, e
 		}
 		return seg, err
 	}
-	if *id < 1 || *id > 1<<24-1 {
-		return nil, invalidInput("segmentation_id out of range (1 through %d)", 1<<24-1)
+	if r := tunnelIDs[t]; *id < r[0] || *id > r[1] {
+		return nil, invalidInput("segmentation_id out of range (%d through %d)", r[0], r[1])
 	}
 	return &db.Segment{NetworkType: t, SegmentationID: *id}, nil
 }
@@ -107,12 +130,16 @@ func (u *unit) freeSegment(ctx context.Context, t, physnet string) (*db.Segment,
 	switch t {
 	case typeLocal:
 		return &db.Segment{NetworkType: t}, nil
-	case typeGeneve, typeVXLAN:
-		id, err := u.freeID(ctx, t, "", u.s.TunnelIDs)
-		if err != nil || id == 0 {
-			return nil, err
+	case typeGeneve, typeVXLAN, typeGRE, typeNVGRE:
+		for _, r := range u.s.SegmentRanges[t] {
+			id, err := u.freeID(ctx, t, "", r)
+			if err != nil {
+				return nil, err
+			}
+			if id != 0 {
+				return &db.Segment{NetworkType: t, SegmentationID: id}, nil
+			}
 		}
-		return &db.Segment{NetworkType: t, SegmentationID: id}, nil
 	case typeVLAN:
 		for _, p := range u.s.Physnets {
 			if physnet != "" && p.Name != physnet {

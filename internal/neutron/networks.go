@@ -48,6 +48,9 @@ func (s *Service) CreateNetwork(ctx context.Context, c *policy.Caller, v attr.Va
 			return err
 		}
 		n.NetworkType, n.PhysicalNetwork, n.SegmentationID = seg.NetworkType, seg.PhysicalNetwork, seg.SegmentationID
+		if n.TunnelVLAN, err = u.tunnelVLAN(ctx, n.NetworkType); err != nil {
+			return err
+		}
 		if n.MTU, err = s.mtuFor(n, v.IntPtr("mtu")); err != nil {
 			return err
 		}

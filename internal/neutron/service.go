@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type Config struct {
 	TenantNetworkTypes []string
 	// Physnets are the physical networks that may carry flat and vlan networks.
 	Physnets []Physnet
-	// TunnelIDs bounds the segmentation ids of geneve (and of vxlan); default 1 to 65536.
-	TunnelIDs [2]int64
+	// SegmentRanges are the segmentation ids that tenants' networks of tunnel types may get, both ends included; an administrator may use any
+	// id. Defaults: 1 to 65536, for nvgre 4096 to 69631.
+	SegmentRanges map[string][][2]int64
 	// MTU is the physical network's (global_physnet_mtu); default 1500.
 	MTU int64
 	// DNSServers are given to guests of subnets that name none.
@@ -84,9 +86,9 @@ func New(cfg Config) *Service {
 	if len(cfg.TenantNetworkTypes) == 0 {
 		cfg.TenantNetworkTypes = []string{typeGeneve}
 	}
-	if cfg.TunnelIDs == [2]int64{} {
-		cfg.TunnelIDs = [2]int64{1, 65536}
-	}
+	ranges := map[string][][2]int64{typeGeneve: {{1, 65536}}, typeVXLAN: {{1, 65536}}, typeGRE: {{1, 65536}}, typeNVGRE: {{4096, 69631}}}
+	maps.Copy(ranges, cfg.SegmentRanges)
+	cfg.SegmentRanges = ranges
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}

@@ -68,6 +68,7 @@ func (b *specs) addNetworks(ctx context.Context, sel selection, d *driver.Desire
 		d.Networks = append(d.Networks, driver.NetworkSpec{
 			ID: n.ID, Name: n.Name, Revision: n.Revision, MTU: int(n.MTU), Type: driver.NetworkType(n.NetworkType),
 			Physnet: n.PhysicalNetwork, Segment: n.SegmentationID, External: n.External,
+			TunnelVLAN: int(n.TunnelVLAN),
 		})
 	}
 	return err

@@ -182,7 +182,7 @@ func TestServerNetworkWalk(t *testing.T) {
 		m.Get(v2+"/subnets?network_id="+ext).Want(200).Has("subnets", "[]")
 		fip = m.Post(v2+"/floatingips", `{"floatingip": {"floating_network_id": "`+ext+`"}}`).Want(201).Text("floatingip.id")
 		admin.Delete(v2 + "/networks/" + ext).Want(204)
-		m.Get(v2+"/floatingips/"+fip).Want(404) // unused ones go with their network
+		m.Get(v2 + "/floatingips/" + fip).Want(404) // unused ones go with their network
 		c.clean(t)
 		if c.engine.Count("port") != 0 || c.engine.Count("router") != 0 {
 			t.Errorf("left in the engine: %v", c.engine.Kinds())

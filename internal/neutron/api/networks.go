@@ -24,7 +24,7 @@ func (a *api) networks() *resource {
 			{Name: "router:external", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.external", Kind: attr.Bool},
 			{Name: "is_default", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.is_default", Kind: attr.Bool},
 			{Name: "mtu", Post: true, Put: true, Check: attr.OrNull(attr.Integer(0, 65535)), Column: "t.mtu", Kind: attr.Int},
-			{Name: "provider:network_type", Post: true, Put: true, Check: attr.OrNull(attr.OneOf("flat", "vlan", "geneve", "vxlan", "local")), Column: "t.network_type"},
+			{Name: "provider:network_type", Post: true, Put: true, Check: attr.OrNull(attr.OneOf("flat", "vlan", "geneve", "vxlan", "gre", "nvgre", "local")), Column: "t.network_type"},
 			{Name: "provider:physical_network", Post: true, Put: true, Check: attr.OrNull(attr.String(64)), Column: "t.physical_network"},
 			{Name: "provider:segmentation_id", Post: true, Put: true, Check: segment, Column: "t.segmentation_id", Kind: attr.Int},
 			{Name: "port_security_enabled", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.port_security_enabled", Kind: attr.Bool},

@@ -20,6 +20,7 @@ type Network struct {
 	DNSDomain             string   `bun:"dns_domain"`
 	AvailabilityZoneHints []string `bun:"availability_zone_hints"`
 	QoSPolicyID           string   `bun:"qos_policy_id"`
+	TunnelVLAN            int64    `bun:"tunnel_vlan"` // of gre, vxlan and nvgre networks, on hosts' bridges
 
 	// Shared is whether an RBAC policy shares it with the project that asked (see WithShared).
 	Shared bool `bun:"shared,scanonly"`

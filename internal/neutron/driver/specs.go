@@ -13,6 +13,14 @@ const (
 	Local  NetworkType = "local"
 	VXLAN  NetworkType = "vxlan"
 	GRE    NetworkType = "gre"
+	NVGRE  NetworkType = "nvgre"
+)
+
+// Networks with a TunnelVLAN are connected to a physical network of this name, and say under this key of their port to it what the hosts' tunnel
+// agents need to know: "TYPE SEGMENT VLAN".
+const (
+	TunnelPhysnet    = "tunnels"
+	TunnelSegmentKey = "gostack:tunnel"
 )
 
 // NetworkSpec is a network.
@@ -24,8 +32,10 @@ type NetworkSpec struct {
 	Type     NetworkType
 	Physnet  string // flat and vlan: the physical network
 	// Segment is the VLAN id (1-4094). For tunnels it is the API's segmentation id; the engine chooses its own key on the wire.
-	Segment  int64
-	External bool
+	// TunnelVLAN, when not 0, is the VLAN by which the hosts' tunnel agents know the network: they then carry it, under its own id.
+	Segment    int64
+	TunnelVLAN int
+	External   bool
 	// VLANTransparent passes tenants' 802.1Q tags through.
 	VLANTransparent bool
 }

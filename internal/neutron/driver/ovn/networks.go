@@ -39,6 +39,19 @@ func renderNetwork(n driver.NetworkSpec) (*plan, error) {
 		ExternalIDs: map[string]string{"neutron:network_name": n.Name, "neutron:mtu": strconv.Itoa(n.MTU)},
 	}
 	p.add(ls, "")
+	switch {
+	case n.TunnelVLAN != 0:
+		if n.TunnelVLAN < 1 || n.TunnelVLAN > 4094 {
+			return nil, fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, n.ID, n.TunnelVLAN)
+		}
+		link := localnet(n.ID, driver.TunnelPhysnet)
+		link.Tag = ptr(n.TunnelVLAN)
+		link.ExternalIDs = map[string]string{driver.TunnelSegmentKey: fmt.Sprintf("%s %d %d", n.Type, n.Segment, n.TunnelVLAN)}
+		p.add(link, n.ID)
+		return p, nil
+	case n.Type == driver.GRE, n.Type == driver.NVGRE:
+		return nil, fmt.Errorf("%w: network %s: no VLAN to the tunnel agents", driver.ErrInvalid, n.ID)
+	}
 	switch n.Type {
 	case driver.Geneve, driver.VXLAN, driver.Local:
 		// The segmentation id is not asked for as the tunnel key (requested-tnl-key): keys are shared with routers and provider
@@ -47,21 +60,26 @@ func renderNetwork(n driver.NetworkSpec) (*plan, error) {
 		if n.Physnet == "" {
 			return nil, fmt.Errorf("%w: network %s: no physical network", driver.ErrInvalid, n.ID)
 		}
-		localnet := &nb.LogicalSwitchPort{
-			UUID: rowID("provnet", n.ID), Name: "provnet-" + n.ID, Type: "localnet", Addresses: []string{"unknown"},
-			Options: map[string]string{
-				"network_name": n.Physnet, "mcast_flood": "false", "mcast_flood_reports": "true", "localnet_learn_fdb": "false",
-			},
-		}
+		link := localnet(n.ID, n.Physnet)
 		if n.Type == driver.VLAN {
 			if n.Segment < 1 || n.Segment > 4094 {
 				return nil, fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, n.ID, n.Segment)
 			}
-			localnet.Tag = ptr(int(n.Segment))
+			link.Tag = ptr(int(n.Segment))
 		}
-		p.add(localnet, n.ID)
+		p.add(link, n.ID)
 	default:
 		return nil, fmt.Errorf("%w: network %s: type %q", driver.ErrInvalid, n.ID, n.Type)
 	}
 	return p, nil
+}
+
+// localnet is the port of a switch to a physical network of the hosts.
+func localnet(networkID, physnet string) *nb.LogicalSwitchPort {
+	return &nb.LogicalSwitchPort{
+		UUID: rowID("provnet", networkID), Name: "provnet-" + networkID, Type: "localnet", Addresses: []string{"unknown"},
+		Options: map[string]string{
+			"network_name": physnet, "mcast_flood": "false", "mcast_flood_reports": "true", "localnet_learn_fdb": "false",
+		},
+	}
 }
