@@ -32,6 +32,8 @@ func (s *Service) destination(ctx context.Context, in *CreateRequest) (zone stri
 		if in.Host != "" || in.Node != "" {
 			return "", req, rest.BadRequest("Invalid input received: A host can be named in availability_zone or in host, not in both.")
 		}
+		// Upstream looks neither for the zone nor for the host: where there is no such host the server finds none.
+		return zone, req, nil
 	default:
 		req.Host, req.Node = in.Host, in.Node
 	}

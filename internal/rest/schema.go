@@ -24,6 +24,36 @@ type Schema struct {
 // JSON declares a schema by its text.
 func JSON(text string) *Schema { return &Schema{text: text} }
 
+// Relaxed is the same schema with objects that may have more members than it names: for APIs from before strict validation.
+func (s *Schema) Relaxed() *Schema {
+	if s == nil {
+		return nil
+	}
+	var doc any
+	if err := json.Unmarshal([]byte(s.text), &doc); err != nil {
+		return s // which says so when it is compiled
+	}
+	relax(doc)
+	text, _ := json.Marshal(doc) // what was just read
+	return JSON(string(text))
+}
+
+func relax(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["properties"] != nil && v["additionalProperties"] == false {
+			delete(v, "additionalProperties")
+		}
+		for _, e := range v {
+			relax(e)
+		}
+	case []any:
+		for _, e := range v {
+			relax(e)
+		}
+	}
+}
+
 // AnyJSON takes any JSON object.
 var AnyJSON = JSON(`{"type": "object"}`)
 

@@ -2,8 +2,10 @@ package api_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"gostack/internal/nova"
 	"gostack/internal/rest/resttest"
 )
 
@@ -79,6 +81,10 @@ func TestHostsAsOperatorsSeeThem(t *testing.T) {
 		if v := admin.At("compute 2.88").Get(base + "/os-hypervisors/" + h.Text("hypervisors.0.id")).Want(200); v.At("hypervisor.vcpus") != nil {
 			t.Errorf("%s", v.Body)
 		}
+		new.Get(base + "/os-hypervisors/1").Want(400).Says("Invalid uuid 1")
+		admin.Get(base + "/os-hypervisors/99").Want(404).Says("Hypervisor with ID '99' could not be found.")
+		admin.Get(base + "/os-hypervisors/host-1/uptime").Want(404).Says("Hypervisor with ID 'host-1' could not be found.")
+		admin.Delete(base + "/os-services/99").Want(404).Says("Service 99 not found.")
 		admin.Get(base+"/os-hypervisors/statistics").Want(200).Has("hypervisor_statistics.count", 2)
 		admin.At("compute 2.88").Get(base + "/os-hypervisors/statistics").Want(404)
 		admin.Get(base + "/os-hypervisors/host/servers").Want(200)
@@ -104,6 +110,10 @@ func TestHostsAsOperatorsSeeThem(t *testing.T) {
 		forced := admin.At("compute 2.104").Post(base+"/servers", `{"server": {"name": "f", "flavorRef": "1", "imageRef": "`+image+`", "networks": "none", "availability_zone": "nova:host-2"}}`).Want(202).Text("server.id")
 		if s := c.Settled(forced); s.Host != "host-2" {
 			t.Errorf("forced to host-2, is on %q: %+v", s.Host, s.Fault)
+		}
+		lost := admin.Post(base+"/servers", `{"server": {"name": "f", "flavorRef": "1", "imageRef": "`+image+`", "availability_zone": "nova:moon"}}`).Want(202).Text("server.id")
+		if s := c.Settled(lost); s.VMState != nova.InError || s.Fault == nil || !strings.Contains(s.Fault.Message, "No valid host") {
+			t.Errorf("forced to a host that there is not: %s %+v", s.VMState, s.Fault)
 		}
 	})
 }
@@ -143,6 +153,7 @@ func TestUsageAndSmallResources(t *testing.T) {
 		member.Get(base + "/os-simple-tenant-usage").Want(403)
 		admin.Get(base+"/os-simple-tenant-usage?detailed=1").Want(200).Has("tenant_usages.0.tenant_id", "project-1")
 		member.Get(base + "/os-simple-tenant-usage/project-1?start=yesterday").Want(400)
+		member.Get(base + "/os-simple-tenant-usage/project-1?start=2100-01-01T00:00:00").Want(400).Says("The start time cannot occur after the end time.")
 		member.Get(base+"/extensions/os-keypairs").Want(200).Has("extension.alias", "os-keypairs")
 		admin.Get(base + "/servers/" + id + "/diagnostics").Want(200)
 		admin.At("compute 2.48").Get(base+"/servers/"+id+"/diagnostics").Want(200).Has("driver", "simulated")

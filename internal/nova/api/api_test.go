@@ -221,6 +221,21 @@ func TestVersions(t *testing.T) {
 		none.Get("/compute/v2.1/").Want(200).Has("version.id", "v2.1").Has("version.version", "2.104")
 		none.Get("/compute/v2.1").Want(200)
 		none.Get("/compute/v2/").Want(200).Has("version.id", "v2.0")
+		// The old version takes members that it does not know, and no microversion.
+		member := c.As("member")
+		key := `{"keypair": {"name": "old", "type": "x509", "nonsense": 1}}`
+		member.Post(base+"/os-keypairs", key).Want(400)
+		made := member.At("compute 2.100").Post("/compute/v2/os-keypairs", key).Want(200)
+		if made.At("keypair.type") != nil {
+			t.Errorf("types came with 2.2: %s", made.Body)
+		}
+		member.Post("/compute/v2/os-keypairs", `{"keypair": {"nonsense": 1}}`).Want(400).Says("'name' is a required property")
+		s := c.row("old", nil)
+		member.Get("/compute/v2/servers/"+s.ID+"?nonsense=1").Want(200).Has("server.links.0.href", "http://example.com/compute/v2/servers/"+s.ID)
+		member.Post("/compute/v2/servers/"+s.ID+"/action", `{"dance": null}`).Want(400)
+		// From 2.102 on no call takes parameters that it does not know.
+		member.At("compute 2.101").Get(base + "/servers/" + s.ID + "?nonsense=1").Want(200)
+		member.At("compute 2.102").Get(base + "/servers/" + s.ID + "?nonsense=1").Want(400)
 	})
 }
 

@@ -139,8 +139,24 @@ func (a *api) listHypervisors(r *rest.Request) (any, error) {
 	return out, nil
 }
 
+// hypervisor finds the host of a path: by UUID from 2.53 on, by number before.
+func (a *api) hypervisor(r *rest.Request, servers bool) (*nova.Hypervisor, error) {
+	id := r.Path("id")
+	missing := rest.NotFound("Hypervisor with ID '%s' could not be found.", id)
+	if uuids := r.Version.AtLeast(2, 53); uuids && !rest.IsUUID(id) {
+		return nil, rest.BadRequest("Invalid uuid %s", id)
+	} else if _, err := strconv.ParseInt(id, 10, 64); !uuids && err != nil {
+		return nil, missing
+	}
+	h, err := a.nova.Hypervisor(r.Context(), id, servers)
+	if rest.IsNotFound(err) {
+		return nil, missing
+	}
+	return h, err
+}
+
 func (a *api) showHypervisor(r *rest.Request) (any, error) {
-	h, err := a.nova.Hypervisor(r.Context(), r.Path("id"), truth(r.Query("with_servers")))
+	h, err := a.hypervisor(r, truth(r.Query("with_servers")))
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +178,7 @@ func (a *api) statistics(r *rest.Request) (any, error) {
 }
 
 func (a *api) uptime(r *rest.Request) (any, error) {
-	h, err := a.nova.Hypervisor(r.Context(), r.Path("id"), false)
+	h, err := a.hypervisor(r, false)
 	if err != nil {
 		return nil, err
 	}

@@ -59,16 +59,7 @@ func (a *api) quotaRoutes() []rest.Route {
 	}
 	routes := windows(rest.Route{Method: "PUT", Path: "/os-quota-sets/{project}", Policy: quotasPolicy + "update", Target: target, Handle: a.updateQuotas}, schemas([]int{1, 36, 57}, update)...)
 	routes = append(routes, windows(rest.Route{Method: "PUT", Path: "/os-quota-class-sets/{class}", Policy: "os_compute_api:os-quota-class-sets:update", Handle: a.updateClass}, schemas([]int{1, 50, 57}, class)...)...)
-	return append(routes,
-		rest.Route{Method: "GET", Path: "/os-quota-sets/{project}", Policy: quotasPolicy + "show", Target: target, Handle: func(r *rest.Request) (any, error) {
-			limits, err := a.nova.Limits(r.Context(), r.Path("project"), r.Query("user_id"))
-			return object{"quota_set": quotaView(r, r.Path("project"), limits)}, a.verified(r, err)
-		}},
-		rest.Route{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Policy: quotasPolicy + "defaults", Handle: func(r *rest.Request) (any, error) {
-			limits, err := a.nova.ClassLimits(r.Context(), "default")
-			return object{"quota_set": quotaView(r, r.Path("project"), limits)}, a.verified(r, err)
-		}},
-		rest.Route{Method: "GET", Path: "/os-quota-sets/{project}/detail", Policy: quotasPolicy + "detail", Target: target, Handle: a.quotaDetail},
+	return append(append(routes, a.quotaReads(target)...),
 		rest.Route{Method: "DELETE", Path: "/os-quota-sets/{project}", Policy: quotasPolicy + "delete", Target: target, Status: 202, Handle: func(r *rest.Request) (any, error) {
 			if err := a.verified(r, nil); err != nil {
 				return nil, err
@@ -82,6 +73,28 @@ func (a *api) quotaRoutes() []rest.Route {
 			return object{"quota_class_set": v}, err
 		}},
 	)
+}
+
+// quotaReads show quotas; from 2.75 on they refuse parameters other than user_id.
+func (a *api) quotaReads(target func(*rest.Request) (policy.Target, error)) (routes []rest.Route) {
+	loose, strict := querySchema(false, "user_id"), querySchema(true, "user_id")
+	for _, r := range []rest.Route{
+		{Method: "GET", Path: "/os-quota-sets/{project}", Policy: quotasPolicy + "show", Target: target, Handle: func(r *rest.Request) (any, error) {
+			limits, err := a.nova.Limits(r.Context(), r.Path("project"), r.Query("user_id"))
+			return object{"quota_set": quotaView(r, r.Path("project"), limits)}, a.verified(r, err)
+		}},
+		{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Policy: quotasPolicy + "defaults", Handle: func(r *rest.Request) (any, error) {
+			limits, err := a.nova.ClassLimits(r.Context(), "default")
+			return object{"quota_set": quotaView(r, r.Path("project"), limits)}, a.verified(r, err)
+		}},
+		{Method: "GET", Path: "/os-quota-sets/{project}/detail", Policy: quotasPolicy + "detail", Target: target, Handle: a.quotaDetail},
+	} {
+		now := r
+		r.Query, r.Max = loose, rest.V(2, 74)
+		now.Query, now.Min = strict, rest.V(2, 75)
+		routes = append(routes, r, now)
+	}
+	return routes
 }
 
 // verified refuses projects that do not exist.

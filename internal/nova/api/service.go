@@ -25,7 +25,7 @@ type api struct {
 	nova *nova.Service
 }
 
-// New declares the API of a service: /compute/v2.1 and its version documents.
+// New declares the API of a service: /compute/v2.1, its version documents, and /compute/v2, which it was before.
 func New(svc *nova.Service) []*rest.Service {
 	a := &api{svc}
 	routes := slices.Concat(
@@ -41,9 +41,28 @@ func New(svc *nova.Service) []*rest.Service {
 		Microversions: &rest.Microversions{
 			Service: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Min: minVersion, Max: maxVersion,
 		},
-		Routes: append(routes, volumesBoot(routes)...),
+		Routes: strictQueries(append(routes, volumesBoot(routes)...)),
 	}
-	return []*rest.Service{main, a.root(), a.v2()}
+	return []*rest.Service{main, a.root(), a.v2(main.Routes)}
+}
+
+// strictQueries refuses parameters, from 2.102 on, to calls that read none.
+func strictQueries(routes []rest.Route) (out []rest.Route) {
+	none, since := querySchema(true), rest.V(2, 102)
+	for _, r := range routes {
+		if r.Method != "GET" || r.Query != nil || r.Policy == rest.Public || !r.Max.IsZero() && r.Max.Less(since) {
+			out = append(out, r)
+			continue
+		}
+		if r.Min.Less(since) {
+			old := r
+			old.Max = before(since)
+			out, r.Min = append(out, old), since
+		}
+		r.Query = none
+		out = append(out, r)
+	}
+	return out
 }
 
 // window is a stretch of microversions with a body schema of its own, up to the next one's beginning.

@@ -35,7 +35,12 @@ func (a *api) serviceRoutes() []rest.Route {
 			if err != nil {
 				return nil, err
 			}
-			return nil, a.nova.DeleteService(r.Context(), key)
+			if err := a.nova.DeleteService(r.Context(), key); rest.IsNotFound(err) {
+				return nil, rest.NotFound("Service %s not found.", key)
+			} else if err != nil {
+				return nil, err
+			}
+			return nil, nil
 		}},
 	}
 }
@@ -111,7 +116,7 @@ func (a *api) updateService(r *rest.Request) (any, error) {
 	switch body.Status {
 	case "":
 		if body.Reason != nil {
-			return nil, rest.BadRequest("Specifying disabled_reason requires that status is disabled.")
+			return nil, rest.BadRequest("Specifying 'disabled_reason' requires that status is 'disabled'.")
 		}
 		if body.Forced == nil {
 			return nil, rest.BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")

@@ -32,7 +32,7 @@ func (a *api) usageRoutes() []rest.Route {
 
 func (a *api) usagePeriod(r *rest.Request) (start, stop time.Time, detailed bool, err error) {
 	stop = a.nova.Now()
-	start = stop.Add(-28 * 24 * time.Hour)
+	start = stop // upstream's default is this moment, which shows what runs
 	for name, to := range map[string]*time.Time{"start": &start, "end": &stop} {
 		if s := r.Query(name); s != "" {
 			if *to, err = rest.ParseTime(s); err != nil {
@@ -40,7 +40,7 @@ func (a *api) usagePeriod(r *rest.Request) (start, stop time.Time, detailed bool
 			}
 		}
 	}
-	if start.After(stop) {
+	if r.Query("start")+r.Query("end") != "" && !start.Before(stop) {
 		return start, stop, false, rest.BadRequest("Invalid start time. The start time cannot occur after the end time.")
 	}
 	return start, stop, r.Query("detailed") == "1", nil

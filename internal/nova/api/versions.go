@@ -16,14 +16,20 @@ func (a *api) root() *rest.Service {
 	}
 }
 
-// v2 is the document of the old version 2.0, which has no microversions; upstream still shows it.
-func (a *api) v2() *rest.Service {
-	return &rest.Service{
-		Name: "nova-v2", Prefixes: []string{"/compute/v2"},
-		Routes: []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Handle: func(r *rest.Request) (any, error) {
-			return object{"version": withMedia(versionV2(r), "application/vnd.openstack.compute+json;version=2")}, nil
-		}}},
+// v2 is the old version 2.0, which upstream still serves: 2.1 without microversions, where requests may have members that nobody knows.
+func (a *api) v2(routes []rest.Route) *rest.Service {
+	first := rest.V(2, 1)
+	old := []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Handle: func(r *rest.Request) (any, error) {
+		return object{"version": withMedia(versionV2(r), "application/vnd.openstack.compute+json;version=2")}, nil
+	}}}
+	for _, r := range routes {
+		if r.Path == "/" || first.Less(r.Min) {
+			continue
+		}
+		r.Min, r.Max, r.Body, r.Query = rest.Version{}, rest.Version{}, r.Body.Relaxed(), r.Query.Relaxed()
+		old = append(old, r)
 	}
+	return &rest.Service{Name: "nova-v2", Prefixes: []string{"/compute/v2"}, OptionalProject: true, Routes: old}
 }
 
 func (a *api) versionRoutes() []rest.Route {
