@@ -24,6 +24,9 @@ type Login struct {
 	Token    secret.String // of the method "token"
 	// ApplicationCredential of the method "application_credential".
 	ApplicationCredential *ApplicationCredentialLogin
+	TOTP                  *TOTPLogin
+	OAuth                 *OAuthRequest // of the method "oauth1"
+	Receipt               string        // of an earlier login that did not show enough
 	Scope                 LoginScope
 }
 
@@ -74,6 +77,8 @@ type proof struct {
 	chain     string    // audit id of the first token of the chain
 	// credential is the application credential that was shown.
 	credential *db.ApplicationCredential
+	// access is the access token that the request was signed with.
+	access *db.AccessToken
 }
 
 // IssueToken lets somebody in. All reasons not to are one and the same 401 (OSSA-2021-003), but for a token that is no good, which is
@@ -90,7 +95,7 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMethodRules(who); err != nil {
+	if err := s.checkMethodRules(who); err != nil {
 		return nil, err
 	}
 	p := token.Payload{UserID: who.user.ID, Methods: who.methods, ExpiresAt: who.expiresAt, AuditIDs: []string{newAuditID()}}
@@ -110,7 +115,11 @@ func (s *Service) IssueToken(ctx context.Context, l Login) (*Token, error) {
 		}
 		p.ApplicationCredentialID, p.ProjectID, asked = c.ID, c.ProjectID, true
 	}
-	if l.Scope.TrustID != "" {
+	if a := who.access; a != nil {
+		p.AccessTokenID, p.ProjectID, asked = a.ID, a.ProjectID, true
+		p.DomainID, p.System = "", ""
+	}
+	if l.Scope.TrustID != "" && who.access == nil {
 		trust, err := s.scopeToTrust(ctx, who.user.ID, l.Scope.TrustID)
 		if err != nil {
 			return nil, err
@@ -159,7 +168,7 @@ func (l Login) check() error {
 	for _, m := range l.Methods {
 		switch {
 		case m == "password" && l.Password == nil, m == "token" && l.Token.Empty(),
-			m == "application_credential" && l.ApplicationCredential == nil:
+			m == "application_credential" && l.ApplicationCredential == nil, m == "totp" && l.TOTP == nil:
 			return missing(m, "identity")
 		case !slices.Contains(token.Methods, m):
 			return rest.Unauthorized("Attempted to authenticate with an unsupported method.")
@@ -170,6 +179,14 @@ func (l Login) check() error {
 		case p.UserID == "" && p.UserName == "":
 			return missing("id or name", "user")
 		case p.UserName != "" && p.Domain.empty():
+			return missing("domain", "user")
+		}
+	}
+	if c := l.TOTP; c != nil {
+		switch {
+		case c.User.UserID == "" && c.User.UserName == "":
+			return missing("id or name", "user")
+		case c.User.UserName != "" && c.User.Domain.empty():
 			return missing("domain", "user")
 		}
 	}
@@ -200,6 +217,10 @@ func (s *Service) prove(ctx context.Context, l Login) (*proof, error) {
 			user, err = s.provePassword(ctx, l.Password)
 		case "token":
 			user, err = s.proveToken(ctx, l.Token, l.Scope, who)
+		case "totp":
+			user, err = s.proveTOTP(ctx, l.TOTP)
+		case "oauth1":
+			user, err = s.proveOAuth(ctx, l.OAuth, who)
 		case "application_credential":
 			user, err = s.proveApplicationCredential(ctx, l.ApplicationCredential, who)
 		default:
@@ -216,6 +237,11 @@ func (s *Service) prove(ctx context.Context, l Login) (*proof, error) {
 	}
 	if who.user == nil {
 		return nil, Unauthorized(errors.New("no method was given"))
+	}
+	if l.Receipt != "" {
+		if err := s.takeReceipt(ctx, l.Receipt, who); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(who.methods, func(a, b string) int { return slices.Index(token.Methods, b) - slices.Index(token.Methods, a) })
 	who.methods = slices.Compact(who.methods)
@@ -279,32 +305,6 @@ func (s *Service) proveToken(ctx context.Context, text secret.String, scope Logi
 	who.methods = append(who.methods, t.Payload.Methods...)
 	who.expiresAt, who.chain = t.ExpiresAt(), t.Payload.ChainID()
 	return u, nil
-}
-
-// checkMethodRules demands what the user's option multi_factor_auth_rules demands: all methods of at least one rule. As upstream,
-// methods that this cloud does not know do not count.
-func checkMethodRules(who *proof) error {
-	if on, set := who.user.Options["multi_factor_auth_enabled"].(bool); set && !on {
-		return nil
-	}
-	rules, _ := who.user.Options["multi_factor_auth_rules"].([]any)
-	valid := false
-	for _, r := range rules {
-		rule, _ := r.([]any)
-		satisfied := len(rule) > 0
-		for _, m := range rule {
-			name, _ := m.(string)
-			satisfied = satisfied && (slices.Contains(who.methods, name) || !slices.Contains(token.Methods, name))
-		}
-		if satisfied {
-			return nil
-		}
-		valid = valid || len(rule) > 0
-	}
-	if !valid {
-		return nil
-	}
-	return rest.Unauthorized("Insufficient auth methods received for %s. Auth Methods Provided: %s.", who.user.ID, who.methods)
 }
 
 // setScope finds the ids of what a scope names.

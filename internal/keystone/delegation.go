@@ -36,7 +36,7 @@ func (s *Service) delegate(ctx context.Context, t *Token, u *db.UserInDomain) (b
 	case p.ApplicationCredentialID != "":
 		return s.byApplicationCredential(ctx, t, u)
 	case p.AccessTokenID != "":
-		return nil, nil, invalid("it was delegated in a way that is not in use here")
+		return s.byAccessToken(ctx, t, u)
 	}
 	return u, nil, nil
 }

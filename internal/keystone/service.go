@@ -117,6 +117,9 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
+// Now is the service's time.
+func (s *Service) Now() time.Time { return s.clock.Now() }
+
 // topic is announced by a replica that changed what another has in memory.
 const topic = "keystone"
 

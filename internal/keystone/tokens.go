@@ -29,6 +29,7 @@ type Token struct {
 
 	Trust                 *Trust                 // that it was made from
 	ApplicationCredential *ApplicationCredential // that it was made from, without its roles
+	AccessToken           *AccessToken           // of OAuth 1.0a that it was made from
 
 	grantors []string // users other than its own whose rights it has
 	caller   *policy.Caller

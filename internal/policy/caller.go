@@ -34,7 +34,7 @@ type Caller struct {
 	TrustID                 string `json:"trust_id,omitempty"`
 	ApplicationCredentialID string `json:"application_credential_id,omitempty"`
 
-	AccessTokenID           string `json:"access_token_id,omitempty"` // of OAuth 1.0a
+	AccessTokenID string `json:"access_token_id,omitempty"` // of OAuth 1.0a
 	// AccessRules, when not nil, are the only requests the caller may make.
 	AccessRules *AccessRules `json:"access_rules,omitempty"`
 

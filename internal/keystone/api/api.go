@@ -27,7 +27,7 @@ func Services(s *keystone.Service) []*rest.Service {
 		Routes: slices.Concat(
 			a.discovery(), a.tokens(), a.auth(), a.domains(), a.projects(), a.users(), a.groups(), a.roles(), a.impliedRoles(), a.grants(),
 			a.roleAssignments(), a.regions(), a.services(), a.endpoints(), a.credentials(), a.ec2(), a.applicationCredentials(), a.trusts(),
-			a.limits(), a.servicePolicies(), a.endpointFilter(), a.domainConfig(), a.revocationEvents(),
+			a.limits(), a.servicePolicies(), a.endpointFilter(), a.domainConfig(), a.revocationEvents(), a.oauth1(), a.oauth2(),
 		),
 	}
 	versions := &rest.Service{

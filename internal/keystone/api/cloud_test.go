@@ -91,6 +91,9 @@ func judge(t *testing.T) func(method, path string, status int, body []byte) erro
 		if strings.Contains(path, "/application_credentials") || strings.Contains(path, "/access_rules") {
 			return nil // there it has the request's schema for the answer
 		}
+		if strings.HasSuffix(path, "/OS-OAUTH1/request_token") || strings.HasSuffix(path, "/OS-OAUTH1/access_token") {
+			return nil // no JSON
+		}
 		if strings.Contains(path, "/config/") {
 			return nil // there it has oneOf two schemas that are the same
 		}

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"gostack/internal/keystone"
@@ -41,6 +43,11 @@ var loginBody = rest.JSON(`{
 						}
 					}}},
 					"token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+					"totp": {"type": "object", "required": ["user"], "properties": {"user": {
+						"type": "object", "required": ["passcode"], "properties": {
+							"id": {"type": "string"}, "name": {"type": "string"}, "passcode": {"type": "string"},
+							"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}}},
+					"oauth1": {"type": "object"},
 					"application_credential": {"type": "object", "required": ["secret"], "properties": {
 						"id": {"type": "string"}, "name": {"type": "string"}, "secret": {"type": "string"},
 						"user": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"},
@@ -91,6 +98,12 @@ type loginRequest struct {
 			Token *struct {
 				ID secret.String `json:"id"`
 			} `json:"token"`
+			TOTP *struct {
+				User struct {
+					reference
+					Passcode secret.String `json:"passcode"`
+				} `json:"user"`
+			} `json:"totp"`
 			ApplicationCredential *struct {
 				reference
 				Secret secret.String `json:"secret"`
@@ -128,11 +141,28 @@ func (a *api) issueToken(r *rest.Request) (any, error) {
 			login.ApplicationCredential.User = keystone.PasswordLogin{UserID: u.ID, UserName: u.Name, Domain: u.Domain.domain()}
 		}
 	}
+	if p := in.Auth.Identity.TOTP; p != nil {
+		login.TOTP = &keystone.TOTPLogin{
+			User: keystone.PasswordLogin{UserID: p.User.ID, UserName: p.User.Name, Domain: p.User.Domain.domain()}, Passcode: p.User.Passcode,
+		}
+	}
 	var err error
+	if slices.Contains(login.Methods, "oauth1") {
+		signed, err := a.signedByOAuth(r, nil)
+		if err != nil {
+			return nil, err
+		}
+		login.OAuth = &signed
+	}
+	login.Receipt = r.HTTP.Header.Get(receiptHeader)
 	if login.Scope, err = scopeOf(in.Auth.Scope); err != nil {
 		return nil, err
 	}
 	t, err := a.IssueToken(r.Context(), login)
+	var receipt *keystone.Receipt
+	if errors.As(err, &receipt) {
+		return receiptAnswer(r, receipt), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +171,19 @@ func (a *api) issueToken(r *rest.Request) (any, error) {
 		return nil, err
 	}
 	return rest.Reply(http.StatusCreated, body).With("X-Subject-Token", t.ID), nil
+}
+
+// receiptHeader carries a receipt to who has not shown enough yet, and back.
+const receiptHeader = "Openstack-Auth-Receipt"
+
+func receiptAnswer(r *rest.Request, receipt *keystone.Receipt) *rest.Response {
+	return rest.Reply(http.StatusUnauthorized, map[string]any{
+		"receipt": map[string]any{
+			"methods": receipt.Methods, "issued_at": receipt.IssuedAt.Format(tokenTime), "expires_at": receipt.ExpiresAt.Format(tokenTime),
+			"user": map[string]any{"id": receipt.User.ID, "name": receipt.User.Name, "domain": named(receipt.UserDomain)},
+		},
+		"required_auth_methods": receipt.Required,
+	}).With(receiptHeader, receipt.ID).With("WWW-Authenticate", `Keystone uri="`+r.RootURL()+`/identity"`)
 }
 
 // scopeOf reads auth.scope. "unscoped" is a string, or a key for clients of long ago.
@@ -253,6 +296,7 @@ type tokenView struct {
 	Trust     any                     `json:"OS-TRUST:trust,omitempty"`
 
 	ApplicationCredential any `json:"application_credential,omitempty"`
+	OAuth1                any `json:"OS-OAUTH1,omitempty"`
 }
 
 const tokenTime = "2006-01-02T15:04:05.000000Z"
@@ -279,6 +323,9 @@ func (a *api) tokenBody(r *rest.Request, t *keystone.Token) (any, error) {
 	}
 	for _, role := range t.Roles {
 		v.Roles = append(v.Roles, map[string]any{"id": role.ID, "name": role.Name})
+	}
+	if t.AccessToken != nil {
+		v.OAuth1 = map[string]any{"access_token_id": t.AccessToken.ID, "consumer_id": t.AccessToken.ConsumerID}
 	}
 	v.Trust, v.ApplicationCredential = trustOfToken(t), applicationCredentialOfToken(t)
 	if !r.QueryValues().Has("nocatalog") && !t.Payload.Unscoped() {
