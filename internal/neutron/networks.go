@@ -124,7 +124,12 @@ func (u *unit) applyNetwork(ctx context.Context, n *db.Network, v attr.Values) e
 	}
 	setText(v, "name", &n.Name)
 	setText(v, "description", &n.Description)
-	setText(v, "dns_domain", &n.DNSDomain)
+	if v.Has("dns_domain") && v.String("dns_domain") != n.DNSDomain {
+		n.DNSDomain = v.String("dns_domain")
+		if err := u.networkUsersChanged(ctx, n.ID); err != nil {
+			return err
+		}
+	}
 	setBool(v, "admin_state_up", &n.AdminStateUp)
 	setBool(v, "port_security_enabled", &n.PortSecurityEnabled)
 	if v.Has("mtu") {
@@ -164,7 +169,8 @@ func (u *unit) applyNetwork(ctx context.Context, n *db.Network, v attr.Values) e
 func (u *unit) networkUsersChanged(ctx context.Context, id string) error {
 	var rows []struct{ Kind, ID string }
 	err := u.tx.NewRaw(`SELECT 'subnet' AS kind, id FROM neutron_subnets WHERE network_id = ?
-UNION SELECT 'router', router_id FROM neutron_ports WHERE network_id = ? AND router_id <> ''`, id, id).Scan(ctx, &rows)
+UNION SELECT 'router', router_id FROM neutron_ports WHERE network_id = ? AND router_id <> ''
+UNION SELECT 'port', id FROM neutron_ports WHERE network_id = ? AND dns_name <> ''`, id, id, id).Scan(ctx, &rows)
 	for _, r := range rows {
 		u.changed(r.Kind, r.ID)
 	}

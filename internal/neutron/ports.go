@@ -129,6 +129,9 @@ func (u *unit) createPort(ctx context.Context, req portRequest, pairs []attr.Val
 		}
 	}
 	u.changed(kindPort, p.ID)
+	if err := u.pairsChanged(ctx, p, nil); err != nil {
+		return err
+	}
 	return u.joinGroups(ctx, p)
 }
 
@@ -240,8 +243,17 @@ func (u *unit) removePorts(ctx context.Context, ids []string) error {
 	if err := u.dropFloating(ctx, ids); err != nil {
 		return err
 	}
+	paired, err := db.Find[db.Port](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.id IN (?)", bun.List(ids)) })
+	if err != nil {
+		return err
+	}
+	for _, p := range paired {
+		if err := u.pairsChanged(ctx, p, nil); err != nil {
+			return err
+		}
+	}
 	u.changed(kindPort, ids...)
 	// Addresses and group memberships go with the port.
-	_, err := u.tx.NewDelete().Model((*db.Port)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
+	_, err = u.tx.NewDelete().Model((*db.Port)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 	return err
 }

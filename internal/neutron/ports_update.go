@@ -17,9 +17,14 @@ func (s *Service) UpdatePort(ctx context.Context, c *policy.Caller, id string, v
 		if p, err = u.port(ctx, id); err != nil {
 			return err
 		}
-		host := p.Host
+		host, pairs := p.Host, p.AllowedAddressPairs
 		if err := u.applyPort(ctx, c, p, v); err != nil {
 			return err
+		}
+		if v.Has("allowed_address_pairs") {
+			if err := u.pairsChanged(ctx, p, pairs); err != nil {
+				return err
+			}
 		}
 		if p.Host != host {
 			if err := u.followParent(ctx, p); err != nil {

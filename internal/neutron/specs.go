@@ -239,6 +239,9 @@ func (b *specs) addPorts(ctx context.Context, sel selection, d *driver.Desired) 
 	if err := b.needForPorts(ctx, rows); err != nil {
 		return err
 	}
+	if err := b.findParents(ctx, rows); err != nil {
+		return err
+	}
 	for _, p := range rows {
 		if p.DeviceOwner != ownerFloatingIP { // its address is a rule of the router; there is nothing to plug
 			d.Ports = append(d.Ports, b.port(p))
@@ -255,6 +258,8 @@ func (b *specs) port(p *db.Port) driver.PortSpec {
 	}
 	spec.QoS = qosSpec(b.policies[effectiveQoS(p)])
 	spec.Physical = effectiveQoS(p) != "" && p.NetworkPhysnet != ""
+	spec.DNS = b.names(p)
+	spec.VirtualParents = p.VirtualParents
 	switch {
 	case p.RouterID != "":
 		spec.Type, spec.RouterID = driver.RouterPort, p.RouterID

@@ -149,6 +149,7 @@ type Port struct {
 	FixedIPs       []Allocation     `bun:"-"`
 	SecurityGroups []string         `bun:"-"`
 	MinKbps        map[string]int64 `bun:"-"` // by direction: the bandwidth that its QoS policy guarantees
+	VirtualParents []string         `bun:"-"` // of the engine's spec: the ports that may have its address too
 	TrunkID        string           `bun:"-"` // of the trunk whose parent it is
 	SubPorts       []SubPort        `bun:"-"` // of that trunk
 	TrunkParent    string           `bun:"-"` // the parent port of the trunk whose subport it is

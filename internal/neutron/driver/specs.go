@@ -105,6 +105,12 @@ type DHCPOption struct {
 	IPVersion int // 4 or 6
 }
 
+// DNSName is a name with its addresses.
+type DNSName struct {
+	Name      string
+	Addresses []netip.Addr
+}
+
 // PortSpec is a port.
 type PortSpec struct {
 	ID        string
@@ -133,6 +139,10 @@ type PortSpec struct {
 	QoS            QoSSpec
 	// Physical: its network is flat or vlan, so what leaves it leaves the host unwrapped.
 	Physical bool
+	// DNS are the names that guests of the network find the port's addresses by. Lower case.
+	DNS []DNSName
+	// VirtualParents are the ports that may have its addresses too, by their allowed address pairs: whoever of them announces an address has it.
+	VirtualParents []string
 	// Parent is the port inside of whose VLAN Tag this one is plugged (a trunk's subport). Empty: it is plugged itself.
 	Parent string
 	Tag    int

@@ -135,3 +135,12 @@ func (r *LoadBalancer) CloneModelInto(m model.Model) { *m.(*LoadBalancer) = *ovs
 
 // EqualsModel implements model.ComparableModel.
 func (r *LoadBalancer) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*LoadBalancer)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *DNS) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *DNS) CloneModelInto(m model.Model) { *m.(*DNS) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *DNS) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*DNS)) }

@@ -12,7 +12,7 @@ func Tables(indexKey string) []ovsdb.Table {
 	var tables []ovsdb.Table
 	for _, row := range []ovsdb.Row{
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
-		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{},
+		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{}, &DNS{},
 	} {
 		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
@@ -22,7 +22,7 @@ func Tables(indexKey string) []ovsdb.Table {
 // unfollowed are the sets of references from parents to children. A port group of a large cloud has 100,000 of them, and a child
 // that exists is in its parent's set: rows without a reference vanish.
 var unfollowed = map[string][]string{
-	"Logical_Switch":      {"ports", "qos_rules"},
+	"Logical_Switch":      {"ports", "qos_rules", "dns_records"},
 	"Logical_Router":      {"ports", "static_routes", "nat"},
 	"Logical_Router_Port": {"gateway_chassis"},
 	"Port_Group":          {"ports", "acls"},
@@ -44,6 +44,7 @@ type LogicalSwitch struct {
 	Name          string            `ovsdb:"name"`
 	Ports         []string          `ovsdb:"ports"`
 	QoSRules      []string          `ovsdb:"qos_rules"`
+	DNSRecords    []string          `ovsdb:"dns_records"`
 	LoadBalancers []string          `ovsdb:"load_balancer"`
 	OtherConfig   map[string]string `ovsdb:"other_config"`
 	ExternalIDs   map[string]string `ovsdb:"external_ids"`
@@ -171,6 +172,16 @@ type QoS struct {
 	Bandwidth   map[string]int    `ovsdb:"bandwidth"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
+
+// DNS are names that ovn-controller answers for: Records is by name, lower case; addresses are separated by spaces.
+type DNS struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Records     map[string]string `ovsdb:"records"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*DNS) TableName() string { return "DNS" }
 
 // LoadBalancer leads addresses with ports (Vips) to others.
 type LoadBalancer struct {

@@ -163,6 +163,9 @@ func removals(kind, id string, rows map[ovsdb.Key]ovsdb.Row) []change {
 			if rows[parent] == nil {
 				c.ops = append(c.ops, ovsdb.RemoveRefs(link.table, parent.UUID, link.column, k.UUID))
 			}
+			if stays[k.Table] {
+				c.ops = append(c.ops, ovsdb.Delete(k.Table, k.UUID))
+			}
 		} else {
 			c.ops = append(c.ops, ovsdb.Delete(k.Table, k.UUID))
 		}

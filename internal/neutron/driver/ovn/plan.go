@@ -44,17 +44,21 @@ var childOf = map[string]struct{ table, column string }{
 	"ACL":                         {"Port_Group", "acls"},
 	"Gateway_Chassis":             {"Logical_Router_Port", "gateway_chassis"},
 	"QoS":                         {"Logical_Switch", "qos_rules"},
+	"DNS":                         {"Logical_Switch", "dns_records"},
 }
+
+// stays names the tables among them whose rows live without a reference too, and have to be deleted.
+var stays = map[string]bool{"DNS": true}
 
 // ownedTables are the tables we write, parents before children.
 var ownedTables = []string{
 	"Logical_Switch", "Load_Balancer", "Logical_Router", "Port_Group", "DHCP_Options", "Logical_Switch_Port", "Logical_Router_Port",
-	"Gateway_Chassis", "Logical_Router_Static_Route", "NAT", "ACL", "QoS",
+	"Gateway_Chassis", "Logical_Router_Static_Route", "NAT", "ACL", "QoS", "DNS",
 }
 
 // notCompared are columns that others write or that are kept by references from children.
 var notCompared = map[string][]string{
-	"Logical_Switch":      {"ports", "qos_rules", "load_balancer"},
+	"Logical_Switch":      {"ports", "qos_rules", "dns_records", "load_balancer"},
 	"Logical_Switch_Port": {"up"},
 	"Port_Group":          {"ports", "acls"},
 	"Logical_Router":      {"ports", "static_routes", "nat"},

@@ -110,6 +110,10 @@ func renderPort(ctx context.Context, v view, s driver.PortSpec) (*plan, error) {
 		return nil, err
 	}
 	portQoS(p, lsp, s)
+	dnsRecords(p, s)
+	if err := virtual(lsp, s); err != nil {
+		return nil, err
+	}
 	if s.PortSecurity {
 		secure(p, lsp, s, mac.String(), own)
 		if err := joinGroups(ctx, v, p, lsp, s.SecurityGroups); err != nil {

@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -60,10 +61,34 @@ func TestTrunksAndQoSOnTheWire(t *testing.T) {
 		if meters := ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "dump-meters", "br-int"); !strings.Contains(meters, "rate=200") {
 			t.Errorf("the switch has no meter for it: %s", meters)
 		}
+		// Its neighbour finds it by name, and it takes over an address that both may have.
+		q.DNS = []driver.DNSName{{Name: "web", Addresses: []netip.Addr{addr("10.6.1.10")}}, {Name: "web.example.org", Addresses: []netip.Addr{addr("10.6.1.10")}}}
+		vip := s.server
+		vip.ID, vip.MAC, vip.Host, vip.VirtualParents = uuid.NewString(), "fa:16:3e:00:00:99", "", []string{q.ID, s.peer.ID}
+		vip.FixedIPs = []driver.FixedIP{{SubnetID: s.aSub.ID, Address: addr("10.6.1.99"), CIDR: s.aSub.CIDR}}
+		q.AllowedPairs = []driver.AddressPair{{Prefix: prefix("10.6.1.99/32")}}
 		q.Revision++
 		q.QoS = driver.QoSSpec{}
+		if err := s.b.EnsurePort(ctx, vip); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.b.EnsurePort(ctx, q); err != nil {
 			t.Fatal(err)
+		}
+		s.host.Settled(t)
+		s.s1.Run(t, "ip", "addr", "add", "10.6.1.99/32", "dev", "eth0")
+		ovntest.Eventually(t, "the server that announces the address has it", func() bool {
+			s.s1.Wire(t).Send(t, ovntest.Ethernet("ff:ff:ff:ff:ff:ff", q.MAC, 0x0806, ovntest.ARP(1, q.MAC, "10.6.1.99", "00:00:00:00:00:00", "10.6.1.99")))
+			parent := ovntest.Run(t, "ovn-sbctl", "--bare", "--columns=virtual_parent", "find", "port_binding", "logical_port="+vip.ID)
+			return strings.TrimSpace(parent) == q.ID
+		})
+		answer := s.s2.Wire(t)
+		query := append([]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3}, "web\x07example\x03org\x00\x00\x01\x00\x01"...)
+		answer.Send(t, ovntest.Ethernet("fa:16:3e:00:0a:01", s.peer.MAC, 0x0800, ovntest.UDP4("10.6.1.11", "9.9.9.9", 5353, 53, query)))
+		if !answer.Saw(5*time.Second, func(f []byte) bool {
+			return len(f) > 46 && f[23] == 17 && f[42] == 0 && f[43] == 7 && bytes.HasSuffix(f, []byte{10, 6, 1, 10})
+		}) {
+			t.Error("the name was not answered")
 		}
 		if left := ovntest.Run(t, "ovn-nbctl", "--bare", "--columns=_uuid", "list", "QoS"); strings.TrimSpace(left) != "" {
 			t.Errorf("QoS rules are left: %s", left)
