@@ -252,6 +252,9 @@ func (u *unit) removePorts(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
+	if err := u.dropLogsOf(ctx, ids); err != nil {
+		return err
+	}
 	u.changed(kindPort, ids...)
 	// Addresses and group memberships go with the port.
 	_, err = u.tx.NewDelete().Model((*db.Port)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)

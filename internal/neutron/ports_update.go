@@ -149,5 +149,8 @@ func (u *unit) resecure(ctx context.Context, c *policy.Caller, p *db.Port, v att
 		return err
 	}
 	p.SecurityGroups = groups
-	return u.joinGroups(ctx, p)
+	if err := u.joinGroups(ctx, p); err != nil {
+		return err
+	}
+	return u.targetMoved(ctx, p.ID)
 }

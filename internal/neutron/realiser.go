@@ -44,7 +44,7 @@ const (
 )
 
 // ranks order the work of one change: what others need comes first.
-var ranks = map[string]int{kindNetwork: 0, kindSecurityGroup: 1, kindSubnet: 2, kindPort: 3, kindRouter: 4}
+var ranks = map[string]int{kindNetwork: 0, kindSecurityGroup: 1, kindSubnet: 2, kindPort: 3, kindRouter: 4, kindLogging: 5}
 
 func newRealiser(s *Service) *realiser {
 	return &realiser{
@@ -182,6 +182,8 @@ func tell(ctx context.Context, b driver.Backend, k key, d driver.Desired) error 
 		return b.EnsureRouter(ctx, d.Routers[0])
 	case len(d.SecurityGroups) > 0:
 		return b.EnsureSecurityGroup(ctx, d.SecurityGroups[0])
+	case d.Logging != nil:
+		return b.EnsureLogging(ctx, *d.Logging)
 	}
 	switch k.kind {
 	case kindNetwork:

@@ -190,6 +190,9 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, c *policy.Caller, id 
 		for _, r := range rules {
 			u.changed(kindSecurityGroup, r.SecurityGroupID)
 		}
+		if err := u.dropLogsOf(ctx, []string{id}); err != nil {
+			return err
+		}
 		s.defaults.Delete(g.ProjectID)
 		u.changed(kindSecurityGroup, id)
 		for _, sql := range []string{

@@ -29,11 +29,14 @@ func (sel selection) query(kind string) db.Query {
 
 // specs builds driver specs from the database: a few statements per kind, however many resources.
 type specs struct {
-	s        *Service
-	h        bun.IDB
-	networks map[string]*db.Network
-	subnets  map[string]*db.Subnet
-	policies map[string]*db.QoSPolicy
+	s            *Service
+	h            bun.IDB
+	networks     map[string]*db.Network
+	subnets      map[string]*db.Subnet
+	policies     map[string]*db.QoSPolicy
+	logs         []*db.Log // those that are on, oldest first
+	logsKnown    bool
+	targetGroups map[[2]string]bool // ports that logs are about, with their groups
 	// forwardings by router
 	forwardings map[string][]driver.PortForwardingSpec
 }
@@ -51,6 +54,7 @@ func (s *Service) desired(ctx context.Context, sel selection) (driver.Desired, e
 		{kindSecurityGroup, b.addSecurityGroups},
 		{kindPort, b.addPorts},
 		{kindRouter, b.addRouters},
+		{kindLogging, func(ctx context.Context, _ selection, d *driver.Desired) error { return b.addLogging(ctx, d) }},
 	} {
 		if sel.has(step.kind) {
 			if err := step.do(ctx, sel, &d); err != nil {
@@ -195,9 +199,12 @@ func absent[V any](ids []string, have map[string]V) (out []string) {
 }
 
 func (b *specs) addSecurityGroups(ctx context.Context, sel selection, d *driver.Desired) error {
+	if err := b.needLogs(ctx); err != nil {
+		return err
+	}
 	rows, err := db.SecurityGroups(ctx, b.h, sel.query(kindSecurityGroup))
 	for _, g := range rows {
-		spec := driver.SecurityGroupSpec{ID: g.ID, Name: g.Name, ProjectID: g.ProjectID, Revision: g.Revision, Stateful: g.Stateful}
+		spec := driver.SecurityGroupSpec{ID: g.ID, Name: g.Name, ProjectID: g.ProjectID, Revision: g.Revision, Stateful: g.Stateful, Log: b.logOf(g)}
 		for _, r := range g.Rules {
 			rule := driver.SecurityGroupRule{
 				ID: r.ID, Direction: driver.Direction(r.Direction), IPVersion: 4, Protocol: r.Protocol,

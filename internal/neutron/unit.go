@@ -16,6 +16,7 @@ const (
 	kindPort          = "port"
 	kindRouter        = "router"
 	kindSecurityGroup = "security_group"
+	kindLogging       = "logging"
 )
 
 // key names a resource of the engine.

@@ -32,6 +32,7 @@ var extensions = []extension{
 	{"floating-ip-port-forwarding-port-ranges", "Floating IP Port Forwarding support range of ports", "Allow for ranges of ports in floating IP port forwardings"},
 	{"floatingip-pools", "Floating IP Pools Extension", "Provides a floating IP pool API."},
 	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports"},
+	{"logging", "Logging API Extension", "Provides a logging API for resources such as security group"},
 	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource."},
 	{"net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource."},
 	{"network-ip-availability", "Network IP Availability", "Provides IP availability data for each network and subnet."},

@@ -62,4 +62,9 @@ var realisedRules = []policy.Rule{
 	{Name: "get_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:reader and rule:neutron:ext_parent_owner)", Scopes: projectScope},
 	{Name: "update_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:member and rule:neutron:ext_parent_owner)", Scopes: projectScope},
 	{Name: "delete_floatingip_port_forwarding", Check: "(rule:neutron:admin_only) or (role:member and rule:neutron:ext_parent_owner)", Scopes: projectScope},
+	{Name: "get_loggable_resource", Check: "(rule:neutron:admin_only) or (role:manager and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "create_log", Check: "(rule:neutron:admin_only) or (role:manager and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "get_log", Check: "(rule:neutron:admin_only) or (role:manager and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "update_log", Check: "(rule:neutron:admin_only) or (role:manager and project_id:%(project_id)s)", Scopes: projectScope},
+	{Name: "delete_log", Check: "(rule:neutron:admin_only) or (role:manager and project_id:%(project_id)s)", Scopes: projectScope},
 }

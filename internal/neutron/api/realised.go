@@ -8,12 +8,12 @@ import (
 
 // realised are the resources that change what hosts do with packets, besides the core ones.
 func (a *api) realised() []*resource {
-	return append(a.qosRules(), a.trunks(), a.qosPolicies(), a.portForwardings())
+	return append(a.qosRules(), a.trunks(), a.qosPolicies(), a.portForwardings(), a.logs())
 }
 
 // realisedRoutes are their routes that are no collection's.
 func (a *api) realisedRoutes(all []*resource) []rest.Route {
-	return slices.Concat(a.trunkActions(resourceNamed(all, "trunk")), a.ruleTypeRoutes(), a.floatingIPPoolRoutes())
+	return slices.Concat(a.trunkActions(resourceNamed(all, "trunk")), a.ruleTypeRoutes(), a.floatingIPPoolRoutes(), a.loggableRoutes())
 }
 
 // resourceNamed finds one of the resources.

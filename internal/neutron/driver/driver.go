@@ -39,6 +39,9 @@ type Backend interface {
 	EnsureSecurityGroup(ctx context.Context, g SecurityGroupSpec) error
 	DeleteSecurityGroup(ctx context.Context, id string) error
 
+	// EnsureLogging says what is logged besides.
+	EnsureLogging(ctx context.Context, l LoggingSpec) error
+
 	// Sync compares the engine with everything that should exist and reports each difference. With repair it also
 	// creates what is missing, corrects what differs and removes what carries our owner mark but is in no spec.
 	// Rows without our owner mark are never touched.
@@ -68,6 +71,7 @@ type Desired struct {
 	Ports          []PortSpec
 	Routers        []RouterSpec
 	SecurityGroups []SecurityGroupSpec
+	Logging        *LoggingSpec // nil in a Desired that is about something else
 
 	// Recheck, when set, gives the present spec of one resource (kinds as in Difference) in an otherwise empty Desired, empty when it
 	// no longer should exist. Sync asks before each repair, because the snapshot may have aged; without it Sync must not run

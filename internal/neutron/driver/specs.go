@@ -240,6 +240,17 @@ const (
 	Egress  Direction = "egress"
 )
 
+// LoggingID stands for the one LoggingSpec where a resource's id is asked for.
+const LoggingID = "00000000-0000-0000-0000-000000006c67"
+
+// LoggingSpec says what hosts log of packets besides what security groups say themselves.
+type LoggingSpec struct {
+	// On: there is a log at all, so there is a limit on how much is written.
+	On bool
+	// Drops is the log for packets that no security group accepts; empty: they are not logged.
+	Drops string
+}
+
 // SecurityGroupSpec is a security group.
 type SecurityGroupSpec struct {
 	ID        string
@@ -247,7 +258,9 @@ type SecurityGroupSpec struct {
 	ProjectID string
 	Revision  int64
 	Stateful  bool
-	Rules     []SecurityGroupRule
+	// Log is the log for packets that its rules accept; empty: they are not logged.
+	Log   string
+	Rules []SecurityGroupRule
 }
 
 // SecurityGroupRule allows traffic. Remote prefix and remote group exclude each other; neither means everywhere.

@@ -146,6 +146,10 @@ func (b *Backend) EnsureRouter(_ context.Context, r driver.RouterSpec) error { /
 	return b.put("router", r.ID, r)
 }
 
+func (b *Backend) EnsureLogging(_ context.Context, l driver.LoggingSpec) error { //nolint:revive // see driver.Backend
+	return b.put("logging", driver.LoggingID, l)
+}
+
 func (b *Backend) EnsureSecurityGroup(_ context.Context, g driver.SecurityGroupSpec) error { //nolint:revive // see driver.Backend
 	return b.put("security_group", g.ID, g)
 }

@@ -144,3 +144,21 @@ func (r *DNS) CloneModelInto(m model.Model) { *m.(*DNS) = *ovsdb.Clone(r) }
 
 // EqualsModel implements model.ComparableModel.
 func (r *DNS) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*DNS)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *Meter) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *Meter) CloneModelInto(m model.Model) { *m.(*Meter) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *Meter) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*Meter)) }
+
+// CloneModel implements model.CloneableModel.
+func (r *MeterBand) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *MeterBand) CloneModelInto(m model.Model) { *m.(*MeterBand) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *MeterBand) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*MeterBand)) }

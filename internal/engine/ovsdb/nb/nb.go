@@ -12,7 +12,7 @@ func Tables(indexKey string) []ovsdb.Table {
 	var tables []ovsdb.Table
 	for _, row := range []ovsdb.Row{
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
-		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{}, &DNS{},
+		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{}, &DNS{}, &Meter{}, &MeterBand{},
 	} {
 		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
@@ -93,6 +93,8 @@ type ACL struct {
 	Match       string            `ovsdb:"match"`
 	Action      string            `ovsdb:"action"`
 	Log         bool              `ovsdb:"log"`
+	Severity    *string           `ovsdb:"severity"`
+	Meter       *string           `ovsdb:"meter"`
 	Options     map[string]string `ovsdb:"options"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
@@ -182,6 +184,31 @@ type DNS struct {
 
 // TableName implements ovsdb.Row.
 func (*DNS) TableName() string { return "DNS" }
+
+// Meter limits what may happen in a time; Fair: for each of its users alone.
+type Meter struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Unit        string            `ovsdb:"unit"`
+	Bands       []string          `ovsdb:"bands"`
+	Fair        *bool             `ovsdb:"fair"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*Meter) TableName() string { return "Meter" }
+
+// MeterBand is a limit of a meter.
+type MeterBand struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Action      string            `ovsdb:"action"`
+	Rate        int               `ovsdb:"rate"`
+	BurstSize   int               `ovsdb:"burst_size"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// TableName implements ovsdb.Row.
+func (*MeterBand) TableName() string { return "Meter_Band" }
 
 // LoadBalancer leads addresses with ports (Vips) to others.
 type LoadBalancer struct {

@@ -72,19 +72,21 @@ func (b *Backend) ensureDropGroup(ctx context.Context) error {
 	b.structure.Lock()
 	defer b.structure.Unlock()
 	return b.converge(ctx, owner(kindGroup, dropGroupID), func(ctx context.Context) (*plan, error) {
-		p := renderDropGroup()
+		p := renderDropGroup(nil)
 		return p, b.adopt(ctx, p, dropGroupID, func(lsp *nb.LogicalSwitchPort) bool { return len(lsp.PortSecurity) > 0 })
 	})
 }
 
 // renderDropGroup drops everything that no security group allows, and what no guest may send whatever its groups allow.
-func renderDropGroup() *plan {
+func renderDropGroup(l *driver.LoggingSpec) *plan {
 	p := &plan{owner: owner(kindGroup, dropGroupID)}
 	p.add(&nb.PortGroup{UUID: dropGroupID, Name: dropGroupName}, "")
 	acl := func(direction, match, action string, priority int) {
-		p.add(&nb.ACL{
-			UUID: rowID("acl", dropGroupName, direction, match), Direction: direction, Match: match, Action: action, Priority: priority,
-		}, dropGroupID)
+		row := &nb.ACL{UUID: rowID("acl", dropGroupName, direction, match), Direction: direction, Match: match, Action: action, Priority: priority}
+		if l != nil && action == "drop" {
+			logged(row, l.Drops)
+		}
+		p.add(row, dropGroupID)
 	}
 	in, out := "inport == @"+dropGroupName, "outport == @"+dropGroupName
 	acl("from-lport", in+" && ip", "drop", aclDrop)
@@ -98,6 +100,7 @@ func renderDropGroup() *plan {
 	// Nor does it redirect anybody's traffic. Its router advertisements cannot be dropped by an ACL: northd lets neighbour discovery
 	// pass before all of them (priority 65532). The agent of the host drops them.
 	acl("from-lport", in+" && icmp6.type == 137", "drop", aclSpoof)
+	logMeter(p, l)
 	return p
 }
 
@@ -119,6 +122,7 @@ func renderGroup(g driver.SecurityGroupSpec) (*plan, error) {
 			continue
 		}
 		acl.Action, acl.Priority = action, aclAllow
+		logged(acl, g.Log)
 		p.add(acl, g.ID)
 	}
 	return p, nil

@@ -95,7 +95,7 @@ func (b *Backend) renderAll(ctx context.Context, want driver.Desired) (*desired,
 	}
 	d.plans[owner(kindGroup, dropGroupID)] = nil // nobody's until the first group or port makes it, never an orphan
 	if len(want.SecurityGroups)+len(want.Ports) > 0 {
-		d.plans[owner(kindGroup, dropGroupID)] = renderDropGroup()
+		d.plans[owner(kindGroup, dropGroupID)] = renderDropGroup(want.Logging)
 	}
 	for _, g := range want.SecurityGroups {
 		d.groups[g.ID] = true
@@ -206,7 +206,7 @@ func newest(ctx context.Context, want driver.Desired, kind, id string) (driver.D
 	if want.Recheck != nil && id != dropGroupID {
 		return want.Recheck(ctx, kind, id)
 	}
-	var one driver.Desired
+	one := driver.Desired{Logging: want.Logging}
 	switch kind {
 	case kindNetwork:
 		one.Networks = pick(want.Networks, func(s driver.NetworkSpec) bool { return s.ID == id })
@@ -233,7 +233,7 @@ func pick[T any](list []T, is func(T) bool) []T {
 func (b *Backend) ensureOne(ctx context.Context, spec driver.Desired, _, id string) (bool, error) {
 	switch {
 	case id == dropGroupID:
-		return true, b.converge(ctx, owner(kindGroup, dropGroupID), func(context.Context) (*plan, error) { return renderDropGroup(), nil })
+		return true, b.converge(ctx, owner(kindGroup, dropGroupID), func(context.Context) (*plan, error) { return renderDropGroup(spec.Logging), nil })
 	case len(spec.Networks) > 0:
 		return true, b.EnsureNetwork(ctx, spec.Networks[0])
 	case len(spec.Subnets) > 0:

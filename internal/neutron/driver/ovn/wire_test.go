@@ -82,6 +82,28 @@ func TestTrunksAndQoSOnTheWire(t *testing.T) {
 			parent := ovntest.Run(t, "ovn-sbctl", "--bare", "--columns=virtual_parent", "find", "port_binding", "logical_port="+vip.ID)
 			return strings.TrimSpace(parent) == q.ID
 		})
+		// What a group accepts is logged, if somebody asks for it, in the log of the host.
+		log := uuid.NewString()
+		s.web.Revision++
+		s.web.Log = log
+		if err := s.b.EnsureSecurityGroup(ctx, s.web); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.b.EnsureLogging(ctx, driver.LoggingSpec{On: true, Drops: log}); err != nil {
+			t.Fatal(err)
+		}
+		s.host.Settled(t)
+		ovntest.Eventually(t, "the host logs what a group accepts", func() bool {
+			_, _ = s.s1.Try(t, "ping", "-c", "1", "-W", "1", "10.6.1.11")
+			written, _ := ovntest.Try(t, "grep", "-rhs", "acl_log.*"+log, "/var/log/ovn", "/var/log/openvswitch")
+			return strings.Contains(written, "verdict=allow")
+		})
+		if err := s.b.EnsureLogging(ctx, driver.LoggingSpec{}); err != nil {
+			t.Fatal(err)
+		}
+		if left := ovntest.Run(t, "ovn-nbctl", "--bare", "--columns=name", "list", "Meter"); strings.TrimSpace(left) != "" {
+			t.Errorf("meters are left: %s", left)
+		}
 		answer := s.s2.Wire(t)
 		query := append([]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3}, "web\x07example\x03org\x00\x00\x01\x00\x01"...)
 		answer.Send(t, ovntest.Ethernet("fa:16:3e:00:0a:01", s.peer.MAC, 0x0800, ovntest.UDP4("10.6.1.11", "9.9.9.9", 5353, 53, query)))

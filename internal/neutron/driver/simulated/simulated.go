@@ -148,6 +148,9 @@ func (b *Backend) EnsureRouter(_ context.Context, s driver.RouterSpec) error {
 // DeleteRouter implements driver.Backend.
 func (b *Backend) DeleteRouter(_ context.Context, id string) error { return b.drop(router, id) }
 
+// EnsureLogging implements driver.Backend. Nothing is dropped here, so nothing is logged.
+func (b *Backend) EnsureLogging(context.Context, driver.LoggingSpec) error { return nil }
+
 // EnsureSecurityGroup implements driver.Backend.
 func (b *Backend) EnsureSecurityGroup(_ context.Context, s driver.SecurityGroupSpec) error {
 	return b.put(group, s.ID, s)
