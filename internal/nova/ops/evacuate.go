@@ -32,29 +32,17 @@ func (o *Ops) evacuate() *saga.Definition[nova.EvacuateState] {
 			{Name: "pick host", Do: on((*mover).pickRefuge), Save: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
 				return o.evacuatorOf(r).claim(ctx, tx, nova.MovePreMigrating, func(host string) bool { return host != r.State.Source.Host })
 			}, UndoSave: func(ctx context.Context, tx store.Tx, r *evacuateRun) error { return o.evacuatorOf(r).unclaim(ctx, tx) }, Deadline: 2 * time.Minute},
-			{Name: "take disks", Do: on((*mover).takeDisks), Undo: on((*mover).abandon), Save: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
+			{Name: "take disks", Do: on((*mover).takeDisks), Undo: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.clear(ctx, r.At, rpc.Abandon) }), Save: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
 				return o.update(ctx, tx, r.Operation, "rebuild_spawning", nil)
 			}, Deadline: 2 * time.Hour},
-			{Name: "bind ports", Do: func(ctx context.Context, r *evacuateRun) (err error) {
-				r.At(o.evacuatorOf(r).host())
-				r.State.Progress.PortIDs, err = o.bind(ctx, r.State.ServerID, o.evacuatorOf(r).host())
-				return err
-			}, Undo: func(ctx context.Context, r *evacuateRun) error {
-				_, err := o.bind(ctx, r.State.ServerID, r.State.Source.Host)
-				return err
-			}, Deadline: 5 * time.Minute},
-			{Name: "define guest", Do: on((*mover).defineEvacuated), Save: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
+			{Name: "bind ports", Do: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.bindThere(ctx, r.At) }), Undo: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.bindBack(ctx, r.At) }), Deadline: 5 * time.Minute},
+			{Name: "define guest", Do: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.defineThere(ctx, r.At, nil) }), Save: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
 				return o.moveRow(ctx, tx, r.Operation, destOf(&r.State.Progress))
 			}, UndoSave: func(ctx context.Context, tx store.Tx, r *evacuateRun) error {
 				return o.moveRow(ctx, tx, r.Operation, r.State.Source)
 			}, Deadline: 15 * time.Minute},
-			{Name: "start guest", Do: on((*mover).startEvacuated), Deadline: 10 * time.Minute},
-			{Name: "wait for ports", Do: func(ctx context.Context, r *evacuateRun) error {
-				if r.State.Off {
-					return nil
-				}
-				return o.awaitAll(ctx, r.State.Progress.PortIDs)
-			}, Deadline: o.vifTimeout()},
+			{Name: "start guest", Do: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.startThere(ctx, r.At, r.State.Off) }), Deadline: 10 * time.Minute},
+			{Name: "wait for ports", Do: on(func(m *mover, ctx context.Context, r *evacuateRun) error { return m.awaitThere(ctx, r.State.Off) }), Deadline: o.vifTimeout()},
 		},
 		OnDone:   o.evacuated,
 		OnUndone: o.notEvacuated,
@@ -173,38 +161,4 @@ func (m *mover) judge(err error, method string) error {
 	}
 	m.p.Tried, m.p.LastError = append(m.p.Tried, m.host()), err.Error()
 	return saga.Rewind("pick host", fmt.Errorf("%s on %s: %w", method, m.host(), err))
-}
-
-// abandon gives up what the destination has, but not disks that are shared.
-func (m *mover) abandon(ctx context.Context, r *evacuateRun) error {
-	r.At(m.host())
-	err := m.o.Nova.Hosts.Call(ctx, m.host(), rpc.Abandon, rpc.MoveRef{ServerID: m.server, Move: m.migration}, nil)
-	if err == nil || errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	if up, upErr := m.o.hostUp(ctx, m.host()); upErr == nil && !up {
-		return nil
-	}
-	return err
-}
-
-func (m *mover) defineEvacuated(ctx context.Context, r *evacuateRun) error {
-	srv, err := m.o.server(ctx, m.server)
-	if err != nil || srv == nil {
-		return gone(err)
-	}
-	r.At(m.host())
-	spec, err := m.o.guestSpec(ctx, srv)
-	if err != nil {
-		return err
-	}
-	return m.onChosen(ctx, rpc.Define, rpc.Guest{Spec: spec})
-}
-
-func (m *mover) startEvacuated(ctx context.Context, r *evacuateRun) error {
-	r.At(m.host())
-	if r.State.Off {
-		return nil
-	}
-	return m.onChosen(ctx, rpc.Start, rpc.ServerRef{ServerID: m.server, StepID: m.step("start guest")})
 }

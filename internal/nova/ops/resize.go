@@ -37,11 +37,11 @@ func (o *Ops) resize() *saga.Definition[nova.MoveState] {
 			{Name: "pick host", Do: on((*mover).pickMove), Save: o.claimMove, UndoSave: o.unclaimMove, Deadline: 2 * time.Minute},
 			{Name: "fetch image", Do: on((*mover).fetchMove), Save: task(nova.TaskResizeMigrating, nova.MoveMigrating, "compute_prep_resize", movedTo), Deadline: time.Hour},
 			{Name: "set aside", Do: on((*mover).setAside), Undo: on((*mover).takeBack), Save: task(nova.TaskResizeMigrated, nova.MovePostMigrating, "compute_resize_instance", source), Deadline: time.Hour},
-			{Name: "copy disks", Do: on((*mover).copyDisks), Undo: on((*mover).dropCopy), Save: task(nova.TaskResizeFinish, nova.MovePostMigrating, "", nil), Deadline: 12 * time.Hour},
-			{Name: "bind ports", Do: on((*mover).bindThere), Undo: on((*mover).bindBack), Deadline: 5 * time.Minute},
-			{Name: "define guest", Do: on((*mover).defineMoved), Save: o.arrive, UndoSave: o.comeBack, Deadline: 15 * time.Minute},
-			{Name: "start guest", Do: on((*mover).startMoved), Deadline: 10 * time.Minute},
-			{Name: "wait for ports", Do: on((*mover).awaitMoved), Deadline: o.vifTimeout()},
+			{Name: "copy disks", Do: on((*mover).copyDisks), Undo: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.clear(ctx, r.At, rpc.DropCopy) }), Save: task(nova.TaskResizeFinish, nova.MovePostMigrating, "", nil), Deadline: 12 * time.Hour},
+			{Name: "bind ports", Do: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.bindThere(ctx, r.At) }), Undo: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.bindBack(ctx, r.At) }), Deadline: 5 * time.Minute},
+			{Name: "define guest", Do: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.defineThere(ctx, r.At, &r.State.New) }), Save: o.arrive, UndoSave: o.comeBack, Deadline: 15 * time.Minute},
+			{Name: "start guest", Do: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.startThere(ctx, r.At, r.State.Off) }), Deadline: 10 * time.Minute},
+			{Name: "wait for ports", Do: on(func(m *mover, ctx context.Context, r *moveRun) error { return m.awaitThere(ctx, r.State.Off) }), Deadline: o.vifTimeout()},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *moveRun) error {
 			details, err := nova.EncodeDetails(nova.MoveDetails{Source: r.State.Source, Dest: destOf(&r.State.Progress), Off: r.State.Off})
@@ -224,44 +224,6 @@ func (m *mover) copyDisks(ctx context.Context, r *moveRun) error {
 	})
 }
 
-// dropCopy removes what came to the destination. One that is down is told when it returns.
-func (m *mover) dropCopy(ctx context.Context, r *moveRun) error {
-	r.At(m.host())
-	err := m.o.Nova.Hosts.Call(ctx, m.host(), rpc.DropCopy, rpc.MoveRef{ServerID: m.server, Move: m.migration}, nil)
-	if err == nil || errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	if up, upErr := m.o.hostUp(ctx, m.host()); upErr == nil && !up && m.host() != m.source.Host {
-		return nil
-	}
-	return err
-}
-
-func (m *mover) bindThere(ctx context.Context, r *moveRun) (err error) {
-	r.At(m.host())
-	m.p.PortIDs, err = m.o.bind(ctx, m.server, m.host())
-	return err
-}
-
-func (m *mover) bindBack(ctx context.Context, r *moveRun) error {
-	r.At(m.source.Host)
-	_, err := m.o.bind(ctx, m.server, m.source.Host)
-	return err
-}
-
-func (m *mover) defineMoved(ctx context.Context, r *moveRun) error {
-	srv, err := m.o.server(ctx, m.server)
-	if err != nil || srv == nil {
-		return gone(err)
-	}
-	r.At(m.host())
-	spec, err := m.o.specAs(ctx, srv, r.State.New)
-	if err != nil {
-		return err
-	}
-	return m.onChosen(ctx, rpc.Define, rpc.Guest{Spec: spec})
-}
-
 // arrive makes the row say where and what the server is now. What counts for the quota is the larger of both flavors until it is settled.
 func (o *Ops) arrive(ctx context.Context, tx store.Tx, r *moveRun) error {
 	return o.place(ctx, tx, r.Operation, nova.TaskResizeFinish, destOf(&r.State.Progress), r.State.New, nil)
@@ -280,19 +242,4 @@ func (o *Ops) place(ctx context.Context, tx store.Tx, op saga.Operation, task st
 		columns[k] = v
 	}
 	return o.update(ctx, tx, op, task, columns)
-}
-
-func (m *mover) startMoved(ctx context.Context, r *moveRun) error {
-	r.At(m.host())
-	if r.State.Off {
-		return nil
-	}
-	return m.onChosen(ctx, rpc.Start, rpc.ServerRef{ServerID: m.server, StepID: m.step("start guest")})
-}
-
-func (m *mover) awaitMoved(ctx context.Context, r *moveRun) error {
-	if r.State.Off {
-		return nil
-	}
-	return m.o.awaitAll(ctx, r.State.Progress.PortIDs)
 }
