@@ -18,6 +18,7 @@ var glanceAPI = Component{
 func buildGlance(_ context.Context, h *House) (Unit, error) {
 	service, err := glance.New(h.DB, glance.Config{
 		Dir: filepath.Join(h.Config.StateDir, "images"), Host: h.Config.Host, Remote: h.otherImages(), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+		Silent: h.Config.Notifications.DisabledGlance,
 	})
 	if err != nil {
 		return Unit{}, err

@@ -59,6 +59,8 @@ func newKeystone(h *House) (*keystone.Service, error) {
 	return keystone.New(keystone.Options{
 		DB:    h.DB,
 		Clock: h.Clock,
+
+		Notifications: keystone.Notifications{Format: h.Config.Notifications.IdentityFormat, OptOut: h.Config.Notifications.OptOut},
 		// The keys are in the database; a directory of keys, as older versions and upstream have it, is taken over once.
 		MaxActiveKeys: h.Config.Keystone.MaxActiveKeys, KeyDirectory: filepath.Join(h.Config.StateDir, "keystone", "fernet-keys"),
 

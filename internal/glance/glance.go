@@ -58,6 +58,8 @@ type Config struct {
 	SizeCap int64  // most bytes of one image; 0: DefaultSizeCap
 	Clock   clock.Clock
 	Log     *slog.Logger
+	// Silent are notifications that are not sent, by their type or the beginning of it (disabled_notifications).
+	Silent []string
 }
 
 // Service holds the rules of the image service. Safe for concurrent use.
@@ -73,6 +75,7 @@ type Service struct {
 	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
 	stopped chan struct{}
+	silent  []string // notifications
 }
 
 // Migrations are the image service's tables.
@@ -84,7 +87,7 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: database, files: files, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log}
+	s := &Service{db: database, files: files, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
 	if s.cap == 0 {
 		s.cap = DefaultSizeCap
 	}
@@ -94,6 +97,7 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	db.Watch(database, &watch{s})
 	if s.remote != nil {
 		database.Hear(topic, func(key string) { go s.dropUnwanted(context.Background(), key) })
 	}

@@ -64,5 +64,8 @@ func (s *Service) deleteDomain(ctx context.Context, tx store.Tx, p *Project) err
 	if p.Enabled {
 		return rest.Forbidden("Cannot delete a domain that is enabled, please disable it first.")
 	}
-	return db.DeleteDomainContents(ctx, tx, p.ID)
+	if err := db.DeleteDomainContents(ctx, tx, p.ID); err != nil {
+		return err
+	}
+	return s.tell(ctx, "deleted", p)
 }

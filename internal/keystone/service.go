@@ -55,6 +55,8 @@ type Options struct {
 	Clock clock.Clock
 	// TokenLifetime is how long a token is good; 0 means DefaultTokenLifetime.
 	TokenLifetime time.Duration
+	// Notifications says what is told to others.
+	Notifications Notifications
 	// HashCost is the bcrypt cost of new passwords; 0 means password.DefaultCost.
 	HashCost int
 	// PasswordRules that users and their passwords must keep to.
@@ -77,6 +79,7 @@ type Service struct {
 	limitModel LimitModel
 	rules      PasswordRules
 	regex      *regexp.Regexp // of the rules; nil: none
+	notifications Notifications
 }
 
 // New makes the service. It does no I/O: the tables must have been migrated and Bootstrap run before the first request.
@@ -106,6 +109,7 @@ func New(o Options) (*Service, error) {
 		limitModel: o.LimitModel, rules: o.PasswordRules, regex: regex,
 		newID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
+	s.notifications = o.Notifications
 	if s.keys == nil {
 		if o.MaxActiveKeys <= 0 {
 			o.MaxActiveKeys = fernet.DefaultMaxActiveKeys
@@ -113,6 +117,7 @@ func New(o Options) (*Service, error) {
 		s.table = &tableKeys{s: s, maxActive: o.MaxActiveKeys, from: o.KeyDirectory}
 		s.keys = s.table
 	}
+	db.Watch(s.db, s.tell)
 	s.db.Hear(topic, func(string) { s.memory.compareSoon() })
 	return s, nil
 }

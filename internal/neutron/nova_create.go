@@ -87,7 +87,10 @@ func (u *unit) makePort(ctx context.Context, c *policy.Caller, server ServerRef,
 	if !n.PortSecurityEnabled {
 		req.groups = nil // as Nova: groups cannot be asked of a network without port security
 	}
-	return u.createPort(ctx, req, nil)
+	if err := u.createPort(ctx, req, nil); err != nil {
+		return err
+	}
+	return u.tellPorts(ctx, "create", p.ID)
 }
 
 // takePort attaches a port of the user's to a server.
@@ -104,7 +107,10 @@ func (u *unit) takePort(ctx context.Context, server ServerRef, nic NICPlan) erro
 		p.DNSName = dnsNameOf(server.Name)
 	}
 	u.changed(kindPort, p.ID)
-	return u.update(ctx, p)
+	if err := u.update(ctx, p); err != nil {
+		return err
+	}
+	return u.tellPorts(ctx, "update", p.ID)
 }
 
 // NextIndex returns the place of a server's next NIC.
@@ -153,11 +159,17 @@ func (s *Service) release(ctx context.Context, serverID, portID string) error {
 			if err := u.update(ctx, p); err != nil {
 				return err
 			}
+			if err := u.tellPorts(ctx, "update", p.ID); err != nil {
+				return err
+			}
 			if parents[p.ID] {
 				if err := u.followParent(ctx, p); err != nil {
 					return err
 				}
 			}
+		}
+		if err := u.tellPorts(ctx, "delete", own...); err != nil {
+			return err
 		}
 		return u.removePorts(ctx, own)
 	})
@@ -229,6 +241,9 @@ func (s *Service) place(ctx context.Context, portIDs []string, all bool, change 
 			}
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
+				return err
+			}
+			if err := u.tellPorts(ctx, "update", p.ID); err != nil {
 				return err
 			}
 			if err := u.followParent(ctx, p); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"gostack/internal/clock"
+	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/driver"
 	"gostack/internal/policy"
 	"gostack/internal/store"
@@ -65,6 +66,9 @@ type Physnet struct {
 // Service is Neutron.
 type Service struct {
 	Config
+	// PortViews shows ports as the API does; set by package api.
+	PortViews func(ctx context.Context, ids []string) (map[string]attr.Values, error)
+
 	realiser *realiser
 	statusMu sync.Mutex
 	resync   chan struct{} // asks for a comparison with the engine now

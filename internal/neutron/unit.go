@@ -29,6 +29,7 @@ type unit struct {
 	now     time.Time
 	pending map[key]bool
 	order   []key
+	told    []told
 }
 
 type unitKey struct{}
@@ -64,6 +65,9 @@ func (u *unit) changed(kind string, ids ...string) {
 }
 
 func (u *unit) flush(ctx context.Context) error {
+	if err := u.tell(ctx); err != nil {
+		return err
+	}
 	if len(u.order) == 0 {
 		return nil
 	}

@@ -78,9 +78,24 @@ func (a *api) download(r *rest.Request) (any, error) {
 	}
 	answer.Write = func(w http.ResponseWriter) error {
 		defer f.Close()
-		return send(r.Context(), w, f, part.to-part.from)
+		sent := &counter{Writer: w}
+		err := send(r.Context(), sent, f, part.to-part.from)
+		a.service.Sent(r.Context(), r.Caller, img, sent.n, err == nil && sent.n == part.to-part.from)
+		return err
 	}
 	return answer, nil
+}
+
+// counter counts what is written.
+type counter struct {
+	io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // send copies n bytes in pieces, so that memory does not grow with them.

@@ -118,7 +118,7 @@ func Insert(ctx context.Context, tx store.Tx, img *Image) error {
 	if _, err := tx.NewInsert().Model(img).Exec(ctx); err != nil {
 		return err
 	}
-	return index(ctx, tx, img)
+	return made(ctx, tx, img.ID, index(ctx, tx, img))
 }
 
 // WasDeleted tells whether id belonged to an image that is gone.
@@ -129,6 +129,9 @@ func WasDeleted(ctx context.Context, idb bun.IDB, id string) (bool, error) {
 // Save writes all columns of img but those of its data and upload, which belong to the functions in uploads.go. reindex
 // says that properties or tags changed.
 func Save(ctx context.Context, tx store.Tx, img *Image, reindex bool) error {
+	if err := touch(ctx, tx, img.ID); err != nil {
+		return err
+	}
 	_, err := tx.NewUpdate().Model(img).WherePK().
 		ExcludeColumn("data_key", "upload_key", "upload_lease", "size", "virtual_size", "checksum", "hash_algo", "hash_value", "created_at").Exec(ctx)
 	if err != nil || !reindex {
@@ -167,6 +170,9 @@ func index(ctx context.Context, tx store.Tx, img *Image) error {
 
 // Delete removes an image with its properties, tags and members, and remembers its id.
 func Delete(ctx context.Context, tx store.Tx, id string, now time.Time) error {
+	if err := touch(ctx, tx, id); err != nil {
+		return err
+	}
 	for _, table := range []any{(*property)(nil), (*tag)(nil), (*Member)(nil)} {
 		if _, err := tx.NewDelete().Model(table).Where("image_id = ?", id).Exec(ctx); err != nil {
 			return err

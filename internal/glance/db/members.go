@@ -36,15 +36,24 @@ func CountMembers(ctx context.Context, idb bun.IDB, imageID string) (int64, erro
 // AddMember inserts a member; one that is there already is a store.IsUnique error.
 func AddMember(ctx context.Context, tx store.Tx, m *Member) error {
 	_, err := tx.NewInsert().Model(m).Exec(ctx)
-	return err
+	return member(ctx, "create", m, err)
 }
 
 // SaveMember writes a member's status. False: there is no such member.
 func SaveMember(ctx context.Context, tx store.Tx, m *Member) (bool, error) {
-	return changed(tx.NewUpdate().Model(m).WherePK().Column("status", "updated_at").Exec(ctx))
+	ok, err := changed(tx.NewUpdate().Model(m).WherePK().Column("status", "updated_at").Exec(ctx))
+	if !ok {
+		return ok, err
+	}
+	return ok, member(ctx, "update", m, err)
 }
 
 // RemoveMember deletes a member. False: there is no such member.
 func RemoveMember(ctx context.Context, tx store.Tx, imageID, memberID string) (bool, error) {
-	return changed(tx.NewDelete().Model((*Member)(nil)).Where("image_id = ?", imageID).Where("member_id = ?", memberID).Exec(ctx))
+	m := &Member{ImageID: imageID, MemberID: memberID}
+	ok, err := changed(tx.NewDelete().Model(m).WherePK().Returning("*").Exec(ctx))
+	if !ok {
+		return ok, err
+	}
+	return ok, member(ctx, "delete", m, err)
 }

@@ -25,6 +25,9 @@ func changed(res interface{ RowsAffected() (int64, error) }, err error) (bool, e
 
 // BeginUpload makes a queued image saving, with a lease for the upload. False: it is not queued any more.
 func BeginUpload(ctx context.Context, tx store.Tx, id, key string, lease, now time.Time) (bool, error) {
+	if err := touch(ctx, tx, id); err != nil {
+		return false, err
+	}
 	return changed(tx.NewUpdate().Model((*Image)(nil)).Set("status = 'saving'").Set("upload_key = ?", key).Set("upload_lease = ?", lease).
 		Set("updated_at = ?", now).Where("id = ?", id).Where("status = 'queued'").Exec(ctx))
 }
@@ -37,6 +40,9 @@ func RenewUpload(ctx context.Context, tx store.Tx, id, key string, lease time.Ti
 
 // EndUpload makes a saving image active with its data. False: the image was deleted, or its upload was given up.
 func EndUpload(ctx context.Context, tx store.Tx, id, key string, d Data, now time.Time) (bool, error) {
+	if err := touch(ctx, tx, id); err != nil {
+		return false, err
+	}
 	return changed(tx.NewUpdate().Model((*Image)(nil)).Set("status = 'active'").
 		Set("data_key = ?", key).Set("upload_key = ''").Set("upload_lease = NULL").
 		Set("size = ?", d.Size).Set("virtual_size = ?", d.VirtualSize).
@@ -46,6 +52,9 @@ func EndUpload(ctx context.Context, tx store.Tx, id, key string, d Data, now tim
 
 // DropUpload puts an image whose upload failed back to queued.
 func DropUpload(ctx context.Context, tx store.Tx, id, key string, now time.Time) (bool, error) {
+	if err := touch(ctx, tx, id); err != nil {
+		return false, err
+	}
 	return changed(tx.NewUpdate().Model((*Image)(nil)).Set("status = 'queued'").Set("upload_key = ''").Set("upload_lease = NULL").
 		Set("updated_at = ?", now).Where("id = ?", id).Where("upload_key = ?", key).Where("status = 'saving'").Exec(ctx))
 }

@@ -164,8 +164,12 @@ func (a *api) issueToken(r *rest.Request) (any, error) {
 		return receiptAnswer(r, receipt), nil
 	}
 	if err != nil {
+		if login.Password != nil && rest.StatusOf(err) == http.StatusUnauthorized {
+			a.Authenticated(r.Context(), login.Password.UserID, "", true)
+		}
 		return nil, err
 	}
+	a.Authenticated(r.Context(), t.Payload.UserID, t.Payload.ProjectID, false)
 	body, err := a.tokenBody(r, t)
 	if err != nil {
 		return nil, err

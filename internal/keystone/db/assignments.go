@@ -38,7 +38,7 @@ func HasAssignment(ctx context.Context, h bun.IDB, a *Assignment) (bool, error) 
 // AddAssignment stores a grant; one that is there already is no error.
 func AddAssignment(ctx context.Context, tx store.Tx, a *Assignment) error {
 	_, err := tx.NewInsert().Model(a).On("CONFLICT DO NOTHING").Exec(ctx)
-	return err
+	return changed(ctx, "created", a, err)
 }
 
 // GrantedRoles lists the roles granted directly to an actor on a target.

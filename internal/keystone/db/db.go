@@ -26,17 +26,17 @@ var Migrations = store.Migrations{Service: "keystone", FS: files}
 // Insert stores a new row of any table. A taken name or id fails with an error for which store.IsUnique is true.
 func Insert(ctx context.Context, tx store.Tx, row any) error {
 	_, err := tx.NewInsert().Model(row).Exec(ctx)
-	return err
+	return changed(ctx, "created", row, err)
 }
 
 // Update stores all columns of a row again, found by its primary key.
 func Update(ctx context.Context, tx store.Tx, row any) error {
-	return one(tx.NewUpdate().Model(row).WherePK().Exec(ctx))
+	return changed(ctx, "updated", row, one(tx.NewUpdate().Model(row).WherePK().Exec(ctx)))
 }
 
 // Delete removes a row by its primary key.
 func Delete(ctx context.Context, tx store.Tx, row any) error {
-	return one(tx.NewDelete().Model(row).WherePK().Exec(ctx))
+	return changed(ctx, "deleted", row, one(tx.NewDelete().Model(row).WherePK().Exec(ctx)))
 }
 
 // get fills row, whose primary key is set.

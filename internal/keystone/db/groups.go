@@ -54,8 +54,9 @@ func MemberIDs(ctx context.Context, h bun.IDB, groupID string) ([]string, error)
 
 // AddMember puts a user into a group; being there already is no error.
 func AddMember(ctx context.Context, tx store.Tx, userID, groupID string) error {
-	_, err := tx.NewInsert().Model(&Membership{UserID: userID, GroupID: groupID}).On("CONFLICT DO NOTHING").Exec(ctx)
-	return err
+	m := &Membership{UserID: userID, GroupID: groupID}
+	_, err := tx.NewInsert().Model(m).On("CONFLICT DO NOTHING").Exec(ctx)
+	return changed(ctx, "created", m, err)
 }
 
 // GroupsOfUser lists the groups that a user is in.

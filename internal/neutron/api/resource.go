@@ -10,6 +10,7 @@ import (
 	"gostack/internal/neutron"
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
+	"gostack/internal/notify"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 )
@@ -227,20 +228,28 @@ func (a *api) create(r *rest.Request, res *resource) (any, error) {
 				return err
 			}
 		}
+		if s := notify.Sending(ctx); s != nil {
+			return s.Emit(ctx, startEnd(s, res.Resource+".create", wanted(r, nil), a.created(r, res, l, views))...)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.n.Await(ctx)
+	return a.created(r, res, l, views), nil
+}
+
+// created is the answer to a creation.
+func (a *api) created(r *rest.Request, res *resource, l *loaded, views []attr.Values) map[string]any {
 	if !l.bulk {
-		return map[string]any{res.Resource: a.shape(r, res, views[0])}, nil
+		return map[string]any{res.Resource: a.shape(r, res, views[0])}
 	}
 	shown := make([]any, len(views))
 	for i, v := range views {
 		shown[i] = a.shape(r, res, v)
 	}
-	return map[string]any{res.Collection: shown}, nil
+	return map[string]any{res.Collection: shown}
 }
 
 func (a *api) beforeUpdate(r *rest.Request, res *resource) (policy.Target, error) {
@@ -273,7 +282,13 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 		return nil, err
 	}
 	ctx := neutron.Track(r.Context())
-	view, err := res.change(ctx, r, l.items[0].values)
+	var view attr.Values
+	err := a.told(ctx, func(ctx context.Context) (err error) {
+		view, err = res.change(ctx, r, l.items[0].values)
+		return err
+	}, func(s *notify.Sender) []notify.Event {
+		return startEnd(s, res.Resource+".update", wanted(r, map[string]any{"id": id(r)}), map[string]any{res.Resource: a.shape(r, res, view)})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +298,13 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 
 func (a *api) remove(r *rest.Request, res *resource) (any, error) {
 	ctx := neutron.Track(r.Context())
-	if err := res.drop(ctx, r); err != nil {
+	err := a.told(ctx, func(ctx context.Context) error { return res.drop(ctx, r) }, func(s *notify.Sender) []notify.Event {
+		gone := map[string]any{res.Resource + "_id": id(r)}
+		return startEnd(s, res.Resource+".delete", gone, map[string]any{
+			res.Resource + "_id": id(r), res.Resource: a.shape(r, res, r.Loaded.(*loaded).view), //nolint:forcetypeassert // find has set it
+		})
+	})
+	if err != nil {
 		return nil, err
 	}
 	a.n.Await(ctx)

@@ -6,6 +6,7 @@ import (
 	"gostack/internal/neutron"
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
+	"gostack/internal/notify"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 )
@@ -116,14 +117,18 @@ func (a *api) routerActions(res *resource) (actions []memberAction) {
 		if err != nil {
 			return nil, err
 		}
-		return orNil(a.n.AddRouterInterface(ctx, r.Caller, router.String("id"), v))
+		return a.interfaceTold(ctx, "create", func(ctx context.Context) (*neutron.RouterInterface, error) {
+			return a.n.AddRouterInterface(ctx, r.Caller, router.String("id"), v)
+		})
 	})
 	action("remove_router_interface", func(ctx context.Context, r *rest.Request, router attr.Values) (any, error) {
 		v, err := interfaceBody(r.Body)
 		if err != nil {
 			return nil, err
 		}
-		return orNil(a.n.RemoveRouterInterface(ctx, router.String("id"), v))
+		return a.interfaceTold(ctx, "delete", func(ctx context.Context) (*neutron.RouterInterface, error) {
+			return a.n.RemoveRouterInterface(ctx, router.String("id"), v)
+		})
 	})
 	for name, change := range map[string]func(context.Context, string, []attr.Values) (*db.Router, error){
 		"add_extraroutes": a.n.AddRoutes, "remove_extraroutes": a.n.RemoveRoutes,
@@ -147,7 +152,15 @@ func (a *api) routerActions(res *resource) (actions []memberAction) {
 	return actions
 }
 
-func orNil(i *neutron.RouterInterface, err error) (any, error) {
+// interfaceTold adds or removes an interface and tells of it (neutron/db/l3_db.py, notify_router_interface_action).
+func (a *api) interfaceTold(ctx context.Context, verb string, do func(ctx context.Context) (*neutron.RouterInterface, error)) (any, error) {
+	var i *neutron.RouterInterface
+	err := a.told(ctx, func(ctx context.Context) (err error) {
+		i, err = do(ctx)
+		return err
+	}, func(s *notify.Sender) []notify.Event {
+		return []notify.Event{neutron.Event(s, "router.interface."+verb, map[string]any{"router_interface": i})}
+	})
 	if err != nil {
 		return nil, err
 	}

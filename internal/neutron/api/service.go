@@ -27,6 +27,7 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		a.subnetPools(),
 	}
 	resources = append(resources, a.realised()...)
+	n.PortViews = a.portViews(resourceNamed(resources, "port"))
 	var routes []rest.Route
 	for _, r := range resources {
 		routes = append(routes, a.routes(r)...)

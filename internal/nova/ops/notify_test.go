@@ -1,12 +1,10 @@
 package ops_test
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +12,7 @@ import (
 	"gostack/internal/bus"
 	"gostack/internal/neutron"
 	"gostack/internal/notify"
+	"gostack/internal/notify/notifytest"
 	"gostack/internal/nova"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/notice"
@@ -23,51 +22,15 @@ import (
 	"gostack/internal/store/storetest"
 )
 
-// heard are the notifications of a world.
-type heard struct {
-	mu   sync.Mutex
-	list []bus.Notification
-}
-
-// hearing makes a world whose notifications are kept.
-func hearing(t *testing.T, d *store.DB, hosts int) (*world, *heard) {
+// hearing makes a world whose notifications are heard.
+func hearing(t *testing.T, d *store.DB, hosts int) (*world, *notifytest.Ear) {
 	w := newWorld(t, d, hosts)
-	h := &heard{}
-	s := notify.New(notify.Options{DB: d, Bus: bus.NewMemory(), Driver: notify.NoOp, Host: "control-1"})
-	stop, err := s.Subscribe(func(n bus.Notification) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.list = append(h.list, n)
-	})
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); s.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; stop() })
+	h := notifytest.Hear(t, d)
 	w.Run()
 	return w, h
 }
 
-// since gives what was heard after the last call, once the outbox is empty and the last has come.
-func (h *heard) since(t *testing.T, w *world) []bus.Notification {
-	t.Helper()
-	ctx := context.Background()
-	must(t, notify.Of(w.DB).Emit(ctx, notify.Event{Type: "mark"}))
-	var out []bus.Notification
-	novatest.Until(t, "notifications have come", func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		i := slices.IndexFunc(h.list, func(n bus.Notification) bool { return n.EventType == "mark" })
-		if i < 0 {
-			return false
-		}
-		out, h.list = h.list[:i], h.list[i+1:]
-		return true
-	})
-	return out
-}
-
-// told lists the types of notifications but updates, with who tells: "power_off.start host-1".
+// toldOf lists the types of notifications but updates, with who tells: "power_off.start host-1".
 func toldOf(list []bus.Notification, versioned bool) []string {
 	out := []string{}
 	for _, n := range list {
@@ -88,7 +51,7 @@ const planned = "scheduler.select_destinations.start scheduler:control-1, schedu
 func TestWhatIsToldOfServers(t *testing.T) {
 	d := storetest.Either(t, append(slices.Clone(novatest.Migrations), notify.Migrations)...)
 	w, h := hearing(t, d, 2)
-	h.since(t, w)
+	h.Since(t)
 	w.bigger()
 	c := *w.caller
 	c.RequestID = "req-1"
@@ -100,7 +63,7 @@ func TestWhatIsToldOfServers(t *testing.T) {
 	id := srv.ID
 	source := w.Settled(id).Host
 	dest := w.other(source)
-	all := h.since(t, w)
+	all := h.Since(t)
 	expect := func(what, versioned, legacy string) {
 		t.Helper()
 		put := strings.NewReplacer("SRC", source, "DST", dest)
@@ -142,7 +105,7 @@ func TestWhatIsToldOfServers(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		w.Settled(id)
-		all = h.since(t, w)
+		all = h.Since(t)
 		expect(what, versioned, legacy)
 	}
 	power := func(a nova.PowerAction, name string) {
@@ -194,7 +157,7 @@ func TestWhatIsToldOfServers(t *testing.T) {
 	step("revert", func() error { return w.Nova.RevertResize(ctx, &c, id) }, "resize_revert.start DST, resize_revert.end SRC", "resize.revert.start DST, resize.revert.end SRC")
 	must(t, resize())
 	w.Settled(id)
-	h.since(t, w)
+	h.Since(t)
 	step("confirm", func() error { return w.Nova.ConfirmResize(ctx, &c, id) }, "resize_confirm.start DST, resize_confirm.end DST", "resize.confirm.start DST, resize.confirm.end DST")
 	source, dest = dest, source
 	step("live migration", func() error { return w.live(w.Settled(id), nova.LiveRequest{}) },
@@ -204,11 +167,11 @@ func TestWhatIsToldOfServers(t *testing.T) {
 	shelved := "shelve.start SRC, shelve.end SRC, shelve_offload.start SRC, shelve_offload.end SRC"
 	must(t, w.Nova.Shelve(ctx, &c, id))
 	w.offloaded(t, id)
-	all = h.since(t, w)
+	all = h.Since(t)
 	expect("shelve", shelved, shelved)
 	must(t, w.Nova.Unshelve(ctx, &c, id, nova.UnshelveRequest{Host: source}))
 	w.Settled(id)
-	all = h.since(t, w)
+	all = h.Since(t)
 	expect("unshelve", planned+"unshelve.start SRC, unshelve.end SRC", "unshelve.start SRC, unshelve.end SRC")
 	step("delete", func() error { return w.Nova.Delete(ctx, &c, id) },
 		"exists SRC, delete.start SRC, shutdown.start SRC, shutdown.end SRC, delete.end SRC", "exists SRC, delete.start SRC, shutdown.start SRC, shutdown.end SRC, delete.end SRC")
@@ -225,9 +188,9 @@ func TestWhatIsToldOfFailures(t *testing.T) {
 	for _, host := range w.Hosts {
 		host.Break(&driver.Fault{Code: driver.CodeUnsupported, Message: "the disk is broken"})
 	}
-	h.since(t, w)
+	h.Since(t)
 	failed := w.settled("failed")
-	all := h.since(t, w)
+	all := h.Since(t)
 	kinds := map[string]int{}
 	for _, n := range all {
 		checkPayload(t, n)
@@ -248,7 +211,7 @@ func TestWhatIsToldOfFailures(t *testing.T) {
 	want := []string{
 		"flavor.create api:control-1", "compute_task.build_instances.error conductor:control-1", "delete.start api:control-1", "delete.end api:control-1",
 	}
-	all = h.since(t, w)
+	all = h.Since(t)
 	if diff := cmp.Diff(want, toldOf(all, true)); diff != "" {
 		t.Error(diff)
 	}
@@ -256,11 +219,11 @@ func TestWhatIsToldOfFailures(t *testing.T) {
 		checkPayload(t, n)
 	}
 	srv := w.settled("refugee")
-	h.since(t, w)
+	h.Since(t)
 	w.lose(srv.Host)
 	must(t, w.evacuate(t.Context(), srv.ID))
 	there := w.Settled(srv.ID).Host
-	got := toldOf(h.since(t, w), true)
+	got := toldOf(h.Since(t), true)
 	got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "service.") })
 	if diff := cmp.Diff(items("evacuate api:control-1, "+planned+"rebuild_scheduled conductor:control-1, rebuild.start "+there+", rebuild.end "+there), got); diff != "" {
 		t.Error(diff)
