@@ -38,9 +38,10 @@ type split struct {
 	t     *testing.T // of the part that runs
 	whole *testing.T
 	token string
+	vhost string // of the broker
 }
 
-func newSplit(t *testing.T) *split {
+func newSplit(t *testing.T, change ...func(*config.Config)) *split {
 	t.Helper()
 	broker := rabbittest.Start(t)
 	vhost := broker.NewVHost(t)
@@ -49,7 +50,10 @@ func newSplit(t *testing.T) *split {
 	h.Config.Bus = broker.TLSURL(amqp.ControlUser, "control-password", vhost, "localhost")
 	h.Config.BusAdmin, h.Config.BusCA = broker.AdminURL(vhost), broker.CAFile
 	h.Config.Hostlink = "127.0.0.1:0"
-	s := &split{House: h, t: t, whole: t}
+	for _, f := range change {
+		f(h.Config)
+	}
+	s := &split{House: h, t: t, whole: t, vhost: vhost}
 	s.start(h, "control")
 	h.Hosts.Settings.Control = []string{h.Link.Address().String()}
 	password, err := os.ReadFile(AdminPasswordFile(h.Config))
