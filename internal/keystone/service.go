@@ -76,9 +76,9 @@ type Service struct {
 	memory    *memory
 	newID     func() string
 
-	limitModel LimitModel
-	rules      PasswordRules
-	regex      *regexp.Regexp // of the rules; nil: none
+	limitModel    LimitModel
+	rules         PasswordRules
+	regex         *regexp.Regexp // of the rules; nil: none
 	notifications Notifications
 }
 
