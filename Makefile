@@ -46,6 +46,11 @@ OPERATIONS ?= 10000
 crash: $(GUEST) ## OPERATIONS=10000 random operations while everything dies; SEED=n repeats a walk
 	CRASH_SEED=$(SEED) CRASH_OPERATIONS=$(OPERATIONS) $(GO) test -count=1 -v -timeout 12h ./test/crash
 
+SUITES ?= tempest,gophercloud
+.PHONY: conformance
+conformance: $(GUEST) ## SUITES=tempest,gophercloud whole, on real engines; MATCH=regexp narrows them; takes hours
+	CONFORMANCE=$(SUITES) CONFORMANCE_MATCH='$(MATCH)' $(GO) test -count=1 -v -timeout 12h -run TestOnRealEngines ./test/conformance
+
 .PHONY: bench
 bench: build $(GUEST) ## how fast it is, each figure beside its baseline
 	$(GO) test -run '^$$' -bench . -benchtime 200ms $(addprefix ./internal/,bus/amqp engine/qemuimg imageformat keystone nova/scheduler placement saga store)

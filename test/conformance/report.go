@@ -41,7 +41,9 @@ func (r *Report) Findings() string {
 	return b.String()
 }
 
-func indent(s string) string { return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") }
+func indent(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ")
+}
 
 //go:embed exclude.tsv
 var excludeTable string

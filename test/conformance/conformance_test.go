@@ -1,0 +1,159 @@
+package conformance_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gostack/test/conformance"
+	"gostack/test/machine"
+)
+
+// suites says which suites to run in full, on real engines: CONFORMANCE=tempest,gophercloud. Empty runs the short selection of
+// tempest on hosts that boot nothing, which is about the APIs alone.
+var suites = os.Getenv("CONFORMANCE")
+
+// match narrows what is run.
+var match = os.Getenv("CONFORMANCE_MATCH")
+
+// TestTempestShort is what make test runs.
+func TestTempestShort(t *testing.T) {
+	if suites != "" {
+		t.Skip("the whole suites are asked for")
+	}
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
+	requires(t, "tempest")
+	c := simulated(t)
+	chosen := conformance.TempestShort
+	if match != "" {
+		chosen = match
+	}
+	report, err := conformance.Tempest(t.Context(), c, filepath.Join(t.TempDir(), "tempest"), chosen, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(report)
+	if f := report.Findings(); f != "" {
+		t.Errorf("tempest found:\n%s", f)
+	}
+}
+
+// TestOnRealEngines runs whole suites, which takes hours.
+func TestOnRealEngines(t *testing.T) {
+	if suites == "" {
+		t.Skip("make conformance runs whole suites on real engines")
+	}
+	requires(t, "tempest", "libvirtd", "ovs-vswitchd", "ovn-northd")
+	m := machine.Start(t)
+	bin, image, run := built(t, "./cmd/gostack"), filepath.Join(root(t), "build", "guest.qcow2"), built(t, "./test/conformance/cmd")
+	if out, err := m.Command(t.Context(), bin, "up", "--image", image).CombinedOutput(); err != nil {
+		t.Fatalf("gostack up: %v\n%s", err, out)
+	}
+	for suite := range strings.SplitSeq(suites, ",") {
+		t.Run(suite, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), suite)
+			cmd := m.Command(t.Context(), run, "-suite", suite, "-match", match, "-dir", dir, "-image", image)
+			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+			if err := cmd.Run(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if out := m.Run(t, bin, "audit", "-o", "json"); json.Valid([]byte(out)) && out != "[]" && out != "null" {
+		t.Errorf("audit: %s", out)
+	}
+}
+
+func requires(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			if _, err := os.Stat("/usr/sbin/" + p); err != nil {
+				machine.Missing(t, "NOT TESTED by other people's suites: "+p+" is not installed; scripts/install-engines tests installs it")
+			}
+		}
+	}
+}
+
+// simulated starts a cloud of one process, whose hosts boot nothing.
+func simulated(t *testing.T) conformance.Cloud {
+	t.Helper()
+	dir := t.TempDir()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "gostack.yaml")
+	text := strings.NewReplacer("DIR", dir, "ADDRESS", address).Replace("host: simulated\nstate_dir: DIR/state\nrun_dir: DIR/run\nlog_dir: DIR/log\nlisten: ADDRESS\nlog_level: warn\n" +
+		"keystone: {bcrypt_cost: 4}\nnova: {compute_driver: simulated, simulated_hosts: 4}\n")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, built(t, "./cmd/gostack"), "run", "all", "--config", config)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+		if b, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("gostack said:\n%s", b[max(0, len(b)-4000):])
+		}
+		_ = log.Close()
+	})
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get("http://" + address + "/v3")
+		if err == nil {
+			_ = resp.Body.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	password, err := os.ReadFile(filepath.Join(dir, "state", "keystone", "admin-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conformance.Cloud{URL: "http://" + address, Password: strings.TrimSpace(string(password))}
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// built builds a program of this module into a directory that ends with the test.
+func built(t *testing.T, pkg string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), filepath.Base(filepath.Dir(pkg))+"-"+filepath.Base(pkg))
+	cmd := exec.Command("go", "build", "-o", file, pkg)
+	cmd.Dir, cmd.Env = root(t), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	return file
+}
