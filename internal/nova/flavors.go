@@ -42,7 +42,7 @@ func (s *Service) Flavors(ctx context.Context, filter FlavorFilter) ([]*Flavor, 
 }
 
 // CreateFlavor stores a new flavor; ID empty makes one. A private one is open to its maker's project.
-func (s *Service) CreateFlavor(ctx context.Context, c *policy.Caller, f *Flavor) error {
+func (s *Service) CreateFlavor(ctx context.Context, _ *policy.Caller, f *Flavor) error {
 	if f.ID == "" {
 		f.ID = s.newID()
 	}
@@ -61,9 +61,6 @@ func (s *Service) CreateFlavor(ctx context.Context, c *policy.Caller, f *Flavor)
 				return rest.Conflict("Flavor with name %s already exists.", f.Name)
 			}
 			return err
-		}
-		if !f.IsPublic && c.ProjectID != "" {
-			return db.Insert(ctx, tx, &FlavorAccess{FlavorID: f.ID, ProjectID: c.ProjectID})
 		}
 		return nil
 	})
