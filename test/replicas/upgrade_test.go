@@ -1,6 +1,7 @@
 package replicas
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,13 +11,19 @@ import (
 	"testing"
 )
 
-// previous builds the program of the newest commit before this one that builds. Without the project's history there is none, and the test is skipped.
+// previous builds the program of the newest commit before this one that builds. Without the project's history there is none, and the test is skipped; what it
+// did is printed on standard error, also where nobody reads the test's own log.
 func previous(t *testing.T) string {
 	t.Helper()
+	say := func(format string, args ...any) string {
+		text := fmt.Sprintf(format, args...)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", t.Name(), text)
+		return text
+	}
 	root := func() string {
 		out, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
 		if err != nil {
-			t.Skipf("NOT TESTED with the release before: this is no git repository (%v)", err)
+			t.Skip(say("NOT TESTED with the release before: this is no git repository (%v)", err))
 		}
 		return strings.TrimSpace(string(out))
 	}()
@@ -40,10 +47,14 @@ func previous(t *testing.T) string {
 			t.Logf("%s does not build: %s", commit, text[:min(len(text), 300)])
 			continue
 		}
-		t.Logf("the release before is %s", out)
+		say("the release before is %s", bytes.TrimSpace(out))
 		return bin
 	}
-	t.Skip("NOT TESTED with the release before: git has no earlier commit that builds")
+	why := "git has no earlier commit that builds"
+	if out, _ := exec.Command("git", "-C", root, "rev-parse", "--is-shallow-repository").Output(); string(bytes.TrimSpace(out)) == "true" {
+		why = "this is a shallow clone without the commit before; git fetch --deepen=6 brings it"
+	}
+	t.Skip(say("NOT TESTED with the release before: %s", why))
 	return ""
 }
 
