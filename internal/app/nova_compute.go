@@ -40,6 +40,7 @@ func buildNovaCompute(_ context.Context, h *House) (Unit, error) {
 	}
 	for i := range hosts {
 		hosts[i].Options.Images = h.imageSink(hosts[i].Host)
+		hosts[i].Options.Resume = h.Config.Nova.ResumeGuests
 		hosts[i].Options.Streams = streams{h, hosts}
 		hosts[i].Options.Link, hosts[i].Options.LinkAddress, hosts[i].Options.MembersChanged = h.Link, h.Config.LinkAddress(), h.membersChanged
 		if hosts[i].agent, err = agent.New(hosts[i].Options); err != nil {

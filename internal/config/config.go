@@ -127,6 +127,7 @@ type Nova struct {
 	ResizeToSameHost     bool          `yaml:"allow_resize_to_same_host" doc:"A resize may stay on its host; else it needs another one." default:"false"`
 	ResizeConfirmWindow  time.Duration `yaml:"resize_confirm_window" doc:"After how long a resize is confirmed by itself; 0 is never." default:"0s"`
 	ShelvedOffloadTime   time.Duration `yaml:"shelved_offload_time" doc:"How long a shelved server stays on its host; 0 is not at all, below 0 for ever." default:"0s"`
+	ResumeGuests         bool          `yaml:"resume_guests_state_on_host_boot" doc:"Servers that ran when this host lost its power are started when it is back; else they are off then." default:"false"`
 	ReclaimInterval      time.Duration `yaml:"reclaim_instance_interval" doc:"How long a deleted server can be restored; 0 deletes at once." default:"0s"`
 	LiveTimeout          int           `yaml:"live_migration_completion_timeout" doc:"Seconds that a live migration may take for each GiB of memory and copied disk; 0 is for ever." default:"800"`
 	LiveTimeoutAction    string        `yaml:"live_migration_timeout_action" doc:"abort, or force_complete." default:"abort"`

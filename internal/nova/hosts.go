@@ -243,7 +243,11 @@ func (s *Service) ConductorHandlers() bus.Handlers {
 			if err := rpc.CheckVersion(a.RPC); err != nil {
 				return rpc.HostUpReply{}, bus.Fail(bus.CodeForbidden, "%s", err.Error())
 			}
-			return s.HostUp(ctx, a.Host, a.Info)
+			reply, err := s.HostUp(ctx, a.Host, a.Info)
+			if err == nil {
+				err = s.ResumeGuests(ctx, a.Host, a.Resume)
+			}
+			return reply, err
 		}),
 		rpc.EvacuationsDone: bus.Handle(func(ctx context.Context, from string, a rpc.EvacuationsDoneArgs) (any, error) {
 			if err := foreign(from, a.Host); err != nil {

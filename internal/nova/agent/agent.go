@@ -45,6 +45,8 @@ type Options struct {
 
 	Heartbeat time.Duration // 0: 10 s
 	Report    time.Duration // 0: 1 min; how often the host is described anew
+	// Resume has servers started that are off when the agent starts, if they ran before (resume_guests_state_on_host_boot).
+	Resume bool
 	// Images takes the images that servers become; nil: there are none.
 	Images ImageSink
 }

@@ -91,6 +91,13 @@ func (a *Agent) settled(server string) {
 // tellPower sends what is pending until the control side has taken it.
 func (a *Agent) tellPower(ctx context.Context) {
 	retry := time.Second
+	if a.Resume { // who is off because the host was must not count as stopped before it could be resumed
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.introduced:
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():

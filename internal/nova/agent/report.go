@@ -70,8 +70,20 @@ func (a *Agent) describe(ctx context.Context) error {
 		return fmt.Errorf("hypervisor: %w", err)
 	}
 	info.LinkAddress = a.LinkAddress
+	var off []string
+	if a.Resume && a.NodeID() == "" {
+		guests, err := a.Driver.List(ctx)
+		if err != nil {
+			return fmt.Errorf("hypervisor: %w", err)
+		}
+		for _, g := range guests {
+			if g.State == driver.Shutdown || g.State == driver.Crashed {
+				off = append(off, g.ID)
+			}
+		}
+	}
 	var reply rpc.HostUpReply
-	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info, RPC: rpc.Version}, &reply); err != nil {
+	if err := a.Bus.Call(ctx, conductor, rpc.HostUp, rpc.HostUpArgs{Host: a.Host, Info: info, RPC: rpc.Version, Resume: off}, &reply); err != nil {
 		return fmt.Errorf("control side: %w", err)
 	}
 	if err := a.leave(ctx, reply.Evacuations); err != nil {

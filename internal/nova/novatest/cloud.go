@@ -31,6 +31,9 @@ var Migrations = []store.Migrations{saga.Migrations, placement.Migrations, glanc
 
 // Cloud is a Nova with a real database, placement, scheduler and agents on simulated hosts; network and images are pretended.
 type Cloud struct {
+	// ResumeGuests is what agents that start from now on are told (resume_guests_state_on_host_boot).
+	ResumeGuests bool
+
 	T         testing.TB
 	DB        *store.DB
 	Nova      *nova.Service
@@ -112,7 +115,7 @@ func (w *Cloud) AddHost(name string) {
 func (w *Cloud) StartAgent(name string) {
 	w.T.Helper()
 	link := hostlink.New(hostlink.Options{Self: hostlink.Identity{Host: name}, Fabric: &w.fabric, Log: quiet()})
-	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet(), Images: w.sink(name), Streams: link})
+	a, err := agent.New(agent.Options{Host: name, Bus: w.Bus, Driver: w.Hosts[name], Log: quiet(), Images: w.sink(name), Streams: link, Resume: w.ResumeGuests})
 	if err != nil {
 		w.T.Fatal(err)
 	}

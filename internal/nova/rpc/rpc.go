@@ -136,6 +136,8 @@ type HostUpArgs struct {
 	Host string   `json:"host"`
 	Info HostInfo `json:"info"`
 	RPC  int      `json:"rpc,omitempty"` // Version of the agent
+	// Resume are servers that are off here and shall be started if they ran (resume_guests_state_on_host_boot); only when the host introduces itself.
+	Resume []string `json:"resume,omitempty"`
 }
 
 // HostUpReply tells a host who it is.
