@@ -136,10 +136,10 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 		h.mu.Unlock()
 	}
 	if h.Saga != nil {
-		if err := h.Replicas.Start(ctx); err != nil {
+		if err := h.patiently(ctx, h.Replicas.Start); err != nil {
 			return err
 		}
-		if err := h.Saga.Run(ctx); err != nil {
+		if err := h.patiently(ctx, h.Saga.Run); err != nil {
 			return err
 		}
 		h.runNotifications()
@@ -150,7 +150,7 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 	h.keepMembership()
 	for i := range h.started {
 		if f := h.started[i].Unit.Start; f != nil {
-			if err := f(ctx); err != nil {
+			if err := h.patiently(ctx, f); err != nil {
 				return fmt.Errorf("%s: %w", h.started[i].Name, err)
 			}
 		}

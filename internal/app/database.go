@@ -72,6 +72,24 @@ func (h *House) openDatabase(ctx context.Context) error {
 	return nil
 }
 
+// patiently does a part of the start that needs the database, again and again while PostgreSQL is away: a process that ended instead would only be started again.
+func (h *House) patiently(ctx context.Context, do func(context.Context) error) error {
+	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
+		err := do(ctx)
+		if err == nil || h.DB == nil || h.DB.Kind() != store.PostgreSQL || !store.IsUnavailable(err) {
+			h.waitFor("", nil)
+			return err
+		}
+		h.waitFor("database", err)
+		h.Log.Error("the database went away during the start; trying again", "error", err, "again_in", pause.String())
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ended while waiting for the database: %w", err)
+		case <-time.After(pause):
+		}
+	}
+}
+
 // waitFor tells the status what the start waits for; an empty name ends it.
 func (h *House) waitFor(what string, why error) {
 	h.mu.Lock()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -52,5 +53,31 @@ func TestTheDatabaseComesLater(t *testing.T) {
 	}()
 	if c, _ := line(); c.State != "ready" {
 		t.Errorf("with the database back: %+v", c)
+	}
+}
+
+// A database that goes away in the middle of a start does not end the process either (found by the crash suite).
+func TestTheDatabaseGoesAwayDuringTheStart(t *testing.T) {
+	server := storetest.NewServer(t)
+	h := testHouse(t)
+	h.Config.Database = server.Database()
+	if err := h.openDatabase(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.DB.Close() }()
+	server.Stop()
+	tries := 0
+	err := h.patiently(t.Context(), func(ctx context.Context) error {
+		if tries++; tries == 2 {
+			server.Start()
+		}
+		return h.DB.Ping(ctx)
+	})
+	if err != nil || tries < 2 {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+	broken := errors.New("broken")
+	if err := h.patiently(t.Context(), func(context.Context) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("an error that no waiting mends: %v", err)
 	}
 }

@@ -36,8 +36,12 @@ var catalogue = []keystone.BootstrapService{
 	{Type: "compute", Name: "nova", Path: "/compute/v2.1"},
 }
 
-func buildKeystone(_ context.Context, h *House) (Unit, error) {
-	service, err := newKeystone(h)
+func buildKeystone(ctx context.Context, h *House) (Unit, error) {
+	var service *keystone.Service
+	err := h.patiently(ctx, func(context.Context) (err error) {
+		service, err = newKeystone(h)
+		return err
+	})
 	if err != nil {
 		return Unit{}, err
 	}
