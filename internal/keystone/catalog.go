@@ -70,8 +70,11 @@ func (s *Service) catalogRows(ctx context.Context) ([]db.CatalogRow, *endpointFi
 	if err != nil {
 		return nil, nil, err
 	}
-	if filter, err = s.loadEndpointFilter(ctx); err != nil {
-		return nil, nil, err
+	filter = nil
+	if len(rows) > 0 && rows[0].Filtered {
+		if filter, err = s.loadEndpointFilter(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -162,7 +162,11 @@ func (a *api) listGroupsOfUser(r *rest.Request) (any, error) {
 		o = o.Equals("g.domain_id", r.Caller.DomainID)
 	}
 	list, err := a.GroupsOfUser(r.Context(), r.Path("user_id"), o)
-	return collection(r, "groups", list, groupView), err
+	return collection(r, "groups", list, func(r *rest.Request, g *keystone.Group) map[string]any {
+		v := groupView(r, g)
+		v["membership_expires_at"] = nil // memberships end only where an identity provider gave them
+		return v
+	}), err
 }
 
 func (a *api) listProjectsOfUser(r *rest.Request) (any, error) {

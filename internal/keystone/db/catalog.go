@@ -109,13 +109,15 @@ type CatalogRow struct {
 	ServiceID   string  `bun:"service_id"`
 	ServiceType string  `bun:"service_type"`
 	ServiceName string  `bun:"service_name"`
+	Filtered    bool    `bun:"filtered"` // some project sees but some endpoints
 }
 
 // CatalogRows returns the enabled endpoints of enabled services, ordered by service.
 func CatalogRows(ctx context.Context, h bun.IDB) ([]CatalogRow, error) {
 	var out []CatalogRow
 	err := h.NewRaw(`SELECT s.id AS service_id, s.type AS service_type, s.name AS service_name,
-	coalesce(e.id, '') AS endpoint_id, coalesce(e.interface, '') AS interface, e.region_id, coalesce(e.url, '') AS url
+	coalesce(e.id, '') AS endpoint_id, coalesce(e.interface, '') AS interface, e.region_id, coalesce(e.url, '') AS url,
+	(EXISTS (SELECT 1 FROM keystone_project_endpoints) OR EXISTS (SELECT 1 FROM keystone_project_endpoint_groups)) AS filtered
 FROM keystone_services s LEFT JOIN keystone_endpoints e ON e.service_id = s.id AND e.enabled
 WHERE s.enabled ORDER BY s.type, s.id, e.id`).Scan(ctx, &out)
 	return out, err
