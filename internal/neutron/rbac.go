@@ -39,6 +39,11 @@ var rbacTypes = map[string]rbacType{
 		`SELECT project_id FROM neutron_ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%'
 UNION SELECT project_id FROM neutron_subnets WHERE network_id = ?`,
 	},
+	"qos_policy": {
+		"neutron_qos_policies", onlyShared, QoSPolicyNotFound,
+		`SELECT project_id FROM neutron_ports WHERE qos_policy_id = ? UNION SELECT project_id FROM neutron_networks WHERE qos_policy_id = ?
+UNION SELECT project_id FROM neutron_floatingips WHERE qos_policy_id = ? UNION SELECT project_id FROM neutron_routers WHERE qos_policy_id = ?`,
+	},
 	"security_group": {
 		"neutron_security_groups", onlyShared, SecurityGroupNotFound,
 		`SELECT p.project_id FROM neutron_ports p JOIN neutron_port_security_groups m ON m.port_id = p.id WHERE m.group_id = ?`,

@@ -107,6 +107,13 @@ func TestQoSStory(t *testing.T) {
 		m.Put(v2+"/ports/"+plain, `{"port": {"qos_policy_id": "`+shared+`"}}`).Want(200)
 		other.Post(v2+"/networks", `{"network": {}}`).Want(201).Has("network.qos_policy_id", shared)
 		boss.Delete(v2 + "/qos/policies/" + shared).Want(404)
+		rbac := admin.Post(v2+"/rbac-policies", `{"rbac_policy": {"object_type": "qos_policy", "object_id": "`+fast+`", "action": "access_as_shared", "target_tenant": "project-2"}}`).
+			Want(201).Text("rbac_policy.id")
+		theirs := other.Post(v2+"/networks", `{"network": {"qos_policy_id": "`+fast+`"}}`).Want(201).Text("network.id")
+		admin.Delete(v2+"/rbac-policies/"+rbac).Want(409).Has("NeutronError.type", "RbacPolicyInUse")
+		other.Put(v2+"/networks/"+theirs, `{"network": {"qos_policy_id": null}}`).Want(200)
+		admin.Delete(v2 + "/rbac-policies/" + rbac).Want(204)
+		other.Get(v2 + "/qos/policies/" + fast).Want(404)
 		boss.Put(v2+"/qos/policies/"+p, `{"policy": {"name": "q"}}`).Want(200).Has("policy.name", "q")
 		boss.Put(v2+"/qos/policies/"+p+"/tags/y", nil).Want(201)
 		boss.Get(v2+"/policies/"+p+"/tags").Want(200).Has("tags", "[x y]")
