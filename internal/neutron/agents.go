@@ -25,6 +25,7 @@ type Agent struct {
 	Configurations map[string]any `json:"configurations"`
 	Resources      map[string]any `json:"resources_synced"`
 	chassis        string
+	bridges        map[string]string
 }
 
 var agentSpace = uuid.MustParse("6e1f1a52-0b0f-4c9c-a9a1-6f3d8e0a4b11")
@@ -44,10 +45,10 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		a := Agent{
 			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: c.Alive,
 			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
-			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name,
+			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges,
 		}
 		if c.Gateway {
-			a.AgentType, a.Zone = "OVN Controller Gateway agent", s.AvailabilityZone
+			a.AgentType, a.Zone = gatewayAgent, s.AvailabilityZone
 		}
 		agents = append(agents, a)
 		if !c.MetadataAgent {
@@ -58,7 +59,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		a.Configurations = map[string]any{}
 		agents = append(agents, a)
 	}
-	return agents, nil
+	return agents, s.describe(ctx, agents)
 }
 
 func mappings(bridges map[string]string) string {
@@ -83,11 +84,14 @@ func (s *Service) Agent(ctx context.Context, id string) (*Agent, error) {
 	return nil, missing("AgentNotFound", "Agent %s could not be found.", id)
 }
 
-// DeleteAgent forgets the chassis of an agent.
+// DeleteAgent forgets the chassis of a dead agent. One that is alive would come back at once, so it is refused.
 func (s *Service) DeleteAgent(ctx context.Context, id string) error {
 	a, err := s.Agent(ctx, id)
 	if err != nil {
 		return err
+	}
+	if a.Alive {
+		return conflict("AgentIsAlive", "Agent %s is alive and cannot be deleted.", id)
 	}
 	return s.Backend.RemoveChassis(ctx, a.chassis)
 }

@@ -77,10 +77,11 @@ func (k Kind[T, R]) one(ctx context.Context, u *unit, id, project string) (*T, e
 	return rows[0], nil
 }
 
-// visible returns a row that a caller may use: his own or one that is shared with his project.
+// visible returns a row that a caller may use: his own or one that is shared with his project. No caller is Neutron itself.
 func (k Kind[T, R]) visible(ctx context.Context, u *unit, c *policy.Caller, id string) (*T, error) {
-	q := db.ByID(id, c.ProjectID)
-	if !c.IsAdmin() {
+	q := db.ByID(id, "")
+	if c != nil && !c.IsAdmin() {
+		q.Project = c.ProjectID
 		own := db.Where("t.project_id = ?", c.ProjectID)
 		if k.rbac != "" {
 			own = db.Or(own, db.SharedWith("t.id", db.AccessAsShared, c.ProjectID))

@@ -38,10 +38,17 @@ func autoDeleted(owner string) bool { return owner == ownerDHCP || owner == owne
 // trusted ports belong to the network itself: they have no security groups and no anti-spoofing.
 func trusted(owner string) bool { return strings.HasPrefix(owner, "network:") }
 
+// maxAddressPairs of a port (upstream's max_allowed_address_pair).
+const maxAddressPairs = 10
+
+func tooManyPairs() error {
+	return bad("AllowedAddressPairExhausted", "The number of allowed address pair exceeds the maximum %d.", maxAddressPairs)
+}
+
 // pairsOf checks allowed_address_pairs (neutron-lib's validate_allowed_address_pairs; max_allowed_address_pair is 10).
 func pairsOf(list []attr.Values, mac string) ([]db.AddressPair, error) {
-	if len(list) > 10 {
-		return nil, bad("AllowedAddressPairExhausted", "The number of allowed address pair exceeds the maximum 10.")
+	if len(list) > maxAddressPairs {
+		return nil, tooManyPairs()
 	}
 	pairs := make([]db.AddressPair, len(list))
 	for i, x := range list {
@@ -132,3 +139,21 @@ func (s *Service) newMAC() string {
 }
 
 func parseAddr(s string) netip.Addr { a, _ := netip.ParseAddr(s); return a }
+
+// applyPortHardware sets what a port says about hardware and about its guest's view of the link.
+func applyPortHardware(p *db.Port, v attr.Values) {
+	setBool(v, "propagate_uplink_status", &p.PropagateUplinkStatus)
+	setText(v, "numa_affinity_policy", &p.NUMAAffinityPolicy)
+	setText(v, "device_profile", &p.DeviceProfile)
+	setText(v, "data_plane_status", &p.DataPlaneStatus)
+	setText(v, "hardware_offload_type", &p.HardwareOffloadType)
+	if v.Has("hints") {
+		p.Hints, _ = v["hints"].(map[string]any)
+	}
+	if v.Has("trusted") {
+		p.Trusted = nil
+		if b, ok := v["trusted"].(bool); ok {
+			p.Trusted = &b
+		}
+	}
+}

@@ -35,6 +35,8 @@ type portRequest struct {
 	network *db.Network
 	subnets []*db.Subnet
 	noQuota bool
+	// uplinkGiven: propagate_uplink_status is what the user wants; otherwise it is on.
+	uplinkGiven bool
 }
 
 // CreatePort makes a port for the project that v names.
@@ -48,10 +50,11 @@ func (s *Service) CreatePort(ctx context.Context, c *policy.Caller, v attr.Value
 			NovaIndex: -1,
 		}
 		p.Profile, _ = v["binding:profile"].(map[string]any)
+		applyPortHardware(p, v)
 		p.ProjectID, p.Description = v.String("project_id"), v.String("description")
 		p.SetTags(v.Strings("tags"))
 		p.ExtraDHCPOpts = mergeDHCPOpts(nil, v.List("extra_dhcp_opts"))
-		req := portRequest{row: p, given: v.Has("fixed_ips"), asks: asksOf(v.List("fixed_ips")), caller: c}
+		req := portRequest{row: p, given: v.Has("fixed_ips"), asks: asksOf(v.List("fixed_ips")), caller: c, uplinkGiven: v.Has("propagate_uplink_status")}
 		if v.Has("security_groups") {
 			req.groups = v.Strings("security_groups")
 			if req.groups == nil {
@@ -82,6 +85,7 @@ func (s *Service) CreatePort(ctx context.Context, c *policy.Caller, v attr.Value
 func (u *unit) createPort(ctx context.Context, req portRequest, pairs []attr.Values) error {
 	p := req.row
 	p.ID = u.s.newID()
+	p.PropagateUplinkStatus = p.PropagateUplinkStatus || !req.uplinkGiven
 	var err error
 	if !req.noQuota {
 		if err := u.checkQuota(ctx, p.ProjectID, quotaPort, 1); err != nil {

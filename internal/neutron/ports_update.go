@@ -44,6 +44,11 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 	setText(v, "dns_domain", &p.DNSDomain)
 	setText(v, "binding:vnic_type", &p.VNICType)
 	setBool(v, "admin_state_up", &p.AdminStateUp)
+	if p.Host != "" && v.Has("numa_affinity_policy") && v.String("numa_affinity_policy") != p.NUMAAffinityPolicy {
+		return conflict("PortBoundNUMAAffinityPolicy",
+			"Unable to complete operation on port %s, port is already bound to %s, NUMA affinity policy %s.", p.ID, p.Host, p.NUMAAffinityPolicy)
+	}
+	applyPortHardware(p, v)
 	if v.Has("device_owner") && v.String("device_owner") != p.DeviceOwner || v.Has("device_id") && v.String("device_id") != p.DeviceID {
 		if err := u.unmanaged(ctx, p); err != nil {
 			return err
@@ -70,7 +75,11 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 	if v.Has("extra_dhcp_opts") {
 		p.ExtraDHCPOpts = mergeDHCPOpts(p.ExtraDHCPOpts, v.List("extra_dhcp_opts"))
 	}
-	if mac := v.String("mac_address"); mac != "" && mac != p.MACAddress {
+	mac := v.String("mac_address")
+	if mac == "" && v.Has("mac_address") { // extension port-mac-address-regenerate
+		mac = u.s.newMAC()
+	}
+	if mac != "" && mac != p.MACAddress {
 		if p.Host != "" && p.DeviceOwner != "" && p.Status == statusActive {
 			return conflict("PortBound", "Unable to complete operation on port %s, port is already bound, port type: ovs, old_mac %s, new_mac %s.",
 				p.ID, p.MACAddress, mac)
@@ -153,4 +162,46 @@ func (u *unit) resecure(ctx context.Context, c *policy.Caller, p *db.Port, v att
 		return err
 	}
 	return u.targetMoved(ctx, p.ID)
+}
+
+// AddAddressPairs and RemoveAddressPairs change a port's allowed_address_pairs one by one; what is there (or gone) already is no error.
+func (s *Service) AddAddressPairs(ctx context.Context, id string, list []attr.Values) (*db.Port, error) {
+	return s.changePairs(ctx, id, list, func(have, named []db.AddressPair) []db.AddressPair {
+		for _, p := range named {
+			if !slices.Contains(have, p) {
+				have = append(have, p)
+			}
+		}
+		return have
+	})
+}
+
+// RemoveAddressPairs takes pairs from a port.
+func (s *Service) RemoveAddressPairs(ctx context.Context, id string, list []attr.Values) (*db.Port, error) {
+	return s.changePairs(ctx, id, list, func(have, named []db.AddressPair) []db.AddressPair {
+		return slices.DeleteFunc(slices.Clone(have), func(p db.AddressPair) bool { return slices.Contains(named, p) })
+	})
+}
+
+func (s *Service) changePairs(ctx context.Context, id string, list []attr.Values, change func(have, named []db.AddressPair) []db.AddressPair) (*db.Port, error) {
+	var p *db.Port
+	return p, s.write(ctx, func(ctx context.Context, u *unit) error {
+		var err error
+		if p, err = u.port(ctx, id); err != nil {
+			return err
+		}
+		named, err := pairsOf(list, p.MACAddress)
+		if err != nil {
+			return err
+		}
+		p.AllowedAddressPairs = change(p.AllowedAddressPairs, named)
+		switch {
+		case len(p.AllowedAddressPairs) > maxAddressPairs:
+			return tooManyPairs()
+		case len(p.AllowedAddressPairs) > 0 && !p.PortSecurityEnabled:
+			return conflict("AddressPairAndPortSecurityRequired", "Port Security must be enabled in order to have allowed address pairs on a port.")
+		}
+		u.changed(kindPort, id)
+		return u.update(ctx, p)
+	})
 }

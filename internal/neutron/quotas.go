@@ -22,6 +22,7 @@ const (
 	quotaRBACPolicy        = "rbac_policy"
 	quotaTrunk             = "trunk"
 	quotaSubnetPool        = "subnetpool"
+	quotaAddressGroup      = "address_group"
 )
 
 // limited is a resource with a quota: the table where it is counted (usage is always a count of rows, so it cannot drift) and
@@ -42,6 +43,7 @@ var limitedResources = map[string]limited{
 	quotaRBACPolicy:        {"neutron_rbac_policies", 10},
 	quotaTrunk:             {"neutron_trunks", -1},
 	quotaSubnetPool:        {"neutron_subnetpools", -1},
+	quotaAddressGroup:      {"neutron_address_groups", -1},
 }
 
 // QuotaResources lists what has a quota.

@@ -49,7 +49,11 @@ UNION SELECT project_id FROM neutron_floatingips WHERE qos_policy_id = ? UNION S
 		`SELECT p.project_id FROM neutron_ports p JOIN neutron_port_security_groups m ON m.port_id = p.id WHERE m.group_id = ?`,
 	},
 	"address_scope": {"neutron_address_scopes", onlyShared, AddressScopeNotFound, `SELECT project_id FROM neutron_subnetpools WHERE address_scope_id = ?`},
-	"subnetpool":    {"neutron_subnetpools", onlyShared, SubnetPoolNotFound, `SELECT project_id FROM neutron_subnets WHERE subnetpool_id = ?`},
+	"address_group": {
+		"neutron_address_groups", onlyShared, AddressGroupNotFound,
+		`SELECT g.project_id FROM neutron_security_group_rules r JOIN neutron_security_groups g ON g.id = r.security_group_id WHERE r.remote_address_group_id = ?`,
+	},
+	"subnetpool": {"neutron_subnetpools", onlyShared, SubnetPoolNotFound, `SELECT project_id FROM neutron_subnets WHERE subnetpool_id = ?`},
 }
 
 // CheckRBACType converts object_type: what can be shared, in any letters.

@@ -33,6 +33,11 @@ func (s *Service) CreateRouter(ctx context.Context, c *policy.Caller, v attr.Val
 		if err := u.checkQuota(ctx, project, quotaRouter, 1); err != nil {
 			return err
 		}
+		if r.FlavorID = v.String("flavor_id"); r.FlavorID != "" {
+			if err := u.routerFlavor(ctx, r.FlavorID); err != nil {
+				return err
+			}
+		}
 		if err := u.create(ctx, r, project, v.String("description")); err != nil {
 			return err
 		}

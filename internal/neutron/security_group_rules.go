@@ -78,6 +78,7 @@ func (s *Service) CreateSecurityGroupRule(ctx context.Context, c *policy.Caller,
 		SecurityGroupID: v.String("security_group_id"), Direction: v.String("direction"), Ethertype: v.String("ethertype"),
 		Protocol: v.String("protocol"), PortRangeMin: v.IntPtr("port_range_min"), PortRangeMax: v.IntPtr("port_range_max"),
 		RemoteIPPrefix: v.String("remote_ip_prefix"), RemoteGroupID: v.String("remote_group_id"),
+		RemoteAddressGroupID: v.String("remote_address_group_id"),
 	}
 	if err := checkRule(r); err != nil {
 		return nil, err
@@ -90,6 +91,11 @@ func (s *Service) CreateSecurityGroupRule(ctx context.Context, c *policy.Caller,
 		}
 		if r.RemoteGroupID != "" && r.RemoteGroupID != g.ID {
 			if err := u.groupsExist(ctx, c, g.ProjectID, []string{r.RemoteGroupID}); err != nil {
+				return err
+			}
+		}
+		if r.RemoteAddressGroupID != "" {
+			if _, err := s.AddressGroups().visible(ctx, u, c, r.RemoteAddressGroupID); err != nil {
 				return err
 			}
 		}
@@ -134,7 +140,13 @@ func (s *Service) DeleteSecurityGroupRule(ctx context.Context, id string) error 
 
 // checkRule applies what does not depend on other rows, in upstream's order.
 func checkRule(r *db.SecurityGroupRule) error {
-	if r.RemoteIPPrefix != "" && r.RemoteGroupID != "" {
+	remotes := 0
+	for _, remote := range []string{r.RemoteIPPrefix, r.RemoteGroupID, r.RemoteAddressGroupID} {
+		if remote != "" {
+			remotes++
+		}
+	}
+	if remotes > 1 {
 		return bad("SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix, remote_group_id or remote_address_group_id may be provided.")
 	}
 	if onlyIPv6[r.Protocol] && r.Ethertype == "IPv4" {
@@ -206,5 +218,6 @@ func sameRule(a, b *db.SecurityGroupRule) bool {
 	}
 	return a.Direction == b.Direction && a.Ethertype == b.Ethertype && protocolNumber(a.Protocol) == protocolNumber(b.Protocol) &&
 		same(a.PortRangeMin, b.PortRangeMin) && same(a.PortRangeMax, b.PortRangeMax) &&
-		anywhere(a.RemoteIPPrefix) == anywhere(b.RemoteIPPrefix) && a.RemoteGroupID == b.RemoteGroupID
+		anywhere(a.RemoteIPPrefix) == anywhere(b.RemoteIPPrefix) && a.RemoteGroupID == b.RemoteGroupID &&
+		a.RemoteAddressGroupID == b.RemoteAddressGroupID
 }

@@ -70,7 +70,10 @@ func (u *unit) defaultGroup(ctx context.Context, project string) (string, error)
 	if !store.IsNotFound(err) {
 		return id, err
 	}
-	g := &db.SecurityGroup{Name: defaultGroupName, Stateful: true}
+	g := &db.SecurityGroup{Name: defaultGroupName}
+	if g.Stateful, err = u.stateful(ctx, project); err != nil {
+		return "", err
+	}
 	if err := u.create(ctx, g, project, "Default security group"); err != nil {
 		return "", err
 	}
@@ -79,23 +82,6 @@ func (u *unit) defaultGroup(ctx context.Context, project string) (string, error)
 	}
 	u.changed(kindSecurityGroup, g.ID)
 	return g.ID, u.firstRules(ctx, g, true)
-}
-
-// firstRules gives a new group upstream's default rules.
-func (u *unit) firstRules(ctx context.Context, g *db.SecurityGroup, isDefault bool) error {
-	add := func(direction, ethertype, remote string) {
-		r := &db.SecurityGroupRule{SecurityGroupID: g.ID, Direction: direction, Ethertype: ethertype, RemoteGroupID: remote, GroupProject: g.ProjectID, OfDefault: isDefault}
-		r.ID, r.ProjectID, r.CreatedAt, r.UpdatedAt = u.s.newID(), g.ProjectID, u.now, u.now
-		g.Rules = append(g.Rules, r)
-	}
-	g.Rules = nil
-	for _, e := range []string{"IPv4", "IPv6"} {
-		if isDefault {
-			add("ingress", e, g.ID)
-		}
-		add("egress", e, "")
-	}
-	return db.Insert(ctx, u.tx, &g.Rules)
 }
 
 // CreateSecurityGroup makes a group with the rules that let everything out.
@@ -113,6 +99,12 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, v attr.Values) (*db.S
 		}
 		if err := u.checkQuota(ctx, project, quotaSecurityGroup, 1); err != nil {
 			return err
+		}
+		if !v.Has("stateful") {
+			var err error
+			if g.Stateful, err = u.stateful(ctx, project); err != nil {
+				return err
+			}
 		}
 		if err := u.create(ctx, g, project, v.String("description")); err != nil {
 			return err

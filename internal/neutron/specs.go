@@ -203,6 +203,13 @@ func (b *specs) addSecurityGroups(ctx context.Context, sel selection, d *driver.
 		return err
 	}
 	rows, err := db.SecurityGroups(ctx, b.h, sel.query(kindSecurityGroup))
+	if err != nil {
+		return err
+	}
+	addresses, err := addressesOf(ctx, b.h, rows)
+	if err != nil {
+		return err
+	}
 	for _, g := range rows {
 		spec := driver.SecurityGroupSpec{ID: g.ID, Name: g.Name, ProjectID: g.ProjectID, Revision: g.Revision, Stateful: g.Stateful, Log: b.logOf(g)}
 		for _, r := range g.Rules {
@@ -214,11 +221,19 @@ func (b *specs) addSecurityGroups(ctx context.Context, sel selection, d *driver.
 				rule.IPVersion = 6
 			}
 			rule.RemotePrefix, _ = netip.ParsePrefix(NormalizedCIDR(r.RemoteIPPrefix))
+			for _, p := range addresses[r.RemoteAddressGroupID] {
+				if p.Addr().Is4() == (rule.IPVersion == 4) {
+					rule.RemotePrefixes = append(rule.RemotePrefixes, p)
+				}
+			}
+			if r.RemoteAddressGroupID != "" && len(rule.RemotePrefixes) == 0 {
+				continue // a group without addresses allows nothing (OSSN-0095)
+			}
 			spec.Rules = append(spec.Rules, rule)
 		}
 		d.SecurityGroups = append(d.SecurityGroups, spec)
 	}
-	return err
+	return nil
 }
 
 func intPtr(n *int64) *int {

@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"gostack/internal/neutron"
+	"gostack/internal/neutron/attr"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 )
 
-// agentRoutes are the agents as networking-ovn shows them, the availability zones and the service providers (none).
+// agentRoutes are the agents as networking-ovn shows them, the availability zones and the service providers.
 func (a *api) agentRoutes() (routes []rest.Route) {
 	get := func(path, policy string, target func(*rest.Request) (policy.Target, error), handle func(*rest.Request) (any, error)) {
 		routes = append(routes, rest.Route{Method: "GET", Path: path, Policy: policy, Target: target, Handle: handle})
@@ -20,7 +21,7 @@ func (a *api) agentRoutes() (routes []rest.Route) {
 			get("/v2.0/"+base+suffix, "get_availability_zone", nil, a.listZones)
 		}
 		get("/v2.0/service-providers"+suffix, "get_service_provider", nil, func(*rest.Request) (any, error) {
-			return map[string]any{"service_providers": []any{}}, nil
+			return map[string]any{"service_providers": []any{map[string]any{"service_type": "L3_ROUTER_NAT", "name": "ovn", "default": true}}}, nil
 		})
 	}
 	find := func(r *rest.Request) (policy.Target, error) {
@@ -63,9 +64,22 @@ func matches(wanted []string, have string) bool {
 	return len(wanted) == 0 || slices.Contains(wanted, have)
 }
 
-// updateAgent refuses as networking-ovn does: its agents have nothing that could be set but the description.
-func (a *api) updateAgent(*rest.Request) (any, error) {
-	return nil, rest.BadRequest("OVN agents cannot be updated.").WithType("BadRequest")
+var agentTable = attr.NewTable("agent", "agents", []attr.Attribute{
+	{Name: "admin_state_up", Put: true, Check: attr.Boolean},
+	{Name: "description", Put: true, Check: attr.NullIsEmpty(attr.String(descriptionLength))},
+})
+
+func (a *api) updateAgent(r *rest.Request) (any, error) {
+	items, _, err := agentTable.Items(r.Body, false)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := agentTable.ForUpdate(items[0])
+	if err != nil {
+		return nil, err
+	}
+	agent, err := a.n.UpdateAgent(r.Context(), id(r), v)
+	return map[string]any{"agent": agent}, err
 }
 
 func (a *api) listZones(r *rest.Request) (any, error) {

@@ -19,6 +19,11 @@ const (
 
 // standard are the attributes of all resources.
 func standard() []attr.Attribute {
+	return append(untagged(), attr.Attribute{Name: "tags", Post: true, Default: []string{}, Check: tagList})
+}
+
+// untagged are the standard attributes of resources that have no tags.
+func untagged() []attr.Attribute {
 	return []attr.Attribute{
 		{Name: "id", Column: "t.id"},
 		{Name: "project_id", Post: true, Required: true, Check: attr.String(projectLength), Column: "t.project_id"},
@@ -27,7 +32,6 @@ func standard() []attr.Attribute {
 		{Name: "revision_number", Column: "t.revision_number", Kind: attr.Int},
 		{Name: "created_at", Column: "t.created_at"},
 		{Name: "updated_at", Column: "t.updated_at"},
-		{Name: "tags", Post: true, Default: []string{}, Check: tagList},
 	}
 }
 

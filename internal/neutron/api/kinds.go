@@ -44,18 +44,23 @@ func with(v attr.Values, more attr.Values) attr.Values {
 	return v
 }
 
-// memberAction is PUT /v2.0/<collection>/{id}/<name>, guarded by the policy of that name. Do gets the resource's view and the body.
+// memberAction is PUT /v2.0/<collection>/{id}/<name>, guarded by the policy of that name or by the one given. Do gets the resource's view and the body.
 type memberAction struct {
 	Name string
 	Do   func(ctx context.Context, r *rest.Request, view attr.Values, body map[string]any) (any, error)
+
+	Policy string
 }
 
 // actionRoutes are the routes of a resource's member actions.
 func (a *api) actionRoutes(res *resource) (routes []rest.Route) {
 	for _, action := range res.Actions {
+		if action.Policy == "" {
+			action.Policy = action.Name
+		}
 		for _, base := range spellings(res.Path) {
 			routes = append(routes, rest.Route{
-				Method: "PUT", Path: "/v2.0/" + base + "/{id}/" + action.Name, Policy: action.Name, Body: anything,
+				Method: "PUT", Path: "/v2.0/" + base + "/{id}/" + action.Name, Policy: action.Policy, Body: anything,
 				Target: func(r *rest.Request) (policy.Target, error) { return a.find(r, res) },
 				Handle: func(r *rest.Request) (any, error) {
 					body, ok := r.Body.(map[string]any)

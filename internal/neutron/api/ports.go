@@ -2,12 +2,14 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"gostack/internal/neutron"
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
 	"gostack/internal/policy"
+	"gostack/internal/rest"
 )
 
 var (
@@ -54,12 +56,12 @@ func dhcpText(nullable bool) attr.Check {
 // ports is the core resource with bindings, security groups, port security, address pairs, DHCP options and DNS.
 func (a *api) ports() *resource {
 	view := a.portView
-	return &resource{
+	res := &resource{
 		Table: attr.NewTable("port", "ports", standard(), named(), []attr.Attribute{
 			{Name: "network_id", Post: true, Required: true, Check: attr.UUID, Column: "t.network_id"},
 			{Name: "admin_state_up", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.admin_state_up", Kind: attr.Bool},
 			{Name: "status", Column: "t.status"},
-			{Name: "mac_address", Post: true, Put: true, Check: attr.MAC, Column: "t.mac_address"},
+			{Name: "mac_address", Post: true, Put: true, Check: attr.NullIsEmpty(attr.MAC), Column: "t.mac_address"},
 			{Name: "fixed_ips", Post: true, Put: true, Check: fixedIPs, Sub: []string{"ip_address", "subnet_id"}, Filter: true},
 			{Name: "device_id", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(deviceIDLength)), Column: "t.device_id"},
 			{Name: "device_owner", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(deviceIDLength)), Column: "t.device_owner"},
@@ -75,6 +77,13 @@ func (a *api) ports() *resource {
 			{Name: "dns_name", Post: true, Put: true, Default: "", Check: attr.DNSName, Column: "t.dns_name"},
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "dns_assignment"},
+			{Name: "propagate_uplink_status", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.propagate_uplink_status", Kind: attr.Bool},
+			{Name: "numa_affinity_policy", Post: true, Put: true, Check: attr.NullIsEmpty(attr.OneOf("required", "preferred", "legacy", "socket")), Column: "t.numa_affinity_policy"},
+			{Name: "device_profile", Post: true, Check: attr.NullIsEmpty(attr.String(255)), Column: "t.device_profile"},
+			{Name: "data_plane_status", Put: true, Check: attr.NullIsEmpty(attr.OneOf("ACTIVE", "DOWN")), Column: "t.data_plane_status"},
+			{Name: "hints", Post: true, Put: true, Check: portHints},
+			{Name: "trusted", Post: true, Put: true, Check: attr.OrNull(attr.Boolean), Column: "t.trusted", Kind: attr.Bool, NoSort: true},
+			{Name: "hardware_offload_type", Post: true, Check: attr.NullIsEmpty(attr.OneOf("switchdev")), Column: "t.hardware_offload_type"},
 			{Name: "trunk_details"},
 			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
 			{Name: "qos_network_policy_id"},
@@ -104,6 +113,53 @@ func (a *api) ports() *resource {
 			"ip_allocation":         func([]string) (db.Cond, error) { return db.Where("1 = 1"), nil },
 		},
 	}
+	res.Actions = []memberAction{a.pairAction(res, "add_allowed_address_pairs", a.n.AddAddressPairs), a.pairAction(res, "remove_allowed_address_pairs", a.n.RemoveAddressPairs)}
+	return res
+}
+
+// pairAction is one of the extension allowed-address-pairs-atomic; the right is that to change the attribute.
+func (a *api) pairAction(res *resource, name string, change func(ctx context.Context, id string, list []attr.Values) (*db.Port, error)) memberAction {
+	return memberAction{Name: name, Policy: "update_port:allowed_address_pairs", Do: func(ctx context.Context, r *rest.Request, port attr.Values, body map[string]any) (any, error) {
+		inner, ok := body["port"].(map[string]any)
+		if !ok {
+			return nil, attr.Bad("Unable to find 'port' in request body")
+		}
+		list, reason := pairs(inner["allowed_address_pairs"])
+		if reason != "" || len(inner) != 1 {
+			return nil, attr.Bad("Invalid input for allowed_address_pairs. Reason: %s.", reason)
+		}
+		p, err := change(ctx, port.String("id"), list.([]attr.Values)) //nolint:forcetypeassert // ListOf gives nothing else
+		if err != nil {
+			return nil, err
+		}
+		return map[string]any{"port": a.shape(r, res, a.portView(p))}, nil
+	}}
+}
+
+// portHints takes hints for the engine: those of Open vSwitch that upstream's extension port-hint-ovs-tx-steering defines.
+func portHints(v any) (any, string) {
+	if v == nil {
+		return map[string]any(nil), ""
+	}
+	hints, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Sprintf("'%s' is not a dictionary", attr.Show(v))
+	}
+	for name, h := range hints {
+		config, _ := h.(map[string]any)
+		other, _ := config["other_config"].(map[string]any)
+		if steering := other["tx-steering"]; name != "openvswitch" || len(config) != 1 || len(other) != 1 || steering != "thread" && steering != "hash" {
+			return nil, fmt.Sprintf("'%s' is no hint that is known", attr.Show(v))
+		}
+	}
+	return hints, ""
+}
+
+func hintsOf(h map[string]any) any {
+	if len(h) == 0 {
+		return nil
+	}
+	return h
 }
 
 func noneIsEmpty(check attr.Check) attr.Check {
@@ -172,7 +228,7 @@ func (a *api) portView(p *db.Port) attr.Values {
 	vifType, details := "unbound", map[string]any{}
 	if p.Host != "" {
 		vifType = "ovs"
-		details = map[string]any{"port_filter": true, "connectivity": "l2", "bridge_name": "br-int", "datapath_type": "system", "bound_drivers": map[string]string{"0": "ovn"}}
+		details = neutron.VIFDetails()
 	}
 	v := base(&p.Standard)
 	if p.TrunkID != "" {
@@ -185,7 +241,9 @@ func (a *api) portView(p *db.Port) attr.Values {
 		"binding:host_id": p.Host, "binding:vnic_type": p.VNICType, "binding:profile": profile, "binding:vif_type": vifType,
 		"binding:vif_details": details, "dns_name": p.DNSName, "dns_domain": p.DNSDomain, "dns_assignment": a.n.DNSAssignments(p),
 		"network:project_id": p.NetworkProject, "qos_policy_id": text(p.QoSPolicyID), "qos_network_policy_id": text(p.NetworkQoS),
-		"resource_request": resourceRequest(p),
+		"resource_request":        resourceRequest(p),
+		"propagate_uplink_status": p.PropagateUplinkStatus, "numa_affinity_policy": text(p.NUMAAffinityPolicy), "device_profile": text(p.DeviceProfile),
+		"data_plane_status": text(p.DataPlaneStatus), "hints": hintsOf(p.Hints), "trusted": p.Trusted, "hardware_offload_type": text(p.HardwareOffloadType),
 	} {
 		v[name] = x
 	}

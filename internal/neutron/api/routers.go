@@ -49,6 +49,8 @@ func (a *api) routers() *resource {
 			{Name: "routes", Put: true, Check: hostRoute},
 			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "availability_zones"},
+			{Name: "flavor_id", Post: true, Check: attr.OrNull(attr.UUID), Column: "t.flavor_id"},
+			{Name: "ha", Post: true, Check: attr.OrNull(alwaysHA)},
 		}),
 		Path: "routers",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -71,6 +73,15 @@ func (a *api) routers() *resource {
 	}
 	res.Actions = a.routerActions(res)
 	return res
+}
+
+// alwaysHA takes what is so: the gateways of OVN's routers always move to another chassis when theirs fails (extension l3-ha).
+func alwaysHA(v any) (any, string) {
+	b, reason := attr.Boolean(v)
+	if reason == "" && b == false {
+		reason = "routers of OVN are always highly available"
+	}
+	return b, reason
 }
 
 // gatewayFilter reads external_gateway_info=network_id=N.
@@ -99,6 +110,7 @@ func (a *api) routerView(r *db.Router) attr.Values {
 	for name, x := range map[string]any{
 		"name": r.Name, "admin_state_up": r.AdminStateUp, "status": r.Status, "external_gateway_info": info, "routes": listOf(r.Routes),
 		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": []string{a.n.AvailabilityZone},
+		"flavor_id": text(r.FlavorID), "ha": true,
 	} {
 		v[name] = x
 	}
@@ -108,7 +120,7 @@ func (a *api) routerView(r *db.Router) attr.Values {
 // routerActions are the PUTs below a router.
 func (a *api) routerActions(res *resource) (actions []memberAction) {
 	action := func(name string, do func(ctx context.Context, r *rest.Request, router attr.Values) (any, error)) {
-		actions = append(actions, memberAction{name, func(ctx context.Context, r *rest.Request, router attr.Values, _ map[string]any) (any, error) {
+		actions = append(actions, memberAction{Name: name, Do: func(ctx context.Context, r *rest.Request, router attr.Values, _ map[string]any) (any, error) {
 			return do(ctx, r, router)
 		}})
 	}

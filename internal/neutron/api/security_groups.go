@@ -13,7 +13,7 @@ import (
 func (a *api) securityGroups() *resource {
 	return &resource{
 		Table: attr.NewTable("security_group", "security_groups", standard(), named(), []attr.Attribute{
-			{Name: "stateful", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.stateful", Kind: attr.Bool},
+			{Name: "stateful", Post: true, Put: true, Check: attr.Boolean, Column: "t.stateful", Kind: attr.Bool},
 			{Name: "shared", Filter: true},
 			{Name: "security_group_rules"},
 		}),
@@ -49,19 +49,25 @@ func securityGroupView(g *db.SecurityGroup) attr.Values {
 	return v
 }
 
+// ruleAttributes are what rules of security groups and default rules have in common.
+func ruleAttributes() []attr.Attribute {
+	port := attr.OrNull(attr.Integer(-1<<31, 1<<31-1))
+	return []attr.Attribute{
+		{Name: "direction", Post: true, Required: true, Check: attr.OneOf("ingress", "egress"), Column: "t.direction"},
+		{Name: "ethertype", Post: true, Default: "IPv4", Check: ethertype, Column: "t.ethertype"},
+		{Name: "protocol", Post: true, Default: "", Check: neutron.CheckProtocol, Column: "t.protocol"},
+		{Name: "port_range_min", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_min", Kind: attr.Int, NoSort: true},
+		{Name: "port_range_max", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_max", Kind: attr.Int, NoSort: true},
+		{Name: "remote_ip_prefix", Post: true, Default: attr.Null, Check: attr.OrNull(remotePrefix), Column: "t.remote_ip_prefix"},
+		{Name: "remote_address_group_id", Post: true, Default: attr.Null, Check: attr.OrNull(attr.UUID), Column: "t.remote_address_group_id"},
+	}
+}
+
 // securityGroupRules are the rules; they are made and deleted, never changed.
 func (a *api) securityGroupRules() *resource {
-	port := attr.OrNull(attr.Integer(-1<<31, 1<<31-1))
-	rule := func(v any) (any, string) { return neutron.CheckProtocol(v) }
 	return &resource{
-		Table: attr.NewTable("security_group_rule", "security_group_rules", standard(), []attr.Attribute{
+		Table: attr.NewTable("security_group_rule", "security_group_rules", untagged(), ruleAttributes(), []attr.Attribute{
 			{Name: "security_group_id", Post: true, Required: true, Check: attr.String(255), Column: "t.security_group_id"},
-			{Name: "direction", Post: true, Required: true, Check: attr.OneOf("ingress", "egress"), Column: "t.direction"},
-			{Name: "ethertype", Post: true, Default: "IPv4", Check: ethertype, Column: "t.ethertype"},
-			{Name: "protocol", Post: true, Default: "", Check: rule, Column: "t.protocol"},
-			{Name: "port_range_min", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_min", Kind: attr.Int, NoSort: true},
-			{Name: "port_range_max", Post: true, Default: attr.Null, Check: port, Column: "t.port_range_max", Kind: attr.Int, NoSort: true},
-			{Name: "remote_ip_prefix", Post: true, Default: attr.Null, Check: attr.OrNull(remotePrefix), Column: "t.remote_ip_prefix"},
 			{Name: "remote_group_id", Post: true, Default: attr.Null, Check: attr.OrNull(attr.String(255)), Column: "t.remote_group_id"},
 			{Name: "normalized_cidr"},
 			{Name: "belongs_to_default_sg", Filter: true},
@@ -128,7 +134,7 @@ func ruleView(r *db.SecurityGroupRule) attr.Values {
 	for name, x := range map[string]any{
 		"security_group_id": r.SecurityGroupID, "direction": r.Direction, "ethertype": r.Ethertype, "protocol": text(r.Protocol),
 		"port_range_min": r.PortRangeMin, "port_range_max": r.PortRangeMax, "remote_ip_prefix": text(r.RemoteIPPrefix),
-		"remote_group_id": text(r.RemoteGroupID), "normalized_cidr": text(neutron.NormalizedCIDR(r.RemoteIPPrefix)),
+		"remote_group_id": text(r.RemoteGroupID), "remote_address_group_id": text(r.RemoteAddressGroupID), "normalized_cidr": text(neutron.NormalizedCIDR(r.RemoteIPPrefix)),
 		"belongs_to_default_sg": r.OfDefault, "security_group:project_id": r.GroupProject,
 	} {
 		v[name] = x

@@ -25,6 +25,11 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		a.rbacPolicies(),
 		a.addressScopes(),
 		a.subnetPools(),
+		a.addressGroups(),
+		a.defaultRules(),
+		a.defaultStatefulness(),
+		a.flavors(),
+		a.serviceProfiles(),
 	}
 	resources = append(resources, a.realised()...)
 	n.PortViews = a.portViews(resourceNamed(resources, "port"))
@@ -37,6 +42,10 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	routes = append(routes, a.realisedRoutes(resources)...)
 	routes = append(routes, a.agentRoutes()...)
 	routes = append(routes, a.ipAvailabilityRoutes()...)
+	routes = append(routes, a.autoTopologyRoutes()...)
+	routes = append(routes, a.bindingRoutes(resourceNamed(resources, "port"))...)
+	routes = append(routes, a.flavorRoutes()...)
+	routes = append(routes, a.schedulingRoutes(resourceNamed(resources, "network"), resourceNamed(resources, "router"))...)
 	routes = append(routes, a.extensionRoutes()...)
 	routes = append(routes, versionRoutes(resources)...)
 	return &rest.Service{

@@ -86,7 +86,7 @@ func subnetPoolView(p *db.SubnetPool) attr.Values {
 // subnetPoolActions are the extensions subnetpool-prefix-ops and subnet_onboard.
 func (a *api) subnetPoolActions() []memberAction {
 	prefixes := func(name string, change func(ctx context.Context, c *policy.Caller, id string, list []string) ([]string, error)) memberAction {
-		return memberAction{name, func(ctx context.Context, r *rest.Request, pool attr.Values, body map[string]any) (any, error) {
+		return memberAction{Name: name, Do: func(ctx context.Context, r *rest.Request, pool attr.Values, body map[string]any) (any, error) {
 			raw, ok := body["prefixes"]
 			if !ok || len(body) != 1 {
 				return nil, attr.Bad("Invalid input for operation: the body must have 'prefixes' and nothing else.")
@@ -102,7 +102,7 @@ func (a *api) subnetPoolActions() []memberAction {
 	return []memberAction{
 		prefixes("add_prefixes", a.n.AddPrefixes),
 		prefixes("remove_prefixes", a.n.RemovePrefixes),
-		{"onboard_network_subnets", func(ctx context.Context, r *rest.Request, pool attr.Values, body map[string]any) (any, error) {
+		{Name: "onboard_network_subnets", Do: func(ctx context.Context, r *rest.Request, pool attr.Values, body map[string]any) (any, error) {
 			network, reason := attr.UUID(body["network_id"])
 			if reason != "" {
 				return nil, attr.Bad("Invalid input for operation: network_id must be specified.")

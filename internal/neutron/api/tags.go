@@ -15,7 +15,7 @@ import (
 // one's tags are as hidden as it is (OSSA-2024-005).
 func (a *api) tagRoutes(resources []*resource) (routes []rest.Route) {
 	for _, res := range resources {
-		if res.Get("tags") == nil || res.Resource == "security_group_rule" {
+		if res.Get("tags") == nil {
 			continue
 		}
 		target := func(r *rest.Request) (policy.Target, error) { return a.find(r, res) }

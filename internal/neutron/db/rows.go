@@ -137,6 +137,14 @@ type Port struct {
 	RouterID            string         `bun:"router_id"`   // the router it belongs to
 	QoSPolicyID         string         `bun:"qos_policy_id"`
 
+	PropagateUplinkStatus bool           `bun:"propagate_uplink_status"`
+	NUMAAffinityPolicy    string         `bun:"numa_affinity_policy"`
+	DeviceProfile         string         `bun:"device_profile"`
+	DataPlaneStatus       string         `bun:"data_plane_status"`
+	Hints                 map[string]any `bun:"hints"`
+	Trusted               *bool          `bun:"trusted"`
+	HardwareOffloadType   string         `bun:"hardware_offload_type"`
+
 	// Of its network, when asked for (see WithNetwork).
 	NetworkProject string `bun:"network_project,scanonly"`
 	NetworkName    string `bun:"network_name,scanonly"`
@@ -182,6 +190,7 @@ type Router struct {
 	Routes                []Route  `bun:"routes"`
 	AvailabilityZoneHints []string `bun:"availability_zone_hints"`
 	QoSPolicyID           string   `bun:"qos_policy_id"` // of its gateway
+	FlavorID              string   `bun:"flavor_id"`
 
 	GatewayIPs []Allocation `bun:"-"` // of the gateway port; see LoadGatewayIPs
 }
@@ -250,6 +259,8 @@ type SecurityGroupRule struct {
 	PortRangeMax    *int64 `bun:"port_range_max"`
 	RemoteIPPrefix  string `bun:"remote_ip_prefix"`
 	RemoteGroupID   string `bun:"remote_group_id"`
+
+	RemoteAddressGroupID string `bun:"remote_address_group_id"`
 
 	GroupProject string `bun:"group_project,scanonly"`
 	OfDefault    bool   `bun:"of_default,scanonly"`

@@ -274,4 +274,7 @@ type SecurityGroupRule struct {
 	PortMin, PortMax *int
 	RemotePrefix     netip.Prefix // zero value: none
 	RemoteGroupID    string
+	// RemotePrefixes, when there are any, are the only addresses allowed: those of an address group. A group without addresses allows
+	// nothing, so a rule with it is in no spec (OSSN-0095).
+	RemotePrefixes []netip.Prefix
 }

@@ -165,6 +165,20 @@ func renderRule(groupID string, r driver.SecurityGroupRule) (*nb.ACL, error) {
 		// northd keeps an address set for each family of each port group.
 		match = append(match, fmt.Sprintf("%s.%s == $%s_%s", ip, remote, groupName(r.RemoteGroupID), ip))
 	}
+	if len(r.RemotePrefixes) > 0 {
+		set := make([]string, len(r.RemotePrefixes))
+		all := false
+		for i, prefix := range r.RemotePrefixes {
+			if prefix.Addr().Is4() != (r.IPVersion == 4) {
+				return nil, fmt.Errorf("remote %s is not IPv%d", prefix, r.IPVersion)
+			}
+			set[i] = prefix.Masked().String()
+			all = all || prefix.Bits() == 0
+		}
+		if !all {
+			match = append(match, fmt.Sprintf("%s.%s == {%s}", ip, remote, strings.Join(set, ", ")))
+		}
+	}
 	proto, err := protocolMatch(r)
 	if err != nil {
 		return nil, err

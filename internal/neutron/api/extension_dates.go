@@ -1,0 +1,31 @@
+package api
+
+// updated are the dates that upstream gives its extensions; they tell clients nothing, but are part of the list.
+var updated = map[string]string{
+	"address-group": "2020-07-15T10:00:00-00:00", "address-scope": "2015-07-26T10:00:00-00:00", "agent": "2013-02-03T10:00:00-00:00",
+	"allowed-address-pairs": "2013-07-23T10:00:00-00:00", "auto-allocated-topology": "2016-01-01T00:00:00-00:00",
+	"availability_zone": "2015-01-01T10:00:00-00:00", "binding": "2014-02-03T10:00:00-00:00", "binding-extended": "2017-07-17T10:00:00-00:00",
+	"data-plane-status": "2017-01-24T10:00:00-00:00", "default-subnetpools": "2016-02-18T18:00:00-00:00",
+	"dhcp_agent_scheduler": "2013-02-07T10:00:00-00:00", "dns-domain-ports": "2017-06-25T18:00:00-00:00",
+	"dns-integration": "2015-08-15T18:00:00-00:00", "empty-string-filtering": "2018-05-01T10:00:00-00:00",
+	"ext-gw-mode": "2013-03-28T10:00:00-00:00", "external-net": "2013-01-14T10:00:00-00:00", "extra_dhcp_opt": "2013-03-17T12:00:00-00:00",
+	"extraroute": "2013-02-01T10:00:00-00:00", "extraroute-atomic": "2019-07-10T00:00:00+00:00",
+	"filter-validation": "2018-03-21T10:00:00-00:00", "fip-port-details": "2018-04-09T10:00:00-00:00", "flavors": "2015-09-17T10:00:00-00:00",
+	"floatingip-pools": "2018-03-21T10:00:00-00:00", "ip-substring-filtering": "2017-11-28T09:00:00-00:00",
+	"l3-flavors": "2016-05-17T00:00:00-00:00", "l3-ha": "2014-04-26T00:00:00-00:00", "l3_agent_scheduler": "2013-02-07T10:00:00-00:00",
+	"multi-provider": "2013-06-27T10:00:00-00:00", "net-mtu": "2015-03-25T10:00:00-00:00", "net-mtu-writable": "2017-07-12T00:00:00-00:00",
+	"network-ip-availability": "2015-09-24T00:00:00-00:00", "network_availability_zone": "2015-01-01T10:00:00-00:00",
+	"pagination": "2016-06-12T00:00:00-00:00", "port-device-profile": "2020-12-17T10:00:00-00:00",
+	"port-mac-address-regenerate": "2018-05-03T10:00:00-00:00", "port-numa-affinity-policy": "2020-07-08T10:00:00-00:00",
+	"port-security": "2012-07-23T10:00:00-00:00", "project-id": "2016-09-09T09:09:09-09:09", "provider": "2012-09-07T10:00:00-00:00",
+	"qos": "2015-06-08T10:00:00-00:00", "quota_details": "2017-02-10T10:00:00-00:00", "quotas": "2012-07-29T10:00:00-00:00",
+	"rbac-policies": "2015-06-17T12:15:12-00:00", "revision-if-match": "2016-12-11T00:00:00-00:00", "router": "2012-07-20T10:00:00-00:00",
+	"router_availability_zone": "2015-01-01T10:00:00-00:00", "security-group": "2012-10-05T10:00:00-00:00",
+	"security-groups-default-rules": "2022-12-19T10:00:00-00:00", "security-groups-default-statefulness": "2026-04-13T00:00:00-00:00",
+	"segment": "2016-02-24T17:00:00-00:00", "service-type": "2013-01-20T00:00:00-00:00", "sorting": "2016-06-12T00:00:00-00:00",
+	"standard-attr-description": "2016-02-10T10:00:00-00:00", "standard-attr-revisions": "2016-04-11T10:00:00-00:00",
+	"standard-attr-tag": "2017-01-01T00:00:00-00:00", "standard-attr-timestamp": "2016-09-12T10:00:00-00:00",
+	"stateful-security-group": "2019-11-26T09:00:00-00:00", "subnet-service-types": "2016-03-15T18:00:00-00:00",
+	"subnet_allocation": "2015-03-30T10:00:00-00:00", "trunk": "2016-01-01T10:00:00-00:00",
+	"uplink-status-propagation": "2018-12-06T00:00:00-00:00",
+}
