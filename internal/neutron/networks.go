@@ -43,13 +43,20 @@ func (s *Service) CreateNetwork(ctx context.Context, c *policy.Caller, v attr.Va
 		if err := u.checkQuota(ctx, project, quotaNetwork, 1); err != nil {
 			return err
 		}
-		seg, err := u.chooseSegment(ctx, v)
+		chosen, err := u.chooseSegments(ctx, v)
 		if err != nil {
 			return err
 		}
+		seg := chosen[0]
 		n.NetworkType, n.PhysicalNetwork, n.SegmentationID = seg.NetworkType, seg.PhysicalNetwork, seg.SegmentationID
 		if n.TunnelVLAN, err = u.tunnelVLAN(ctx, n.NetworkType); err != nil {
 			return err
+		}
+		if b, ok := v["vlan_transparent"].(bool); ok {
+			if b && seg.NetworkType == typeFlat {
+				return bad("VlanTransparencyDriverError", "Backend does not support VLAN Transparency.")
+			}
+			n.VLANTransparent = &b
 		}
 		if n.MTU, err = s.mtuFor(n, v.IntPtr("mtu")); err != nil {
 			return err
@@ -67,10 +74,11 @@ func (s *Service) CreateNetwork(ctx context.Context, c *policy.Caller, v attr.Va
 		if err != nil {
 			return err
 		}
+		rows := u.firstSegments(n, chosen)
 		if err := u.create(ctx, n, project, v.String("description")); err != nil {
 			return err
 		}
-		if err := u.takeSegment(ctx, n.ID, seg); err != nil {
+		if err := u.takeSegments(ctx, n, chosen, rows); err != nil {
 			return err
 		}
 		var rbac []*db.RBACPolicy

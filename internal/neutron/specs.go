@@ -69,11 +69,19 @@ func (b *specs) addNetworks(ctx context.Context, sel selection, d *driver.Desire
 	rows, err := db.Networks(ctx, b.h, sel.query(kindNetwork))
 	for _, n := range rows {
 		b.networks[n.ID] = n
-		d.Networks = append(d.Networks, driver.NetworkSpec{
+		spec := driver.NetworkSpec{
 			ID: n.ID, Name: n.Name, Revision: n.Revision, MTU: int(n.MTU), Type: driver.NetworkType(n.NetworkType),
-			Physnet: n.PhysicalNetwork, Segment: n.SegmentationID, External: n.External,
-			TunnelVLAN: int(n.TunnelVLAN),
-		})
+			Physnet: n.PhysicalNetwork, Segment: n.SegmentationID, External: n.External, TunnelVLAN: int(n.TunnelVLAN),
+			VLANTransparent: n.VLANTransparent != nil && *n.VLANTransparent,
+		}
+		for i, seg := range n.Segments {
+			if i > 0 {
+				spec.More = append(spec.More, driver.SegmentSpec{
+					ID: seg.ID, Type: driver.NetworkType(seg.NetworkType), Physnet: seg.PhysicalNetwork, Segment: seg.SegmentationID,
+				})
+			}
+		}
+		d.Networks = append(d.Networks, spec)
 	}
 	return err
 }

@@ -51,6 +51,10 @@ func (s *Service) CreateSubnet(ctx context.Context, c *policy.Caller, v attr.Val
 		if err := u.checkPoolAffinity(ctx, n, pool, others); err != nil {
 			return err
 		}
+		sn.SegmentID = v.String("segment_id")
+		if err := u.checkSubnetSegment(ctx, n, sn.SegmentID, others); err != nil {
+			return err
+		}
 		cidr := v.String("cidr")
 		if pool != nil {
 			if cidr, err = u.cut(ctx, pool, project, v); err != nil {
@@ -115,6 +119,11 @@ func (s *Service) UpdateSubnet(ctx context.Context, id string, v attr.Values) (*
 			return SubnetNotFound(id)
 		}
 		sn = rows[0]
+		if v.Has("segment_id") && v.String("segment_id") != sn.SegmentID {
+			if err := u.moveToSegment(ctx, sn, v.String("segment_id")); err != nil {
+				return err
+			}
+		}
 		if err := u.applySubnet(ctx, sn, v); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -94,9 +95,24 @@ func (u *unit) create(ctx context.Context, row db.Row, project, description stri
 	return db.Insert(ctx, u.tx, row)
 }
 
+type revisionKey struct{}
+
+type onRevision struct {
+	id   string
+	want int64
+}
+
+// OnRevision returns a context in which a change of a resource fails unless it has a revision (extension revision-if-match).
+func OnRevision(ctx context.Context, id string, revision int64) context.Context {
+	return context.WithValue(ctx, revisionKey{}, onRevision{id, revision})
+}
+
 // update stores a row again with the next revision number.
 func (u *unit) update(ctx context.Context, row db.Row) error {
 	b := row.Base()
+	if on, ok := ctx.Value(revisionKey{}).(onRevision); ok && on.id == b.ID && b.Revision != on.want {
+		return fault(http.StatusPreconditionFailed, "RevisionNumberConstraintFailed", "Constrained to %d, but current revision is %d", on.want, b.Revision)
+	}
 	b.Revision++
 	b.UpdatedAt = u.now
 	return db.Update(ctx, u.tx, row)

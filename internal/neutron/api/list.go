@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
@@ -89,6 +90,10 @@ func filter(res *resource, key string, values []string) (cond db.Cond, known boo
 		return cond, true, err
 	}
 	at := res.Get(key)
+	if key == "changed_since" && res.Get("updated_at") != nil {
+		cond, err = changedSince(values[0])
+		return cond, true, err
+	}
 	if at == nil || at.Column == "" {
 		cond, known = tagFilter(res, key, values)
 		return cond, known, nil
@@ -116,6 +121,17 @@ func filter(res *resource, key string, values []string) (cond db.Cond, known boo
 		return db.In(at.Column, numbers), true, nil
 	}
 	return db.In(at.Column, values), true, nil
+}
+
+// changedSince is the filter of the extension standard-attr-timestamp.
+func changedSince(text string) (db.Cond, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return db.Where("t.updated_at >= ?", at.UTC()), nil
+		}
+	}
+	return db.Cond{}, rest.BadRequest(
+		"Invalid input for operation: The input changed_since must be in the following format: YYYY-MM-DDTHH:MM:SS[+/-HH:MM].").WithType("InvalidInput")
 }
 
 // tagFilter reads tags, tags-any, not-tags and not-tags-any.

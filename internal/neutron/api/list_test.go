@@ -54,6 +54,9 @@ func TestListsPageSortAndFilter(t *testing.T) {
 		want("shared=True")
 		want("sort_key=name&sort_dir=asc&shared=False", "a", "b", "c", "d")
 		want("description=&name=a", "a")
+		want("changed_since=2001-01-01T00:00:00&name=a", "a")
+		want("changed_since=2999-01-01T00:00:00Z")
+		m.Get(v2 + "/networks?changed_since=yesterday").Want(400).Says("changed_since must be in the following format")
 
 		// Forward by links until there is none, then backward.
 		var seen []string

@@ -24,7 +24,7 @@ func (a *api) networks() *resource {
 			{Name: "router:external", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.external", Kind: attr.Bool},
 			{Name: "is_default", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.is_default", Kind: attr.Bool},
 			{Name: "mtu", Post: true, Put: true, Check: attr.OrNull(attr.Integer(0, 65535)), Column: "t.mtu", Kind: attr.Int},
-			{Name: "provider:network_type", Post: true, Put: true, Check: attr.OrNull(attr.OneOf("flat", "vlan", "geneve", "vxlan", "gre", "nvgre", "local")), Column: "t.network_type"},
+			{Name: "provider:network_type", Post: true, Put: true, Check: attr.OrNull(networkTypes), Column: "t.network_type"},
 			{Name: "provider:physical_network", Post: true, Put: true, Check: attr.OrNull(attr.String(64)), Column: "t.physical_network"},
 			{Name: "provider:segmentation_id", Post: true, Put: true, Check: segment, Column: "t.segmentation_id", Kind: attr.Int},
 			{Name: "port_security_enabled", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.port_security_enabled", Kind: attr.Bool},
@@ -33,6 +33,9 @@ func (a *api) networks() *resource {
 			{Name: "availability_zones"},
 			{Name: "ipv4_address_scope"},
 			{Name: "ipv6_address_scope"},
+			{Name: "segments", Post: true, Check: networkSegments},
+			{Name: "l2_adjacency"},
+			{Name: "vlan_transparent", Post: true, Check: attr.OrNull(attr.Boolean), Column: "t.vlan_transparent", Kind: attr.Bool, NoSort: true},
 			{Name: "qos_policy_id", Post: true, Put: true, Check: attr.OrNull(attr.UUID), Column: "t.qos_policy_id"},
 		}),
 		Path: "networks",
@@ -66,6 +69,42 @@ func (a *api) networks() *resource {
 	}
 }
 
+// networkTypes are the values of provider:network_type.
+var networkTypes = attr.OneOf("flat", "vlan", "geneve", "vxlan", "gre", "nvgre", "local")
+
+// networkSegments takes the segments of a multi-provider network.
+func networkSegments(v any) (any, string) {
+	return attr.ListOf(attr.Doc(
+		attr.Member{Name: "provider:network_type", Required: true, Check: networkTypes},
+		attr.Member{Name: "provider:physical_network", Check: attr.OrNull(attr.String(64))},
+		attr.Member{Name: "provider:segmentation_id", Check: attr.OrNull(attr.Integer(0, 1<<24-1))},
+	))(v)
+}
+
+// segments is the extension segment.
+func (a *api) segments() *resource {
+	return serve(a.n.Segments(), resource{
+		Table: attr.NewTable("segment", "segments", unowned(), []attr.Attribute{
+			{Name: "name", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(nameLength)), Column: "t.name"},
+			{Name: "description", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(descriptionLength)), Column: "t.description"},
+			{Name: "network_id", Post: true, Required: true, Check: attr.UUID, Column: "t.network_id"},
+			{Name: "network_type", Post: true, Required: true, Check: networkTypes, Column: "t.network_type"},
+			{Name: "physical_network", Post: true, Default: attr.Null, Check: attr.OrNull(attr.String(64)), Column: "t.physical_network"},
+			{Name: "segmentation_id", Post: true, Check: attr.OrNull(attr.Integer(0, 1<<24-1)), Column: "t.segmentation_id", Kind: attr.Int},
+			{Name: "revision_number", Column: "t.revision_number", Kind: attr.Int},
+			{Name: "created_at", Column: "t.created_at"},
+			{Name: "updated_at", Column: "t.updated_at"},
+		}),
+		Path: "segments", Absent: neutron.SegmentNotFound,
+	}, func(s *db.NetworkSegment) attr.Values {
+		return attr.Values{
+			"id": s.ID, "name": text(s.Name), "description": text(s.Description), "network_id": s.NetworkID, "network_type": s.NetworkType,
+			"physical_network": text(s.PhysicalNetwork), "segmentation_id": number(s.SegmentationID), "revision_number": s.Revision,
+			"created_at": timestamp(s.CreatedAt), "updated_at": timestamp(s.UpdatedAt),
+		}
+	})
+}
+
 // sharedBy is the filter "shared" of resources whose column is the id of what RBAC policies share.
 func sharedBy(column string) map[string]func([]string) (db.Cond, error) {
 	return map[string]func([]string) (db.Cond, error){"shared": sharedFilter(column)}
@@ -92,10 +131,10 @@ func (a *api) networkView(n *db.Network, subnets []db.NetworkSubnet) attr.Values
 	if len(subnets) > 0 {
 		zones = []string{a.n.AvailabilityZone}
 	}
-	ids := make([]string, len(subnets))
+	ids, adjacent := make([]string, len(subnets)), true
 	v["ipv4_address_scope"], v["ipv6_address_scope"] = nil, nil
 	for i, sn := range subnets {
-		ids[i] = sn.ID
+		ids[i], adjacent = sn.ID, adjacent && sn.SegmentID == ""
 		if sn.AddressScopeID != "" {
 			v[map[int64]string{4: "ipv4_address_scope", 6: "ipv6_address_scope"}[sn.IPVersion]] = sn.AddressScopeID
 		}
@@ -109,8 +148,21 @@ func (a *api) networkView(n *db.Network, subnets []db.NetworkSubnet) attr.Values
 	} {
 		v[name] = x
 	}
+	v["l2_adjacency"], v["vlan_transparent"] = adjacent, n.VLANTransparent
 	if n.External {
 		v["is_default"] = n.IsDefault
+	}
+	if len(n.Segments) > 1 { // then they are shown instead of the provider attributes (extension multi-provider)
+		parts := make([]map[string]any, len(n.Segments))
+		for i, seg := range n.Segments {
+			parts[i] = map[string]any{
+				"provider:network_type": seg.NetworkType, "provider:physical_network": text(seg.PhysicalNetwork), "provider:segmentation_id": number(seg.SegmentationID),
+			}
+		}
+		v["segments"] = parts
+		for _, name := range []string{"provider:network_type", "provider:physical_network", "provider:segmentation_id"} {
+			delete(v, name)
+		}
 	}
 	return v
 }

@@ -77,6 +77,7 @@ func (a *api) ports() *resource {
 			{Name: "dns_name", Post: true, Put: true, Default: "", Check: attr.DNSName, Column: "t.dns_name"},
 			{Name: "dns_domain", Post: true, Put: true, Default: "", Check: attr.DNSDomain, Column: "t.dns_domain"},
 			{Name: "dns_assignment"},
+			{Name: "ip_allocation"},
 			{Name: "propagate_uplink_status", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.propagate_uplink_status", Kind: attr.Bool},
 			{Name: "numa_affinity_policy", Post: true, Put: true, Check: attr.NullIsEmpty(attr.OneOf("required", "preferred", "legacy", "socket")), Column: "t.numa_affinity_policy"},
 			{Name: "device_profile", Post: true, Check: attr.NullIsEmpty(attr.String(255)), Column: "t.device_profile"},
@@ -110,7 +111,7 @@ func (a *api) ports() *resource {
 			"security_groups":       groupFilter,
 			"allowed_address_pairs": pairFilter,
 			"security_group_id":     groupFilter,
-			"ip_allocation":         func([]string) (db.Cond, error) { return db.Where("1 = 1"), nil },
+			"ip_allocation":         ipAllocationFilter,
 		},
 	}
 	res.Actions = []memberAction{a.pairAction(res, "add_allowed_address_pairs", a.n.AddAddressPairs), a.pairAction(res, "remove_allowed_address_pairs", a.n.RemoveAddressPairs)}
@@ -134,6 +135,30 @@ func (a *api) pairAction(res *resource, name string, change func(ctx context.Con
 		}
 		return map[string]any{"port": a.shape(r, res, a.portView(p))}, nil
 	}}
+}
+
+// ipAllocation tells when a port got its addresses: when it was made, or it has none (extension ip_allocation).
+func ipAllocation(p *db.Port) string {
+	if len(p.FixedIPs) == 0 {
+		return "none"
+	}
+	return "immediate"
+}
+
+func ipAllocationFilter(values []string) (db.Cond, error) {
+	has := "EXISTS (SELECT 1 FROM neutron_allocations x WHERE x.port_id = t.id)"
+	var conds []db.Cond
+	for _, v := range values {
+		switch v {
+		case "immediate":
+			conds = append(conds, db.Where(has))
+		case "none":
+			conds = append(conds, db.Where("NOT "+has))
+		default:
+			conds = append(conds, db.Where("1 = 0"))
+		}
+	}
+	return db.Or(conds...), nil
 }
 
 // portHints takes hints for the engine: those of Open vSwitch that upstream's extension port-hint-ovs-tx-steering defines.
@@ -240,7 +265,7 @@ func (a *api) portView(p *db.Port) attr.Values {
 		"port_security_enabled": p.PortSecurityEnabled, "allowed_address_pairs": listOf(p.AllowedAddressPairs), "extra_dhcp_opts": opts,
 		"binding:host_id": p.Host, "binding:vnic_type": p.VNICType, "binding:profile": profile, "binding:vif_type": vifType,
 		"binding:vif_details": details, "dns_name": p.DNSName, "dns_domain": p.DNSDomain, "dns_assignment": a.n.DNSAssignments(p),
-		"network:project_id": p.NetworkProject, "qos_policy_id": text(p.QoSPolicyID), "qos_network_policy_id": text(p.NetworkQoS),
+		"ip_allocation": ipAllocation(p), "network:project_id": p.NetworkProject, "qos_policy_id": text(p.QoSPolicyID), "qos_network_policy_id": text(p.NetworkQoS),
 		"resource_request":        resourceRequest(p),
 		"propagate_uplink_status": p.PropagateUplinkStatus, "numa_affinity_policy": text(p.NUMAAffinityPolicy), "device_profile": text(p.DeviceProfile),
 		"data_plane_status": text(p.DataPlaneStatus), "hints": hintsOf(p.Hints), "trusted": p.Trusted, "hardware_offload_type": text(p.HardwareOffloadType),

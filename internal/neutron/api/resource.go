@@ -132,6 +132,15 @@ func ifMatch(r *rest.Request, view attr.Values) error {
 	return nil
 }
 
+// onRevision makes the transaction of a change look again, so that of two changes meant for one revision one is refused.
+func onRevision(r *rest.Request) context.Context {
+	want, ok := strings.CutPrefix(r.HTTP.Header.Get("If-Match"), "revision_number=")
+	if n, err := strconv.ParseInt(want, 10, 64); ok && err == nil {
+		return neutron.OnRevision(r.Context(), id(r), n)
+	}
+	return r.Context()
+}
+
 func (a *api) show(r *rest.Request, res *resource) (any, error) {
 	l := r.Loaded.(*loaded) //nolint:forcetypeassert // find has set it
 	return map[string]any{res.Resource: a.shape(r, res, l.view)}, nil

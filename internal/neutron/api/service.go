@@ -30,6 +30,7 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		a.defaultStatefulness(),
 		a.flavors(),
 		a.serviceProfiles(),
+		a.segments(),
 	}
 	resources = append(resources, a.realised()...)
 	n.PortViews = a.portViews(resourceNamed(resources, "port"))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 
 	"gostack/internal/neutron"
 	"gostack/internal/neutron/attr"
@@ -78,8 +79,10 @@ func (a *api) subnetPools() *resource {
 func subnetPoolView(p *db.SubnetPool) attr.Values {
 	return with(base(&p.Standard), attr.Values{
 		"name": p.Name, "prefixes": listOf(p.Prefixes), "default_quota": p.DefaultQuota, "ip_version": p.IPVersion,
-		"default_prefixlen": p.DefaultPrefixLen, "min_prefixlen": p.MinPrefixLen, "max_prefixlen": p.MaxPrefixLen,
-		"is_default": p.IsDefault, "shared": p.Shared, "address_scope_id": text(p.AddressScopeID),
+		// As texts: upstream's plugin makes them so, and its clients read them so.
+		"default_prefixlen": strconv.FormatInt(p.DefaultPrefixLen, 10), "min_prefixlen": strconv.FormatInt(p.MinPrefixLen, 10),
+		"max_prefixlen": strconv.FormatInt(p.MaxPrefixLen, 10),
+		"is_default":    p.IsDefault, "shared": p.Shared, "address_scope_id": text(p.AddressScopeID),
 	})
 }
 

@@ -15,7 +15,7 @@ func TestSubnetsComeOutOfPools(t *testing.T) {
 		m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.0.0.0/8"], "is_default": true}}`).Want(403)
 		m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.0.0.0/8"], "shared": true}}`).Want(403)
 		pool := m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.10.1.0/24", "10.10.0.0/24"], "default_prefixlen": 25, "tags": ["a"]}}`).Want(201).
-			Has("subnetpool.prefixes", "[10.10.0.0/23]").Has("subnetpool.min_prefixlen", 8).Has("subnetpool.max_prefixlen", 32).
+			Has("subnetpool.prefixes", "[10.10.0.0/23]").Has("subnetpool.min_prefixlen", "8").Has("subnetpool.max_prefixlen", "32").
 			Has("subnetpool.default_quota", "<nil>").Has("subnetpool.ip_version", 4).Has("subnetpool.tags", "[a]").Text("subnetpool.id")
 		other.Get(v2+"/subnetpools/"+pool).Want(404).Has("NeutronError.type", "SubnetPoolNotFound")
 
@@ -65,7 +65,7 @@ func TestSubnetsComeOutOfPools(t *testing.T) {
 
 		// The default pool.
 		def := admin.Post(v2+"/subnetpools", `{"subnetpool": {"name": "d", "prefixes": ["fd00:10::/48"], "is_default": true, "shared": true}}`).Want(201).
-			Has("subnetpool.shared", true).Has("subnetpool.default_prefixlen", 64).Text("subnetpool.id")
+			Has("subnetpool.shared", true).Has("subnetpool.default_prefixlen", "64").Text("subnetpool.id")
 		admin.Post(v2+"/subnetpools", `{"subnetpool": {"name": "d", "prefixes": ["fd00:11::/48"], "is_default": true}}`).Want(400).Says("Only one default may exist")
 		m.Get(v2+"/subnetpools?is_default=True").Want(200).Has("subnetpools.0.id", def)
 		m.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 6, "use_default_subnetpool": true}}`).Want(201).Has("subnet.cidr", "fd00:10::/64")

@@ -65,6 +65,7 @@ func (a *api) subnets() *resource {
 			{Name: "ipv6_address_mode", Post: true, Check: ipv6Mode, Column: "t.ipv6_address_mode"},
 			{Name: "service_types", Post: true, Put: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "dns_publish_fixed_ip", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.dns_publish_fixed_ip", Kind: attr.Bool},
+			{Name: "segment_id", Post: true, Put: true, Default: attr.Null, Check: attr.OrNull(attr.UUID), Column: "t.segment_id"},
 			{Name: "shared", Filter: true},
 			{Name: "router:external", Column: "n.external", Kind: attr.Bool, NoSort: true},
 		}),
@@ -99,7 +100,7 @@ func ipVersion(v any) (any, string) {
 func subnetView(sn *db.Subnet) attr.Values {
 	v := base(&sn.Standard)
 	for name, x := range map[string]any{
-		"name": sn.Name, "network_id": sn.NetworkID, "ip_version": sn.IPVersion, "cidr": sn.CIDR, "subnetpool_id": text(sn.SubnetPoolID),
+		"name": sn.Name, "network_id": sn.NetworkID, "ip_version": sn.IPVersion, "cidr": sn.CIDR, "subnetpool_id": text(sn.SubnetPoolID), "segment_id": text(sn.SegmentID),
 		"gateway_ip": text(sn.GatewayIP), "allocation_pools": listOf(sn.AllocationPools), "dns_nameservers": listOf(sn.DNSNameservers),
 		"host_routes": listOf(sn.HostRoutes), "enable_dhcp": sn.EnableDHCP, "ipv6_ra_mode": text(sn.IPv6RAMode),
 		"ipv6_address_mode": text(sn.IPv6AddressMode), "service_types": listOf(sn.ServiceTypes), "dns_publish_fixed_ip": sn.DNSPublishFixedIP,

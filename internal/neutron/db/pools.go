@@ -41,6 +41,7 @@ type NetworkSubnet struct {
 	ID             string
 	IPVersion      int64
 	AddressScopeID string // "" for none
+	SegmentID      string // "" for none
 }
 
 // NetworkSubnets returns the subnets of networks, oldest first.
@@ -50,7 +51,7 @@ func NetworkSubnets(ctx context.Context, h bun.IDB, networks []string) (map[stri
 		return of, nil
 	}
 	var rows []NetworkSubnet
-	err := h.NewRaw(`SELECT t.network_id, t.id, t.ip_version, COALESCE(p.address_scope_id, '') AS address_scope_id
+	err := h.NewRaw(`SELECT t.network_id, t.id, t.ip_version, t.segment_id, COALESCE(p.address_scope_id, '') AS address_scope_id
 FROM neutron_subnets t LEFT JOIN neutron_subnetpools p ON p.id = t.subnetpool_id
 WHERE t.network_id IN (?) ORDER BY t.created_at, t.id`, bun.List(networks)).Scan(ctx, &rows)
 	for _, r := range rows {

@@ -7,20 +7,22 @@ type Network struct {
 	bun.BaseModel `bun:"neutron_networks,alias:t"`
 	Standard
 
-	Name                  string   `bun:"name"`
-	AdminStateUp          bool     `bun:"admin_state_up"`
-	Status                string   `bun:"status"`
-	MTU                   int64    `bun:"mtu"`
-	NetworkType           string   `bun:"network_type"`
-	PhysicalNetwork       string   `bun:"physical_network"`
-	SegmentationID        int64    `bun:"segmentation_id"` // 0: none
-	External              bool     `bun:"external"`
-	IsDefault             bool     `bun:"is_default"`
-	PortSecurityEnabled   bool     `bun:"port_security_enabled"`
-	DNSDomain             string   `bun:"dns_domain"`
-	AvailabilityZoneHints []string `bun:"availability_zone_hints"`
-	QoSPolicyID           string   `bun:"qos_policy_id"`
-	TunnelVLAN            int64    `bun:"tunnel_vlan"` // of gre, vxlan and nvgre networks, on hosts' bridges
+	Name                  string        `bun:"name"`
+	AdminStateUp          bool          `bun:"admin_state_up"`
+	Status                string        `bun:"status"`
+	MTU                   int64         `bun:"mtu"`
+	NetworkType           string        `bun:"network_type"`
+	PhysicalNetwork       string        `bun:"physical_network"`
+	SegmentationID        int64         `bun:"segmentation_id"` // 0: none
+	External              bool          `bun:"external"`
+	IsDefault             bool          `bun:"is_default"`
+	PortSecurityEnabled   bool          `bun:"port_security_enabled"`
+	DNSDomain             string        `bun:"dns_domain"`
+	AvailabilityZoneHints []string      `bun:"availability_zone_hints"`
+	QoSPolicyID           string        `bun:"qos_policy_id"`
+	TunnelVLAN            int64         `bun:"tunnel_vlan"` // of gre, vxlan and nvgre networks, on hosts' bridges
+	Segments              []SegmentPart `bun:"segments"`    // when there are more than one
+	VLANTransparent       *bool         `bun:"vlan_transparent"`
 
 	// Shared is whether an RBAC policy shares it with the project that asked (see WithShared).
 	Shared bool `bun:"shared,scanonly"`
@@ -89,6 +91,7 @@ type Subnet struct {
 	ServiceTypes      []string `bun:"service_types"`
 	DNSPublishFixedIP bool     `bun:"dns_publish_fixed_ip"`
 	SubnetPoolID      string   `bun:"subnetpool_id"` // "" for none
+	SegmentID         string   `bun:"segment_id"`    // "" for none
 
 	// Of its network, when asked for (see WithNetwork).
 	NetworkProject  string `bun:"network_project,scanonly"`

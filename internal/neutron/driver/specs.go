@@ -38,6 +38,16 @@ type NetworkSpec struct {
 	External   bool
 	// VLANTransparent passes tenants' 802.1Q tags through.
 	VLANTransparent bool
+	// More are segments beside the one above (multi-provider networks): each flat or vlan one is one more way to a physical network.
+	More []SegmentSpec
+}
+
+// SegmentSpec is one more segment of a network.
+type SegmentSpec struct {
+	ID      string
+	Type    NetworkType
+	Physnet string
+	Segment int64
 }
 
 // IPv6Mode is ipv6_ra_mode or ipv6_address_mode; empty is "not set".

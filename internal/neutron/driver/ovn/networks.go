@@ -39,45 +39,63 @@ func renderNetwork(n driver.NetworkSpec) (*plan, error) {
 		ExternalIDs: map[string]string{"neutron:network_name": n.Name, "neutron:mtu": strconv.Itoa(n.MTU)},
 	}
 	p.add(ls, "")
+	if err := p.addFirst(n); err != nil {
+		return nil, err
+	}
+	for _, more := range n.More {
+		if err := p.addSegment(n.ID, more); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// addFirst adds what the first segment of a network needs; for one whose segment id is on the wire that is the way to the tunnel agents.
+func (p *plan) addFirst(n driver.NetworkSpec) error {
 	switch {
 	case n.TunnelVLAN != 0:
 		if n.TunnelVLAN < 1 || n.TunnelVLAN > 4094 {
-			return nil, fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, n.ID, n.TunnelVLAN)
+			return fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, n.ID, n.TunnelVLAN)
 		}
 		link := localnet(n.ID, driver.TunnelPhysnet)
 		link.Tag = ptr(n.TunnelVLAN)
 		link.ExternalIDs = map[string]string{driver.TunnelSegmentKey: fmt.Sprintf("%s %d %d", n.Type, n.Segment, n.TunnelVLAN)}
 		p.add(link, n.ID)
-		return p, nil
+		return nil
 	case n.Type == driver.GRE, n.Type == driver.NVGRE:
-		return nil, fmt.Errorf("%w: network %s: no VLAN to the tunnel agents", driver.ErrInvalid, n.ID)
+		return fmt.Errorf("%w: network %s: no VLAN to the tunnel agents", driver.ErrInvalid, n.ID)
 	}
-	switch n.Type {
+	return p.addSegment(n.ID, driver.SegmentSpec{ID: n.ID, Type: n.Type, Physnet: n.Physnet, Segment: n.Segment})
+}
+
+// addSegment adds the localnet port of a segment on a physical network.
+func (p *plan) addSegment(network string, seg driver.SegmentSpec) error {
+	switch seg.Type {
 	case driver.Geneve, driver.VXLAN, driver.Local:
 		// The segmentation id is not asked for as the tunnel key (requested-tnl-key): keys are shared with routers and provider
 		// networks, and northd would give those that have it another one, which interrupts their traffic. ML2/OVN does the same.
+		return nil
 	case driver.Flat, driver.VLAN:
-		if n.Physnet == "" {
-			return nil, fmt.Errorf("%w: network %s: no physical network", driver.ErrInvalid, n.ID)
+		if seg.Physnet == "" {
+			return fmt.Errorf("%w: network %s: no physical network", driver.ErrInvalid, network)
 		}
-		link := localnet(n.ID, n.Physnet)
-		if n.Type == driver.VLAN {
-			if n.Segment < 1 || n.Segment > 4094 {
-				return nil, fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, n.ID, n.Segment)
+		link := localnet(seg.ID, seg.Physnet)
+		if seg.Type == driver.VLAN {
+			if seg.Segment < 1 || seg.Segment > 4094 {
+				return fmt.Errorf("%w: network %s: VLAN id %d", driver.ErrInvalid, network, seg.Segment)
 			}
-			link.Tag = ptr(int(n.Segment))
+			link.Tag = ptr(int(seg.Segment))
 		}
-		p.add(link, n.ID)
-	default:
-		return nil, fmt.Errorf("%w: network %s: type %q", driver.ErrInvalid, n.ID, n.Type)
+		p.add(link, network)
+		return nil
 	}
-	return p, nil
+	return fmt.Errorf("%w: network %s: type %q", driver.ErrInvalid, network, seg.Type)
 }
 
 // localnet is the port of a switch to a physical network of the hosts.
-func localnet(networkID, physnet string) *nb.LogicalSwitchPort {
+func localnet(segmentID, physnet string) *nb.LogicalSwitchPort {
 	return &nb.LogicalSwitchPort{
-		UUID: rowID("provnet", networkID), Name: "provnet-" + networkID, Type: "localnet", Addresses: []string{"unknown"},
+		UUID: rowID("provnet", segmentID), Name: "provnet-" + segmentID, Type: "localnet", Addresses: []string{"unknown"},
 		Options: map[string]string{
 			"network_name": physnet, "mcast_flood": "false", "mcast_flood_reports": "true", "localnet_learn_fdb": "false",
 		},
