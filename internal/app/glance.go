@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
+	"gostack/internal/engine/qemuimg"
 	"gostack/internal/glance"
 	glanceapi "gostack/internal/glance/api"
+	"gostack/internal/glance/ops"
 	"gostack/internal/store"
 )
 
@@ -16,13 +19,20 @@ var glanceAPI = Component{
 }
 
 func buildGlance(_ context.Context, h *House) (Unit, error) {
-	service, err := glance.New(h.DB, glance.Config{
-		Dir: filepath.Join(h.Config.StateDir, "images"), Host: h.Config.Host, Remote: h.otherImages(), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+	cfg := glance.Config{
+		Dir: filepath.Join(h.Config.StateDir, "images"), Staging: filepath.Join(h.Config.StateDir, "staging"),
+		Host: h.Config.Host, Remote: h.otherImages(), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
 		Silent: h.Config.Notifications.DisabledGlance,
-	})
+	}
+	if err := cfg.Configure(h.Config.Glance.Backends, h.Config.Glance.Options); err != nil {
+		return Unit{}, fmt.Errorf("glance: %w", err)
+	}
+	cfg.Import.Tool = &qemuimg.Tool{}
+	service, err := glance.New(h.DB, cfg)
 	if err != nil {
 		return Unit{}, err
 	}
+	ops.New(service, h.Saga)
 	h.Glance = service
 	h.serveImages()
 	if h.Replicas.Shared() {

@@ -94,7 +94,9 @@ type PasswordRules struct {
 
 // Glance configures images.
 type Glance struct {
-	ImageSizeCap int64 `yaml:"image_size_cap" doc:"Largest image in bytes." default:"1099511627776"`
+	ImageSizeCap int64    `yaml:"image_size_cap" doc:"Largest image in bytes." default:"1099511627776"`
+	Backends     []string `yaml:"enabled_backends" doc:"Several stores of images, as name:file:/directory or name:http (read only); the first is the default. Empty is one store without a name." default:""`
+	Options      []string `yaml:"options" doc:"Options by upstream's names (show_multiple_locations=true, allowed_ports=80 443 8080); docs/images.md lists them." default:""`
 }
 
 // Neutron configures networks.

@@ -36,9 +36,19 @@ func (f Finding) String() string {
 // Audit compares rows and files. What an upload under way has made is no finding.
 func (s *Service) Audit(ctx context.Context) ([]Finding, error) {
 	// Files first: a file that was there before its row stopped speaking of it is nobody's.
-	files, err := s.files.List()
-	if err != nil {
-		return nil, err
+	type placed struct {
+		filestore.Entry
+		in *filestore.Store
+	}
+	var files []placed
+	for _, in := range s.directories() {
+		list, err := in.List()
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range list {
+			files = append(files, placed{f, in})
+		}
 	}
 	rows, err := db.Holding(ctx, s.db.Read(ctx), "")
 	if err != nil {
@@ -53,7 +63,10 @@ func (s *Service) Audit(ctx context.Context) ([]Finding, error) {
 	var findings []Finding
 	known := map[string]bool{}
 	for _, img := range rows {
-		known[img.DataKey], known[img.UploadKey] = true, true
+		known[img.UploadKey] = true
+		for _, key := range keysOf(&img) {
+			known[key] = true
+		}
 		f, err := s.auditImage(ctx, img, sizes)
 		if err != nil {
 			return nil, err
@@ -61,7 +74,7 @@ func (s *Service) Audit(ctx context.Context) ([]Finding, error) {
 		findings = append(findings, f...)
 	}
 	for _, f := range files {
-		if !known[f.Key] && s.abandoned(f) {
+		if !known[f.Key] && s.abandoned(f.Entry) {
 			kind, detail := "orphan", "no image has this data"
 			if f.Part {
 				kind, detail = "part", "an upload that ended left it"
@@ -79,39 +92,60 @@ func (s *Service) Audit(ctx context.Context) ([]Finding, error) {
 func (s *Service) auditImage(ctx context.Context, img Image, sizes map[string]int64) ([]Finding, error) {
 	finding := func(kind, key, detail string) []Finding { return []Finding{{kind, img.ID, key, detail}} }
 	switch {
-	case img.Status == Saving:
+	case img.Status == Saving, img.Status == Uploading && img.UploadKey != "":
 		if !s.lostWriter(img) {
 			return nil, nil
 		}
 		// It may have finished since its row was read.
 		again, err := db.Holding(ctx, s.db.Read(ctx), img.ID)
-		if err != nil || len(again) == 0 || again[0].Status != Saving || again[0].UploadKey != img.UploadKey {
+		if err != nil || len(again) == 0 || again[0].Status != img.Status || again[0].UploadKey != img.UploadKey {
 			return nil, err
 		}
 		return finding("stuck", img.UploadKey, "its upload ended without finishing; it will be queued again"), nil
-	case img.DataKey == "":
+	case len(img.Locations) == 0:
+		if img.Status != Active && img.Status != Deactivated {
+			return nil, nil
+		}
 		return finding("lost", "", "it is "+img.Status+" and has no data"), nil
 	}
-	size, there := sizes[img.DataKey]
-	if !there { // it may have been uploaded after the files were listed
-		if f, n, err := s.files.Read(img.DataKey); err == nil {
+	var findings []Finding
+	for _, at := range img.Locations {
+		if at.Key != "" {
+			kind, detail := s.auditFile(ctx, img, at, sizes)
+			if kind != "" {
+				findings = append(findings, finding(kind, at.Key, detail)...)
+			}
+		}
+	}
+	return findings, nil
+}
+
+// auditFile looks for one of an image's files. It says "" when the file is as it should be.
+func (s *Service) auditFile(ctx context.Context, img Image, at Location, sizes map[string]int64) (kind, detail string) {
+	size, there := sizes[at.Key]
+	if st := s.store(at.Store); !there && st != nil && st.files != nil { // it may have been uploaded after the files were listed
+		if f, n, err := st.files.Read(at.Key); err == nil {
 			f.Close()
 			size, there = n, true
 		}
 	}
 	if !there {
 		var problem string
-		if size, there, problem = s.auditRemote(ctx, img); problem != "" {
-			return finding("away", img.DataKey, problem), nil
+		if size, there, problem = s.auditRemote(ctx, at.Key); problem != "" {
+			return "away", problem
 		}
 	}
 	switch {
 	case !there:
-		return finding("lost", img.DataKey, "its data is not in the store"), nil
+		// It may have gone with its image, or its location, meanwhile.
+		if wanted, err := db.HasKey(ctx, s.db.Read(ctx), at.Key); err == nil && !wanted {
+			return "", ""
+		}
+		return "lost", "its data is not in the store"
 	case img.Size == nil || size != *img.Size:
-		return finding("damaged", img.DataKey, "its data has another length than was uploaded"), nil
+		return "damaged", "its data has another length than was uploaded"
 	}
-	return nil, nil
+	return "", ""
 }
 
 // ours tells whether this host wrote key, so that its lock says the truth.
@@ -119,7 +153,7 @@ func (s *Service) ours(key string) bool { return strings.HasSuffix(key, "-"+s.ho
 
 // lostWriter tells whether nobody writes the data of a saving image any more.
 func (s *Service) lostWriter(img Image) bool {
-	if s.files.Writing(img.UploadKey) {
+	if s.writing(img.UploadKey) {
 		return false
 	}
 	return s.ours(img.UploadKey) || img.UploadLease == nil || s.clock.Now().After(*img.UploadLease)
@@ -128,7 +162,7 @@ func (s *Service) lostWriter(img Image) bool {
 // abandoned tells whether a file that no row knows has no writer either. A file comes before its row, so one from another
 // host, whose lock may not be visible, is given the time of a lease.
 func (s *Service) abandoned(f filestore.Entry) bool {
-	if s.files.Writing(f.Key) {
+	if s.writing(f.Key) {
 		return false
 	}
 	return s.ours(f.Key) || time.Since(f.Changed) > uploadLease
@@ -149,6 +183,15 @@ func (s *Service) Reconcile(ctx context.Context) ([]Finding, error) {
 	return findings, nil
 }
 
+// sweep removes a file that nobody has or writes, wherever it is.
+func (s *Service) sweep(key string) error {
+	var errs []error
+	for _, files := range s.directories() {
+		errs = append(errs, files.RemovePart(key), files.Delete(key))
+	}
+	return errors.Join(errs...)
+}
+
 func (s *Service) repair(ctx context.Context, f Finding) error {
 	switch f.Kind {
 	case "stuck":
@@ -161,13 +204,13 @@ func (s *Service) repair(ctx context.Context, f Finding) error {
 			return err
 		}
 		s.log.Warn("an upload died and its image is queued again", "image", f.Image)
-		return errors.Join(s.files.RemovePart(f.Key), s.files.Delete(f.Key))
+		return s.sweep(f.Key)
 	case "orphan":
 		s.log.Warn("image data that belongs to no image is removed", "key", f.Key)
-		return s.files.Delete(f.Key)
+		return s.sweep(f.Key)
 	case "part":
 		s.log.Warn("the rest of a dead upload is removed", "key", f.Key)
-		return s.files.RemovePart(f.Key)
+		return s.sweep(f.Key)
 	}
 	if _, told := s.told.LoadOrStore(f, true); !told {
 		s.log.Error("image data is not as it should be", "finding", f.String())

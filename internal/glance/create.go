@@ -58,6 +58,12 @@ func check(img *Image) error {
 	if img.Properties == nil {
 		img.Properties = map[string]string{}
 	}
+	if img.Reserved == nil {
+		img.Reserved = map[string]string{}
+	}
+	if img.Locations == nil {
+		img.Locations = []Location{}
+	}
 	if n := len(img.Properties); n > propertyQuota {
 		return limitExceeded("image properties", n, propertyQuota)
 	}

@@ -27,15 +27,36 @@ func (s *Service) Data(ctx context.Context, id string) (io.ReadSeekCloser, int64
 	return s.Open(ctx, img)
 }
 
-// Open is Data of an image that was read already. ctx must live as long as the reader: the data may come from another control replica.
+// Open is Data of an image that was read already. ctx must live as long as the reader: the data may come from another control
+// replica or from an address. Of several locations the preferred one that has the data is taken.
 func (s *Service) Open(ctx context.Context, img *Image) (io.ReadSeekCloser, int64, error) {
-	if img.DataKey == "" {
+	if len(img.Locations) == 0 {
 		return nil, 0, ErrNoData
 	}
-	f, size, err := s.files.Read(img.DataKey)
+	var errs []error
+	for _, at := range s.byPreference(img.Locations) {
+		f, size, err := s.openAt(ctx, img, at)
+		if err == nil {
+			return f, size, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, 0, errors.Join(errs...)
+}
+
+// openAt opens the data at one of the image's locations.
+func (s *Service) openAt(ctx context.Context, img *Image, at Location) (io.ReadSeekCloser, int64, error) {
+	if at.Key == "" {
+		return s.openAddress(ctx, img, at)
+	}
+	st := s.store(at.Store)
+	if st == nil || st.files == nil {
+		return nil, 0, fmt.Errorf("image %s: its store %s is not configured", img.ID, at.Store)
+	}
+	f, size, err := st.files.Read(at.Key)
 	switch {
 	case errors.Is(err, filestore.ErrAbsent):
-		return s.openRemote(ctx, img)
+		return s.openRemote(ctx, img, at.Key)
 	case err != nil:
 		return nil, 0, err
 	case img.Size == nil || *img.Size != size:

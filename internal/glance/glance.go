@@ -10,11 +10,13 @@ package glance
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"sync"
 
 	"gostack/internal/clock"
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
+	"gostack/internal/glance/webfetch"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/store"
@@ -32,6 +34,8 @@ const (
 const (
 	Queued      = "queued"
 	Saving      = "saving"
+	Uploading   = "uploading"
+	Importing   = "importing"
 	Active      = "active"
 	Deactivated = "deactivated"
 )
@@ -52,25 +56,35 @@ type Member = db.Member
 
 // Config is what the service needs to know.
 type Config struct {
-	Dir     string // of the image data
-	Host    string // name of this host; several that share Dir have different ones
-	Remote  Remote // of other replicas; nil: there are none, or all share Dir
-	SizeCap int64  // most bytes of one image; 0: DefaultSizeCap
-	Clock   clock.Clock
-	Log     *slog.Logger
+	Dir       string        // of the image data
+	Stores    []StoreConfig // several stores; none: one in Dir
+	Staging   string        // directory of data that waits for its import; "": beside Dir
+	Import    ImportConfig
+	Locations LocationConfig
+	Host      string // name of this host; several that share Dir have different ones
+	Remote    Remote // of other replicas; nil: there are none, or all share Dir
+	SizeCap   int64  // most bytes of one image; 0: DefaultSizeCap
+	Clock     clock.Clock
+	Log       *slog.Logger
 	// Silent are notifications that are not sent, by their type or the beginning of it (disabled_notifications).
 	Silent []string
 }
 
 // Service holds the rules of the image service. Safe for concurrent use.
 type Service struct {
-	db     *store.DB
-	files  *filestore.Store
-	remote Remote
-	host   string // its tag in keys
-	cap    int64
-	clock  clock.Clock
-	log    *slog.Logger
+	db        *store.DB
+	dir       string
+	stores    []*Store
+	multi     bool
+	staging   *filestore.Store
+	imports   ImportConfig
+	locations LocationConfig
+	ops       Operations // nil: nothing can be imported
+	remote    Remote
+	host      string // its tag in keys
+	cap       int64
+	clock     clock.Clock
+	log       *slog.Logger
 
 	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
@@ -83,11 +97,22 @@ var Migrations = db.Migrations
 
 // New opens the image directory and returns the service.
 func New(database *store.DB, cfg Config) (*Service, error) {
-	files, err := filestore.Open(cfg.Dir)
+	cfg.Dir = filepath.Clean(cfg.Dir)
+	stores, multi, err := openStores(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: database, files: files, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	if cfg.Staging == "" {
+		cfg.Staging = cfg.Dir + "-staging"
+	}
+	staging, err := filestore.Open(cfg.Staging)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	if s.imports.Web == nil {
+		s.imports.Web = webfetch.New(webfetch.Default())
+	}
 	if s.cap == 0 {
 		s.cap = DefaultSizeCap
 	}
@@ -133,3 +158,6 @@ func deref(s *string) string {
 	}
 	return *s
 }
+
+// Caches tells whether data that is elsewhere is kept here too.
+func (s *Service) Caches() bool { return false }

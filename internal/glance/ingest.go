@@ -112,10 +112,12 @@ func read(ctx context.Context, r io.Reader, limit int64, free chan *chunk, queue
 		case errors.Is(err, io.EOF):
 			return size, nil
 		case err != nil:
-			return size, fmt.Errorf("%w: %w", errInterrupted, err)
+			return size, interrupted(err)
 		}
 	}
 }
+
+func interrupted(err error) error { return fmt.Errorf("%w: %w", errInterrupted, err) }
 
 // fill reads until p is full or r has nothing more. Unlike io.ReadFull it keeps io.EOF and a broken connection's
 // io.ErrUnexpectedEOF apart.

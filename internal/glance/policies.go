@@ -35,6 +35,9 @@ var Policies = []policy.Rule{
 	rule("deactivate", ownerMember),
 	rule("reactivate", ownerMember),
 	rule("stores_info_detail", "role:service or "+admin),
+	rule("add_image_location", "role:service or "+admin+" or (role:member and "+owner+" and project_id:%(owner)s)"),
+	rule("fetch_image_location", "role:service or "+admin),
+	rule("copy_image", admin),
 	rule("tasks_api_access", admin),
 
 	rule("get_metadef_namespace", metadefReader),

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"gostack/internal/glance/db"
+	"gostack/internal/glance/filestore"
 	"gostack/internal/rest"
 )
 
@@ -36,12 +38,11 @@ func tagOf(key string) string { return key[len(key)-tagLength:] }
 const tagLength = 8
 
 // openRemote opens data that is not in this replica's directory.
-func (s *Service) openRemote(ctx context.Context, img *Image) (io.ReadSeekCloser, int64, error) {
-	if s.remote == nil || s.ours(img.DataKey) || img.Size == nil {
+func (s *Service) openRemote(ctx context.Context, img *Image, key string) (io.ReadSeekCloser, int64, error) {
+	if s.remote == nil || s.ours(key) || img.Size == nil {
 		return nil, 0, fmt.Errorf("image %s: its data is lost", img.ID)
 	}
-	r := &remoteFile{ctx: ctx, remote: s.remote, key: img.DataKey, size: *img.Size}
-	size, err := s.remote.Size(ctx, tagOf(img.DataKey), img.DataKey)
+	size, err := s.remote.Size(ctx, tagOf(key), key)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return nil, 0, fmt.Errorf("image %s: its data is lost: %w", img.ID, err)
@@ -51,31 +52,36 @@ func (s *Service) openRemote(ctx context.Context, img *Image) (io.ReadSeekCloser
 	case size != *img.Size:
 		return nil, 0, fmt.Errorf("image %s: its data has %d bytes, which is not what was uploaded", img.ID, size)
 	}
-	return r, size, nil
+	return s.remoteFile(ctx, key, size), size, nil
 }
 
-// remoteFile reads another replica's file. It opens it at the first read after a seek, and again where it broke.
-type remoteFile struct {
-	ctx    context.Context
-	remote Remote
-	key    string
-	size   int64
-	at     int64
-	body   io.ReadCloser
-	tries  int
+func (s *Service) remoteFile(ctx context.Context, key string, size int64) *farFile {
+	return &farFile{ctx: ctx, size: size, open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		return s.remote.Open(ctx, tagOf(key), key, offset)
+	}}
+}
+
+// farFile reads a file that is elsewhere. It opens it at the first read after a seek, and again where it broke.
+type farFile struct {
+	ctx   context.Context
+	open  func(ctx context.Context, offset int64) (io.ReadCloser, error)
+	size  int64
+	at    int64
+	body  io.ReadCloser
+	tries int
 }
 
 // remoteTries is how often in a row a read may fail before it is given up.
 const remoteTries = 4
 
 // Read implements io.Reader.
-func (r *remoteFile) Read(p []byte) (int, error) {
+func (r *farFile) Read(p []byte) (int, error) {
 	if r.at >= r.size {
 		return 0, io.EOF
 	}
 	for {
 		if r.body == nil {
-			body, err := r.remote.Open(r.ctx, tagOf(r.key), r.key, r.at)
+			body, err := r.open(r.ctx, r.at)
 			if err != nil {
 				if again := r.again(err); again != nil {
 					return 0, again
@@ -101,7 +107,7 @@ func (r *remoteFile) Read(p []byte) (int, error) {
 }
 
 // again waits before another try, or gives up with the error.
-func (r *remoteFile) again(err error) error {
+func (r *farFile) again(err error) error {
 	r.tries++
 	if r.tries >= remoteTries || errors.Is(err, ErrAbsent) {
 		if errors.Is(err, io.EOF) {
@@ -118,7 +124,7 @@ func (r *remoteFile) again(err error) error {
 }
 
 // Seek implements io.Seeker.
-func (r *remoteFile) Seek(offset int64, whence int) (int64, error) {
+func (r *farFile) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += r.at
@@ -137,7 +143,7 @@ func (r *remoteFile) Seek(offset int64, whence int) (int64, error) {
 }
 
 // Close implements io.Closer.
-func (r *remoteFile) Close() error {
+func (r *farFile) Close() error {
 	if r.body == nil {
 		return nil
 	}
@@ -145,11 +151,11 @@ func (r *remoteFile) Close() error {
 }
 
 // auditRemote looks for data that another replica should have.
-func (s *Service) auditRemote(ctx context.Context, img Image) (size int64, there bool, problem string) {
-	if s.remote == nil || s.ours(img.DataKey) {
+func (s *Service) auditRemote(ctx context.Context, key string) (size int64, there bool, problem string) {
+	if s.remote == nil || s.ours(key) {
 		return 0, false, ""
 	}
-	size, err := s.remote.Size(ctx, tagOf(img.DataKey), img.DataKey)
+	size, err := s.remote.Size(ctx, tagOf(key), key)
 	if errors.Is(err, ErrAway) {
 		return 0, false, "its data is on a control replica that does not answer"
 	}
@@ -158,16 +164,41 @@ func (s *Service) auditRemote(ctx context.Context, img Image) (size int64, there
 
 // Own opens a file of this replica's directory for another replica. ErrAbsent when it is not here.
 func (s *Service) Own(key string) (io.ReadSeekCloser, int64, error) {
-	f, size, err := s.files.Read(key)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrAbsent, err)
+	err := error(filestore.ErrAbsent)
+	for _, files := range s.directories() {
+		var f *os.File
+		var size int64
+		if f, size, err = files.Read(key); err == nil {
+			return f, size, nil
+		}
 	}
-	return f, size, nil
+	return nil, 0, fmt.Errorf("%w: %w", ErrAbsent, err)
+}
+
+// directories are all that this process keeps files in.
+func (s *Service) directories() []*filestore.Store {
+	list := []*filestore.Store{}
+	for _, st := range s.stores {
+		if st.files != nil {
+			list = append(list, st.files)
+		}
+	}
+	return append(list, s.staging)
+}
+
+// writing tells whether a process holds the file of key as its writer.
+func (s *Service) writing(key string) bool {
+	for _, files := range s.directories() {
+		if files.Writing(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // dropUnwanted removes a file of this replica that another replica has told to be nobody's, if so.
 func (s *Service) dropUnwanted(ctx context.Context, key string) {
-	if key == "" || !s.ours(key) || s.files.Writing(key) {
+	if key == "" || !s.ours(key) || s.writing(key) {
 		return
 	}
 	wanted, err := db.HasKey(ctx, s.db.Read(ctx), key)

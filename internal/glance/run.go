@@ -30,6 +30,9 @@ func (s *Service) Start(ctx context.Context) error {
 			if _, err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("images cannot be compared with their files", "error", err)
 			}
+			if err := s.forgetTasks(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("tasks whose time is over are kept", "error", err)
+			}
 		}
 	}()
 	return nil
@@ -51,12 +54,13 @@ func (s *Service) Stop(ctx context.Context) error {
 
 // Ready says whether images can be stored: it is nil, or names what is missing.
 func (s *Service) Ready(context.Context) error {
-	free, err := s.files.Free()
+	files := s.defaultStore().files
+	free, err := files.Free()
 	if err != nil {
 		return fmt.Errorf("image directory: %w", err)
 	}
 	if free < lowSpace {
-		return fmt.Errorf("image directory %s has only %d MiB left", s.files.Dir(), free>>20)
+		return fmt.Errorf("image directory %s has only %d MiB left", files.Dir(), free>>20)
 	}
 	return nil
 }

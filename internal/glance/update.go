@@ -101,9 +101,27 @@ func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error
 		if err := db.Delete(ctx, tx, id, s.clock.Now()); err != nil {
 			return err
 		}
-		if img.DataKey != "" {
-			store.AfterCommit(ctx, func() { s.remove(img.DataKey) })
+		if s.ops != nil {
+			if err := s.ops.Cancel(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		for _, key := range keysOf(img) {
+			store.AfterCommit(ctx, func() { s.remove(key) })
 		}
 		return nil
 	})
+}
+
+// keysOf are the files of an image.
+func keysOf(img *Image) (keys []string) {
+	for _, at := range img.Locations {
+		if at.Key != "" {
+			keys = append(keys, at.Key)
+		}
+	}
+	if img.StagedKey != "" {
+		keys = append(keys, img.StagedKey)
+	}
+	return keys
 }

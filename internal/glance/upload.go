@@ -35,21 +35,26 @@ const (
 // The file exists and is locked before the row speaks of it, and is let go after the row has spoken its last: so a saving
 // image without a locked file has lost its writer.
 func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size int64) error {
-	if err := ready(img); err != nil {
+	return s.UploadTo(ctx, s.defaultStore(), img, body, size)
+}
+
+// UploadTo is Upload into a store that takes images.
+func (s *Service) UploadTo(ctx context.Context, to *Store, img *Image, body io.Reader, size int64) error {
+	if err := ready(img, Saving); err != nil {
 		return err
 	}
 	if size > s.cap {
 		return tooLarge()
 	}
 	key := s.newKey(img.ID)
-	w, err := s.files.Create(key, size)
+	w, err := to.files.Create(key, size)
 	if err != nil {
 		return explain(img, err)
 	}
 	defer w.Close()
 	faultpoint.Hit("glance-upload-created")
 	// Not cut short by a client that goes away: a write that was given up may be committed all the same.
-	if err := s.begin(context.WithoutCancel(ctx), img, key); err != nil {
+	if err := s.begin(context.WithoutCancel(ctx), img, key, Saving); err != nil {
 		return err
 	}
 	faultpoint.Hit("glance-upload-began")
@@ -62,7 +67,7 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 	faultpoint.Hit("glance-upload-stored")
 	kept := false
 	err = s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) (err error) {
-		kept, err = db.EndUpload(ctx, tx, img.ID, key, data, s.clock.Now())
+		kept, err = db.EndUpload(ctx, tx, img.ID, Location{Store: to.ID, Key: key}, data, s.clock.Now())
 		return err
 	})
 	if err != nil {
@@ -86,9 +91,12 @@ func HostTag(name string) string {
 }
 
 // ready checks that an image can take data: upstream's state machine allows it from queued only, with its formats set.
-func ready(img *Image) error {
+func ready(img *Image, to string) error {
 	if img.Status != Queued {
-		return rest.Conflict("Image status transition from %s to saving is not allowed", img.Status)
+		return rest.Conflict("Image status transition from %s to %s is not allowed", img.Status, to)
+	}
+	if to == Uploading { // staging asks for nothing more
+		return nil
 	}
 	var missing []string
 	if deref(img.DiskFormat) == "" {
@@ -106,10 +114,10 @@ func ready(img *Image) error {
 	return rest.BadRequest("Properties %s must be set prior to saving data.", strings.Join(missing, ", "))
 }
 
-func (s *Service) begin(ctx context.Context, img *Image, key string) error {
+func (s *Service) begin(ctx context.Context, img *Image, key, status string) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		now := s.clock.Now()
-		ok, err := db.BeginUpload(ctx, tx, img.ID, key, now.Add(uploadLease), now)
+		ok, err := db.BeginUpload(ctx, tx, img.ID, key, status, now.Add(uploadLease), now)
 		if err != nil || ok {
 			return err
 		}
@@ -120,7 +128,7 @@ func (s *Service) begin(ctx context.Context, img *Image, key string) error {
 		if err != nil {
 			return err
 		}
-		return rest.Conflict("Image status transition from %s to saving is not allowed", again.Status)
+		return rest.Conflict("Image status transition from %s to %s is not allowed", again.Status, status)
 	})
 }
 
@@ -129,6 +137,16 @@ func (s *Service) receive(ctx context.Context, img *Image, key string, w *filest
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.renew(ctx, cancel, img.ID, key)
+	data, err := s.take(ctx, img, w, body, size)
+	if err != nil {
+		return data, err
+	}
+	faultpoint.Hit("glance-upload-received")
+	return data, w.Commit()
+}
+
+// take writes the stream to w, inspecting and hashing it on the way, and says what it is.
+func (s *Service) take(ctx context.Context, img *Image, w io.Writer, body io.Reader, size int64) (db.Data, error) {
 	inspector, declared := imageformat.New(), imageformat.Format(deref(img.DiskFormat))
 	check := func() error { return nil }
 	if inspected(img) {
@@ -149,8 +167,7 @@ func (s *Service) receive(ctx context.Context, img *Image, key string, w *filest
 		}
 		data.VirtualSize = report.VirtualSize
 	}
-	faultpoint.Hit("glance-upload-received")
-	return data, w.Commit()
+	return data, nil
 }
 
 // inspected tells whether the data is a disk: inside other containers (ova, docker, compressed, …) it is an archive, which
@@ -207,8 +224,10 @@ func (s *Service) remove(key string) {
 	if s.remote != nil && !s.ours(key) {
 		s.db.Announce(context.Background(), topic, key) // its replica removes it at once, or when it reconciles
 	}
-	if err := s.files.Delete(key); err != nil {
-		s.log.Error("image data could not be removed", "key", key, "error", err)
+	for _, files := range s.directories() {
+		if err := files.Delete(key); err != nil {
+			s.log.Error("image data could not be removed", "key", key, "error", err)
+		}
 	}
 }
 

@@ -32,8 +32,8 @@ func Service(s *glance.Service) *rest.Service {
 		ContentTypes: []string{patchV20, patchV21},
 		ExactPaths:   true,
 		Routes: slices.Concat(a.metadefRoutes(), []rest.Route{
-			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: versions},
-			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: versions},
+			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: a.versions},
+			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: a.versions},
 
 			{Method: "GET", Path: "/v2/images", Policy: "get_images", Handle: a.list},
 			{Method: "POST", Path: "/v2/images", Policy: "add_image", Status: 201, Body: anything, Target: a.draft, Handle: a.create},
@@ -54,13 +54,20 @@ func Service(s *glance.Service) *rest.Service {
 			{Method: "PUT", Path: "/v2/images/{image_id}/members/{member_id}", Policy: "modify_member", Body: anything, Target: a.member, Handle: a.setMember},
 			{Method: "DELETE", Path: "/v2/images/{image_id}/members/{member_id}", Policy: "delete_member", Status: 204, Target: a.member, Handle: a.removeMember},
 
-			{Method: "POST", Path: "/v2/images/{image_id}/import", Policy: rest.Authenticated, Status: 202, Body: anything, Handle: importImage},
-			{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Target: a.image, Handle: noTasks},
-			{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: listTasks},
-			{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: showTask},
-			{Method: "GET", Path: "/v2/info/import", Policy: rest.Authenticated, Handle: importMethods},
-			{Method: "GET", Path: "/v2/info/stores", Policy: rest.Authenticated, Handle: noStores},
-			{Method: "GET", Path: "/v2/info/stores/detail", Policy: rest.Authenticated, Handle: noStores},
+			// Which policy an import asks depends on its method; stores are looked at before images, so these ask themselves.
+			{Method: "PUT", Path: "/v2/images/{image_id}/stage", Policy: "modify_image", Status: 204, Stream: true, Target: a.uploaded, Handle: a.stage},
+			{Method: "POST", Path: "/v2/images/{image_id}/import", Policy: rest.Authenticated, Status: 202, Body: anything, Target: a.asked, Handle: a.importImage},
+			{Method: "DELETE", Path: "/v2/stores/{store_id}/{image_id}", Policy: rest.Authenticated, Status: 204, Handle: a.deleteFromStore},
+			{Method: "GET", Path: "/v2/images/{image_id}/locations", Policy: "fetch_image_location", Target: a.anyImage, Handle: a.listLocations},
+			{Method: "POST", Path: "/v2/images/{image_id}/locations", Policy: "add_image_location", Status: 202, Body: anything, Target: a.anyImage, Handle: a.addLocation},
+			{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Target: a.image, Handle: a.imageTasks},
+			{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: a.listTasks},
+			{Method: "POST", Path: "/v2/tasks", Policy: "tasks_api_access", Status: 201, Body: anything, Handle: a.createTask},
+			{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: a.showTask},
+			{Method: "DELETE", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: deleteTask},
+			{Method: "GET", Path: "/v2/info/import", Policy: rest.Authenticated, Handle: a.importMethods},
+			{Method: "GET", Path: "/v2/info/stores", Policy: rest.Authenticated, Handle: a.stores},
+			{Method: "GET", Path: "/v2/info/stores/detail", Policy: rest.Authenticated, Handle: a.storesDetail},
 			{Method: "GET", Path: "/v2/info/usage", Policy: rest.Authenticated, Handle: usage},
 
 			{Method: "GET", Path: "/v2/schemas/image", Policy: rest.Authenticated, Handle: schemaOf(imageDocument)},
@@ -79,6 +86,19 @@ var anything = rest.JSON(`{}`)
 // image loads the image of the path for the policy and the handler.
 func (a *api) image(r *rest.Request) (policy.Target, error) {
 	img, err := a.service.Image(r.Context(), r.Caller, r.Path("image_id"))
+	if err != nil {
+		return nil, err
+	}
+	r.Loaded = img
+	return target(r.Caller, img), nil
+}
+
+// anyImage is image for routes that other services use, whose policies let their users to every project's images.
+func (a *api) anyImage(r *rest.Request) (policy.Target, error) {
+	if !slices.Contains(r.Caller.Roles, "service") {
+		return a.image(r)
+	}
+	img, err := a.service.Image(r.Context(), nil, r.Path("image_id"))
 	if err != nil {
 		return nil, err
 	}

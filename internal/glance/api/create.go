@@ -61,7 +61,18 @@ func (a *api) create(r *rest.Request) (any, error) {
 	if err := a.service.Create(r.Context(), &d.Image); err != nil {
 		return nil, err
 	}
-	return rest.Reply(201, view(&d.Image)).With("Location", r.BaseURL()+"/v2/images/"+d.ID), nil
+	answer := rest.Reply(201, a.view(r, &d.Image)).With("Location", r.BaseURL()+"/v2/images/"+d.ID)
+	if methods := a.service.ImportMethods(); len(methods) > 0 {
+		answer.With("OpenStack-Image-Import-Methods", strings.Join(methods, ","))
+	}
+	if a.service.Multi() {
+		ids := []string{}
+		for _, st := range a.service.Stores() {
+			ids = append(ids, st.ID)
+		}
+		answer.With("OpenStack-Image-Store-Ids", strings.Join(ids, ","))
+	}
+	return answer, nil
 }
 
 // visibility asks the policies that some visibilities have.

@@ -32,13 +32,21 @@ const (
 )
 
 func (a *api) upload(r *rest.Request) (any, error) {
-	err := a.service.Upload(r.Context(), loaded(r), r.HTTP.Body, max(0, r.HTTP.ContentLength))
+	to, err := a.service.StoreNamed(r.HTTP.Header.Get("X-Image-Meta-Store"))
+	if err == nil {
+		err = a.service.UploadTo(r.Context(), to, loaded(r), r.HTTP.Body, max(0, r.HTTP.ContentLength))
+	}
+	return nil, a.received(r, err)
+}
+
+// received lets the client of a refused upload come to read why.
+func (a *api) received(r *rest.Request, err error) error {
 	if err != nil && r.HTTP.Header.Get("Expect") == "" { // who expects 100 Continue looks at the answer before sending more
 		// Without a deadline (as in tests) the limit in bytes is enough.
 		_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(drainTime))
 		_, _ = io.CopyN(io.Discard, r.HTTP.Body, drainBytes)
 	}
-	return nil, err
+	return err
 }
 
 func (a *api) download(r *rest.Request) (any, error) {

@@ -1,47 +1,85 @@
 package api
 
-import "gostack/internal/rest"
+import (
+	"gostack/internal/glance"
+	"gostack/internal/rest"
+)
 
-// Neither import methods nor several stores are configured: these answer as upstream does then.
-
-func importMethods(*rest.Request) (any, error) {
+func (a *api) importMethods(*rest.Request) (any, error) {
 	return map[string]any{"import-methods": map[string]any{
-		"description": "Import methods available.", "type": "array", "value": []string{},
+		"description": "Import methods available.", "type": "array", "value": a.service.ImportMethods(),
 	}}, nil
 }
 
-func noStores(*rest.Request) (any, error) {
-	return nil, rest.NotFound("Multi backend is not supported at this site.")
+func (a *api) stores(*rest.Request) (any, error) {
+	if !a.service.Multi() {
+		return nil, rest.NotFound("Multi backend is not supported at this site.")
+	}
+	views := []map[string]any{}
+	for _, st := range a.service.Stores() {
+		views = append(views, storeView(st))
+	}
+	return map[string]any{"stores": views}, nil
+}
+
+// storeView is a store as everybody sees it. Upstream writes yes as the text "true".
+func storeView(st *glance.Store) map[string]any {
+	v := map[string]any{"id": st.ID}
+	if st.Description != "" {
+		v["description"] = st.Description
+	}
+	if st.Default {
+		v["default"] = "true"
+	}
+	if st.ReadOnly() {
+		v["read-only"] = "true"
+	}
+	return v
+}
+
+func (a *api) storesDetail(r *rest.Request) (any, error) {
+	if !a.service.Multi() {
+		return nil, rest.NotFound("Multi backend is not supported at this site.")
+	}
+	if err := r.Enforce("stores_info_detail", nil); err != nil {
+		return nil, err
+	}
+	views := []map[string]any{}
+	for _, st := range a.service.Stores() {
+		v := storeView(st)
+		v["type"], v["weight"], v["properties"] = st.Type, st.Weight, map[string]any{}
+		if st.Type == glance.FileStore {
+			v["properties"] = map[string]any{"data_dir": st.Dir, "chunk_size": 65536, "thin_provisioning": false}
+		}
+		views = append(views, v)
+	}
+	return map[string]any{"stores": views}, nil
+}
+
+// deleteFromStore removes an image's data from one of several stores.
+func (a *api) deleteFromStore(r *rest.Request) (any, error) {
+	id := r.Path("store_id")
+	if !a.service.Multi() {
+		return nil, rest.NotFound("The resource could not be found.")
+	}
+	known := false
+	for _, st := range a.service.Stores() {
+		known = known || st.ID == id
+	}
+	if !known {
+		return nil, rest.Conflict("The selected store %s is not available on this node.", id)
+	}
+	t, err := a.image(r)
+	if err != nil {
+		return nil, rest.NotFound("Failed to find image %s", r.Path("image_id"))
+	}
+	for _, rule := range []string{"get_image_location", "delete_image_location"} {
+		if err := r.Enforce(rule, t); err != nil {
+			return nil, err
+		}
+	}
+	return nil, a.service.DeleteFromStore(r.Context(), r.Caller, loaded(r).ID, id)
 }
 
 // usage is empty because no quota is kept in Keystone (use_keystone_limits off).
 func usage(*rest.Request) (any, error) { return map[string]any{"usage": map[string]any{}}, nil }
-
-// importImage refuses every method, since none is enabled.
-func importImage(r *rest.Request) (any, error) {
-	doc, ok := r.Body.(map[string]any)
-	if !ok {
-		return nil, rest.BadRequest("Body expected in request.")
-	}
-	method, ok := doc["method"].(map[string]any)
-	if !ok {
-		return nil, rest.BadRequest("Import request requires a 'method' field.")
-	}
-	name, ok := method["name"]
-	if !ok {
-		return nil, rest.BadRequest("Import request requires a 'name' field.")
-	}
-	return nil, rest.BadRequest("Unknown import method name '%v'.", name)
-}
-
-// Tasks come from imports only, so there are none.
-
-func noTasks(*rest.Request) (any, error) { return map[string]any{"tasks": []any{}}, nil }
-
-func listTasks(*rest.Request) (any, error) {
-	return map[string]any{"tasks": []any{}, "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}, nil
-}
-
-func showTask(r *rest.Request) (any, error) {
-	return nil, rest.NotFound("Task not found with ID %s", r.Path("task_id"))
-}

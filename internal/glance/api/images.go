@@ -6,7 +6,7 @@ import (
 	"gostack/internal/rest"
 )
 
-func (a *api) show(r *rest.Request) (any, error) { return view(loaded(r)), nil }
+func (a *api) show(r *rest.Request) (any, error) { return a.view(r, loaded(r)), nil }
 
 func (a *api) remove(r *rest.Request) (any, error) {
 	return nil, a.service.Delete(r.Context(), r.Caller, loaded(r).ID)

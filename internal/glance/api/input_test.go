@@ -171,7 +171,7 @@ func TestTagsAndState(t *testing.T) {
 
 func TestDiscovery(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
-		c.As("none").Get("/image").Want(300).Has("versions.0.id", "v2.16").Has("versions.0.status", "CURRENT").Has("versions.16.id", "v2.0").
+		c.As("none").Get("/image").Want(300).Has("versions.0.id", "v2.17").Has("versions.0.status", "CURRENT").Has("versions.10.id", "v2.0").
 			Has("versions.0.links.0.href", "http://example.com/image/v2/")
 		c.As("none").Get("/image/").Want(300)
 		c.As("reader").Get(images + "/").Want(404) // no image has an empty id, and it is not the list either

@@ -39,7 +39,7 @@ func (a *api) list(r *rest.Request) (any, error) {
 	}
 	views := make([]map[string]any, len(images))
 	for i := range images {
-		views[i] = view(&images[i])
+		views[i] = a.view(r, &images[i])
 	}
 	answer := map[string]any{"images": views, "first": "/v2/images", "schema": "/v2/schemas/images"}
 	same := url.Values{}

@@ -18,6 +18,8 @@ type change struct {
 	path  []string
 	value any
 	old   bool // in the form of draft 4, where adding what is there is a conflict
+
+	locations []newLocation // that it brings
 }
 
 // patch is an image and what is to be done to it.
@@ -71,7 +73,17 @@ func (a *api) patched(r *rest.Request) (policy.Target, error) {
 func (a *api) update(r *rest.Request) (any, error) {
 	p := r.Loaded.(*patch)
 	if len(p.changes) == 0 {
-		return view(p.Image), nil
+		return a.view(r, p.Image), nil
+	}
+	if err := a.prepareLocations(r, p.Image, p.changes); err != nil {
+		return nil, err
+	}
+	for _, c := range p.changes {
+		if c.path[0] == "locations" {
+			if _, err := a.service.ChangeLocations(r.Context(), r.Caller, p.ID, func(img *glance.Image) ([]glance.Location, error) { return a.changeLocations(img, c) }); err != nil {
+				return nil, err
+			}
+		}
 	}
 	img, err := a.service.Update(r.Context(), r.Caller, p.ID, func(img *glance.Image) error {
 		for _, c := range p.changes {
@@ -84,7 +96,7 @@ func (a *api) update(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return view(img), nil
+	return a.view(r, img), nil
 }
 
 func parseChange(doc map[string]any, old bool) (change, error) {
@@ -192,8 +204,8 @@ func (c change) validate() error {
 // apply does the change to img, which has been loaded again inside the transaction.
 func (c change) apply(r *rest.Request, img *glance.Image) error {
 	name := c.path[0]
-	if name == "locations" {
-		return c.locations(r, img)
+	if name == "locations" { // done already
+		return nil
 	}
 	t := target(r.Caller, img)
 	if err := r.Enforce("modify_image", t); err != nil {
@@ -221,22 +233,4 @@ func (c change) apply(r *rest.Request, img *glance.Image) error {
 		}
 	}
 	return assign(img, name, c.value)
-}
-
-// locations are invisible here (show_multiple_locations off), so they cannot be changed.
-func (c change) locations(r *rest.Request, img *glance.Image) error {
-	rule, verb := "set_image_location", c.op
-	switch c.op {
-	case "remove":
-		rule = "delete_image_location"
-	case "replace":
-		verb = "update"
-		if list, ok := c.value.([]any); !ok || len(list) == 0 {
-			return rest.Forbidden("Cannot set locations to empty list.")
-		}
-	}
-	if err := r.Enforce(rule, target(r.Caller, img)); err != nil {
-		return err
-	}
-	return rest.Forbidden("It's not allowed to %s locations if locations are invisible.", verb)
 }

@@ -139,6 +139,9 @@ func schemaOf(document object) func(*rest.Request) (any, error) {
 	return func(*rest.Request) (any, error) { return document, nil }
 }
 
+// taskSchema is what new tasks are checked against.
+var taskSchema = checking(object{"properties": taskProperties(), "additionalProperties": false})
+
 // imageSchema is what clients' images are checked against.
 var imageSchema = func() *rest.Schema {
 	text, err := json.Marshal(object{"type": "object", "properties": imageDocument["properties"], "additionalProperties": object{"type": "string"}})

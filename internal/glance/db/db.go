@@ -42,13 +42,26 @@ type Image struct {
 	Hidden          bool
 	Properties      map[string]string
 	Tags            []string
-	DataKey         string     // of the data in the store, "" while there is none
+	Locations       []Location        // of the data; none while there is none
+	Reserved        map[string]string // properties that only the service writes, shown beside the others
+	DataKey         string            // the first of Locations' files, for programs that know of one only
+	StagedKey       string            // of the data that waits for its import, "" when there is none
+	StagedSize      int64
 	UploadKey       string     // of the upload under way, "" when there is none
 	UploadLease     *time.Time // until when that upload is taken to be alive
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 
 	Member bool `bun:",scanonly"` // the asking project is a member
+}
+
+// Location is a place where an image's data is: a file in one of our stores, or an address.
+type Location struct {
+	Store    string            `json:"store,omitempty"` // "" is the one store of a service without several
+	Key      string            `json:"key,omitempty"`   // of the file
+	URL      string            `json:"url,omitempty"`   // of what is no file of ours
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Task     string            `json:"task,omitempty"` // that put it there
 }
 
 // Member is a project that an image is shared with.
@@ -133,7 +146,7 @@ func Save(ctx context.Context, tx store.Tx, img *Image, reindex bool) error {
 		return err
 	}
 	_, err := tx.NewUpdate().Model(img).WherePK().
-		ExcludeColumn("data_key", "upload_key", "upload_lease", "size", "virtual_size", "checksum", "hash_algo", "hash_value", "created_at").Exec(ctx)
+		ExcludeColumn("locations", "reserved", "staged_key", "staged_size", "data_key", "upload_key", "upload_lease", "size", "virtual_size", "checksum", "hash_algo", "hash_value", "created_at").Exec(ctx)
 	if err != nil || !reindex {
 		return err
 	}

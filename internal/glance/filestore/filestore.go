@@ -27,6 +27,8 @@ var (
 
 const (
 	partSuffix = ".part"
+	// besideSuffix is added to a part's name for what another program makes in its place. It goes when the part goes.
+	besideSuffix = ".new"
 	// flushEvery is how many bytes may wait in the page cache before the kernel is asked to write them, so that the final
 	// flush of a large file is short.
 	flushEvery = 32 << 20
@@ -112,6 +114,38 @@ func createLocked(path string) (*os.File, error) {
 	}
 }
 
+// Adopt makes a whole file of another store one of this store too, under its own key, without copying: both directories are on one
+// file system, or it is an error that errors.Is takes for unix.EXDEV. The file is durable, and locked until Close.
+func (s *Store) Adopt(from *Store, fromKey, key string) (*Writer, error) {
+	source, err := from.path(fromKey)
+	if err != nil {
+		return nil, err
+	}
+	path, err := s.path(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(source, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, classify(err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX) // whoever looks lets go at once
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Link(source, path)
+	}
+	if err == nil {
+		err = s.flush()
+	}
+	if err != nil {
+		f.Close()
+		return nil, classify(err)
+	}
+	return &Writer{store: s, f: f}, nil
+}
+
 // Write appends.
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
@@ -125,6 +159,28 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.unflushed = 0
 	}
 	return n, nil
+}
+
+// Beside is the path of a file that another program may make in the place of what is written; Replace takes it then.
+func (w *Writer) Beside() string { return w.path + partSuffix + besideSuffix }
+
+// Replace takes the file at Beside as the writer's own.
+func (w *Writer) Replace() error {
+	f, err := os.OpenFile(w.Beside(), os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return classify(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return err
+	}
+	if err := os.Rename(w.Beside(), w.path+partSuffix); err != nil {
+		f.Close()
+		return classify(err)
+	}
+	w.f.Close()
+	w.f = f
+	return nil
 }
 
 // Commit makes the file durable under its name. It stays locked until Close.
@@ -142,6 +198,7 @@ func (w *Writer) Commit() error {
 // Close lets go of the file, and removes it unless it was committed.
 func (w *Writer) Close() {
 	if w.path != "" {
+		os.Remove(w.Beside())
 		os.Remove(w.path + partSuffix)
 		w.path = ""
 	}
@@ -157,6 +214,9 @@ func (s *Store) flush() error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// Path is where a whole file is.
+func (s *Store) Path(key string) (string, error) { return s.path(key) }
 
 // Read opens a file and says how long it is. What was opened stays readable when the file is deleted meanwhile.
 func (s *Store) Read(key string) (*os.File, int64, error) {
@@ -182,7 +242,9 @@ func (s *Store) Delete(key string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return s.flush()
@@ -256,8 +318,10 @@ func (s *Store) RemovePart(key string) error {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil
 	}
-	if err := os.Remove(path + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{path + partSuffix + besideSuffix, path + partSuffix} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
