@@ -48,7 +48,7 @@ func fileSize(path string) (int64, error) {
 
 // openAddress opens data that others serve. It is read anew from where a connection broke.
 func (s *Service) openAddress(ctx context.Context, img *Image, at Location) (io.ReadSeekCloser, int64, error) {
-	size := int64(-1)
+	var size int64
 	if img.Size != nil {
 		size = *img.Size
 	} else {

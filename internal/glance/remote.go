@@ -164,7 +164,7 @@ func (s *Service) auditRemote(ctx context.Context, key string) (size int64, ther
 
 // Own opens a file of this replica's directory for another replica. ErrAbsent when it is not here.
 func (s *Service) Own(key string) (io.ReadSeekCloser, int64, error) {
-	err := error(filestore.ErrAbsent)
+	err := filestore.ErrAbsent
 	for _, files := range s.directories() {
 		var f *os.File
 		var size int64

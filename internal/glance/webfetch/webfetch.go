@@ -91,9 +91,7 @@ func oddAddress(host string) bool {
 		return ip.Zone() != ""
 	}
 	last := host[strings.LastIndexByte(host, '.')+1:]
-	if strings.HasPrefix(last, "0x") {
-		last = last[2:]
-	}
+	last = strings.TrimPrefix(last, "0x")
 	return last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(host, "0x")
 }
 
