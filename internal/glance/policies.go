@@ -38,6 +38,12 @@ var Policies = []policy.Rule{
 	rule("add_image_location", "role:service or "+admin+" or (role:member and "+owner+" and project_id:%(owner)s)"),
 	rule("fetch_image_location", "role:service or "+admin),
 	rule("copy_image", admin),
+	rule("cache_image", admin),
+	rule("cache_list", admin),
+	rule("cache_delete", admin),
+	rule("cache_clean", admin),
+	rule("cache_prune", admin),
+	rule("list_cached_nodes", admin),
 	rule("tasks_api_access", admin),
 
 	rule("get_metadef_namespace", metadefReader),

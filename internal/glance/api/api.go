@@ -31,7 +31,7 @@ func Service(s *glance.Service) *rest.Service {
 		Deny:         deny,
 		ContentTypes: []string{patchV20, patchV21},
 		ExactPaths:   true,
-		Routes: slices.Concat(a.metadefRoutes(), []rest.Route{
+		Routes: slices.Concat(a.metadefRoutes(), a.cacheRoutes(), []rest.Route{
 			{Method: "GET", Path: "/", Policy: rest.Public, Status: 300, Handle: a.versions},
 			{Method: "GET", Path: "/versions", Policy: rest.Public, Handle: a.versions},
 
