@@ -272,12 +272,37 @@ func (b *specs) addPorts(ctx context.Context, sel selection, d *driver.Desired) 
 	if err := b.findParents(ctx, rows); err != nil {
 		return err
 	}
+	translated, err := b.translated(ctx, rows)
+	if err != nil {
+		return err
+	}
 	for _, p := range rows {
 		if p.DeviceOwner != ownerFloatingIP { // its address is a rule of the router; there is nothing to plug
-			d.Ports = append(d.Ports, b.port(p))
+			spec := b.port(p)
+			spec.Translated = translated[p.ID]
+			d.Ports = append(d.Ports, spec)
 		}
 	}
 	return nil
+}
+
+// translated tells which of the ports that are on their way to another host have a floating IP.
+func (b *specs) translated(ctx context.Context, ports []*db.Port) (map[string]bool, error) {
+	var moving []string
+	for _, p := range ports {
+		if p.MigratingTo != "" {
+			moving = append(moving, p.ID)
+		}
+	}
+	if len(moving) == 0 {
+		return nil, nil
+	}
+	fips, err := db.FloatingIPs(ctx, b.h, db.Query{Where: []db.Cond{db.In("t.fixed_port_id", moving)}})
+	some := map[string]bool{}
+	for _, f := range fips {
+		some[f.FixedPortID] = true
+	}
+	return some, err
 }
 
 func (b *specs) port(p *db.Port) driver.PortSpec {

@@ -1,7 +1,6 @@
 package lab_test
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -83,11 +82,7 @@ func TestLab(t *testing.T) {
 		}
 		w.services()
 		w.clean()
-		// Only when asked for: ovs-vswitchd 3.1 has died of it on the host where a guest with a floating IP arrived (docs/live-migration.md).
-		if os.Getenv("GOSTACK_LAB_LIVE") != "" {
-			w.live(one, shell, "host2")
-			w.clean()
-		}
+		w.moves(one, shell, "host2", "host1", two, three)
 		w.delete(one, two, three)
 		w.clean()
 	})

@@ -141,6 +141,10 @@ type PortSpec struct {
 	// MigratingTo is a second host that may claim the port: the destination of a running server. It carries the port's traffic from the
 	// moment on when the server announces itself there (RARP, as QEMU does).
 	MigratingTo string
+	// Translated: a floating IP leads to the port, and its host translates. While two hosts have the port, OVN takes only the first for the one
+	// that translates: what the server says on the second leaves under the router's own address, and the peer of a connection answers
+	// with a reset. So such a port is on one host at a time, and changes over when the server has arrived.
+	Translated bool
 	// PortSecurity false: no anti-spoofing and no security groups.
 	PortSecurity   bool
 	SecurityGroups []string

@@ -108,10 +108,14 @@ func (o *Ops) liveWatch(ctx context.Context, r *liveRun) error {
 				}
 			}
 		}
+		wait := livePoll
+		if n := s.Progress; n.MemoryTotal > 0 && n.DiskRemaining == 0 {
+			wait = livePoll / 5 // the end is near, and a port with a floating IP waits for us to see it
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(livePoll):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -86,6 +86,14 @@ func TestThreeHosts(t *testing.T) {
 		// The server moves there, running: that host may have the port too, but is not heard before the server announces itself.
 		moving := c.server
 		moving.MigratingTo = gateways[2]
+		moving.Translated = true // then it is on one host at a time, whoever announces himself
+		if err := b.EnsurePort(ctx, moving); err != nil {
+			t.Fatal(err)
+		}
+		fabric.Settled(t)
+		thief.Run(t, "python3", "-c", rarp, moving.MAC)
+		thief.Loses(t, "10.6.1.11")
+		moving.Translated = false
 		if err := b.EnsurePort(ctx, moving); err != nil {
 			t.Fatal(err)
 		}

@@ -144,6 +144,9 @@ func placePort(ctx context.Context, v view, lsp *nb.LogicalSwitchPort, s driver.
 	if s.Host == "" {
 		return nil
 	}
+	if s.Translated {
+		s.MigratingTo = ""
+	}
 	setIf(lsp.ExternalIDs, moveKey, s.MigratingTo)
 	names, err := requested(s.Host, s.MigratingTo, func(host string) (string, error) { return v.chassisName(ctx, host) })
 	if err != nil {
