@@ -39,6 +39,8 @@ type LiveMove struct {
 	Begun bool `json:"begun,omitempty"`
 	// Landed says that the server runs on the destination: from then on there is no way back.
 	Landed bool `json:"landed,omitempty"`
+	// Aborted says that the source gave up, because it took too long.
+	Aborted bool `json:"aborted,omitempty"`
 }
 
 // LiveConfig is what an operator may set for live migrations; the zero value is upstream's defaults.

@@ -143,6 +143,9 @@ func (s *Service) AbortLive(ctx context.Context, c *policy.Caller, id, number st
 		if err != nil {
 			return err
 		}
+		if err := Unlocked(c, srv); err != nil {
+			return err
+		}
 		if err := s.noteAction(ctx, tx, c, srv, "live_migration_cancel", nil); err != nil {
 			return err
 		}

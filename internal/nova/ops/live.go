@@ -225,7 +225,7 @@ func (o *Ops) liveEnd(ctx context.Context, tx store.Tx, r *liveRun) error {
 	if !p.Landed {
 		at, failure = r.State.SourceHost, r.Cause
 		switch {
-		case r.Canceled:
+		case r.Canceled, p.Aborted: // upstream's driver says so of each migration that libvirt was told to end
 			status = nova.MoveCancelled
 		case p.Begun:
 			status = nova.MoveFailed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -239,14 +240,11 @@ func TestLiveMigrationRefused(t *testing.T) {
 		srv.Host+" is not on shared storage: Shared storage live-migration requires either shared storage or boot-from-volume with no local disks.")
 	_, _, err := w.Nova.UpdateService(t.Context(), "", nova.BinaryCompute, to, nova.ServiceUpdate{Disabled: &yes})
 	must(t, err)
-	if err := w.live(srv, nova.LiveRequest{Host: to, Wait: true}); err == nil || w.lastMove(srv).Status != nova.MoveError {
-		t.Errorf("a disabled host: %v", err)
+	check("a disabled host", nova.LiveRequest{Host: to}, "No valid host was found. There are not enough hosts available.")
+	if status := w.lastMove(srv).Status; status != nova.MoveError {
+		t.Errorf("a refused move is %s", status)
 	}
-	w.on(srv, srv.Host)
-	// Without a host and with none left, nobody is found.
-	if err := w.live(srv, nova.LiveRequest{Wait: true}); err == nil {
-		t.Error("a host was found")
-	}
+	check("none left", nova.LiveRequest{}, "No valid host was found. There are not enough hosts available.")
 	// Forced, the scheduler is not asked.
 	must(t, w.live(srv, nova.LiveRequest{Host: to, Force: true, Wait: true}))
 	srv = w.on(srv, to)
@@ -261,6 +259,87 @@ func TestLiveMigrationRefused(t *testing.T) {
 	if err := w.live(srv, nova.LiveRequest{}); !conflict(err) {
 		t.Errorf("a stopped server: %v", err)
 	}
+}
+
+// Where nobody fits, nobody moves; and who takes the scheduler's place must fit all the same.
+func TestLiveMigrationToAFullHost(t *testing.T) {
+	w := liveWorld(t, 2, 0)
+	srv := w.settled("one")
+	to := w.other(srv.Host)
+	must(t, w.Nova.SetQuotas(t.Context(), operator.ProjectID, "", nova.Limits{"ram": -1}, true))
+	must(t, w.Nova.CreateFlavor(t.Context(), operator, &nova.Flavor{ID: "fat", Name: "fat", MemoryMB: 256<<10 - 600, VCPUs: 1, RootGB: 1, IsPublic: true}))
+	in := onHost(to)
+	in.FlavorID = "fat"
+	made, err := w.Nova.CreateServers(t.Context(), operator, in)
+	must(t, err)
+	if now := w.Settled(made[0].ID); now.Host != to {
+		t.Fatalf("%s on %q", now.VMState, now.Host)
+	}
+	none := "No valid host was found. There are not enough hosts available."
+	for _, in := range []nova.LiveRequest{{Host: to, Wait: true}, {Wait: true}} {
+		if err := w.live(srv, in); !refusedSaying(err, none) {
+			t.Errorf("%+v: %v", in, err)
+		}
+		w.on(srv, srv.Host)
+	}
+	err = w.live(srv, nova.LiveRequest{Host: to, Force: true, Wait: true})
+	var e *rest.Error
+	if !errors.As(err, &e) || e.Status != 400 || !strings.HasPrefix(e.Message, "Migration pre-check error: Unable to migrate "+srv.ID+" to "+to+": Lack of memory(host:") {
+		t.Errorf("forced: %v", err)
+	}
+	w.on(srv, srv.Host)
+	must(t, w.Nova.Delete(t.Context(), operator, made[0].ID))
+	w.Settled(made[0].ID)
+	must(t, w.live(srv, nova.LiveRequest{Host: to, Wait: true}))
+	w.on(srv, to)
+}
+
+// A lock holds for everybody but administrators, also on what has begun.
+func TestLiveMigrationOfALockedServer(t *testing.T) {
+	w := liveWorld(t, 2, time.Minute)
+	srv := w.settled("one")
+	manager := resttest.Personas["manager"]
+	must(t, w.Nova.Lock(t.Context(), w.caller, srv.ID, nil))
+	locked := func(what string, err error) {
+		t.Helper()
+		var e *rest.Error
+		if !errors.As(err, &e) || e.Status != 409 || e.Message != "Instance "+srv.ID+" is locked" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	locked("move", w.Nova.LiveMigrate(t.Context(), manager, srv.ID, nova.LiveRequest{}))
+	must(t, w.live(srv, nova.LiveRequest{}))
+	number := fmt.Sprint(w.until(srv, nova.MoveRunning).ID)
+	locked("force", w.Nova.ForceLive(t.Context(), manager, srv.ID, number))
+	locked("abort", w.Nova.AbortLive(t.Context(), manager, srv.ID, number, true))
+	must(t, w.Nova.AbortLive(t.Context(), operator, srv.ID, number, true))
+	w.until(srv, nova.MoveCancelled)
+	w.on(srv, srv.Host)
+}
+
+// live_migration_timeout_action
+func TestLiveMigrationThatTakesTooLong(t *testing.T) {
+	w := liveWorld(t, 2, time.Hour)
+	w.Nova.Config.Live.CompletionTimeout = 200 * time.Millisecond
+	srv := w.settled("one")
+	must(t, w.live(srv, nova.LiveRequest{}))
+	w.until(srv, nova.MoveCancelled)
+	if now := w.on(srv, srv.Host); now.Fault == nil || now.Fault.Details != "Live migration failed: it took too long" {
+		t.Errorf("fault %+v", now.Fault)
+	}
+	w.Nova.Config.Live.ForceComplete = true
+	must(t, w.live(srv, nova.LiveRequest{}))
+	w.until(srv, nova.MoveCompleted)
+	srv = w.on(srv, w.other(srv.Host))
+	if srv.Fault != nil {
+		t.Errorf("fault %+v", srv.Fault)
+	}
+	// Below 0 there is no end: it goes on until somebody says so.
+	w.Nova.Config.Live.CompletionTimeout = -1
+	must(t, w.live(srv, nova.LiveRequest{}))
+	m := w.moving(srv)
+	must(t, w.Nova.ForceLive(t.Context(), operator, srv.ID, fmt.Sprint(m.ID)))
+	w.on(srv, w.other(srv.Host))
 }
 
 // The source's agent loses all it knew of the move, or the destination gives up: the guest goes on where it was.

@@ -86,6 +86,7 @@ func (o *Ops) liveWatch(ctx context.Context, r *liveRun) error {
 			p.Landed = true
 			return o.liveCount(ctx, r, s.Progress)
 		case liveStays:
+			p.Aborted = s.Aborted
 			if s.Error == "" {
 				s.Error = "the migration was interrupted"
 			}

@@ -136,8 +136,19 @@ func (d *Driver) moveOut(ctx context.Context, m *move, open driver.Channels) err
 	if m.total > 0 {
 		end := time.NewTimer(m.total)
 		defer end.Stop()
+		var late <-chan time.Time
+		if limit := m.plan.Limits.CompletionTimeout; limit > 0 && limit < m.total {
+			late = time.After(limit)
+		}
 		select {
 		case <-end.C:
+		case <-late:
+			if !m.plan.Limits.ForceComplete {
+				m.mu.Lock()
+				m.aborted = true
+				m.mu.Unlock()
+				return errors.New("it took too long")
+			}
 		case <-m.force:
 		case <-ctx.Done():
 			return ctx.Err()

@@ -60,6 +60,7 @@ func (w *world) aborted(from, to *node, spec driver.GuestSpec) {
 	if p := from.state(m.ID).Progress; p.DiskTotal <= 0 {
 		w.t.Errorf("progress %+v", p)
 	}
+	from.call("Force", m, nil) // which pauses it, and an end that does not come lets it go on
 	from.call("Abort", m, nil)
 	if s := w.ended(from, m); s.Phase != driver.LiveFailed || !s.Aborted || !s.Here || s.Power != driver.Running {
 		w.t.Errorf("after an abort: %+v", s)
