@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
@@ -17,6 +18,7 @@ const (
 	networkKey = "neutron:network_name"
 	hostKey    = "neutron:host_id"
 	moveKey    = "neutron:migrating_to"
+	awaitedKey = "neutron:awaited_on" // of a port that is on one host at a time
 )
 
 // EnsurePort implements driver.Backend.
@@ -30,7 +32,17 @@ func (b *Backend) EnsurePort(ctx context.Context, s driver.PortSpec) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	err = b.converge(ctx, owner(kindPort, s.ID), func(ctx context.Context) (*plan, error) {
+	if err := b.arrive(ctx, s); err != nil {
+		return err
+	}
+	if err := b.ensurePort(ctx, s); err != nil || before == s.Host {
+		return err
+	}
+	return b.relocateFloatingIPs(ctx, s.ID, s.Host)
+}
+
+func (b *Backend) ensurePort(ctx context.Context, s driver.PortSpec) error {
+	return b.converge(ctx, owner(kindPort, s.ID), func(ctx context.Context) (*plan, error) {
 		there, err := b.nb.Has(ctx, "Logical_Switch", s.NetworkID)
 		if err != nil {
 			return nil, err
@@ -48,10 +60,39 @@ func (b *Backend) EnsurePort(ctx context.Context, s driver.PortSpec) error {
 		p.rejected = nil // a bad option must not keep the port from working; Sync reports it
 		return p, nil
 	})
-	if err != nil || before == s.Host {
+}
+
+// arrivalPatience is how long a host may take to claim a port whose server has arrived.
+const arrivalPatience = 3 * time.Second
+
+// arrive lets the host of an arrived server claim its translated port while the port is silent. ovn-controller plugs a port that it has
+// claimed a moment before it knows, from the Southbound database, that it is the one who translates; what the server said in between would
+// leave under the router's address.
+func (b *Backend) arrive(ctx context.Context, s driver.PortSpec) error {
+	lsp, err := ovsdb.Get[nb.LogicalSwitchPort](ctx, b.nb, s.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if lsp == nil || s.Host == "" || s.MigratingTo != "" || !s.AdminStateUp || lsp.ExternalIDs[awaitedKey] != s.Host {
+		return nil
+	}
+	s.AdminStateUp = false
+	if err := b.ensurePort(ctx, s); err != nil {
 		return err
 	}
-	return b.relocateFloatingIPs(ctx, s.ID, s.Host)
+	wait, cancel := context.WithTimeout(ctx, arrivalPatience)
+	defer cancel()
+	sub := b.sb.Subscribe("Port_Binding")
+	defer sub.Cancel()
+	for {
+		states, err := b.PortStates(wait, []string{s.ID})
+		if err == nil && states[s.ID].Up && states[s.ID].Host == s.Host {
+			return nil
+		}
+		if _, err := sub.Next(wait); err != nil {
+			return ctx.Err() // a host that takes longer claims it later
+		}
+	}
 }
 
 // DeletePort implements driver.Backend. Port groups lose the port by themselves.
@@ -145,6 +186,7 @@ func placePort(ctx context.Context, v view, lsp *nb.LogicalSwitchPort, s driver.
 		return nil
 	}
 	if s.Translated {
+		setIf(lsp.ExternalIDs, awaitedKey, s.MigratingTo)
 		s.MigratingTo = ""
 	}
 	setIf(lsp.ExternalIDs, moveKey, s.MigratingTo)
