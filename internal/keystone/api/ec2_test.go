@@ -42,7 +42,7 @@ func TestEC2Tokens(t *testing.T) {
 		stranger := c.As(c.token(strange, "pw", on(theirs)))
 		stranger.Get(all).Want(403)
 		stranger.Get(all + "/" + access).Want(403)
-		stranger.Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(403)
+		stranger.Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(404)
 		c.admin().Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(404)
 
 		// Only services are answered: who finds a signed request gets no token for it (OSSA-2025-002).

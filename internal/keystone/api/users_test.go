@@ -165,7 +165,7 @@ func TestMethodRules(t *testing.T) {
 			c.admin().Patch("/v3/users/"+id, `{"user": {"options": `+options+`}}`).Want(200)
 		}
 		set(`{"multi_factor_auth_rules": [["password", "application_credential"]], "multi_factor_auth_enabled": true}`)
-		c.login(name, "pw", "").Want(401).Says("Insufficient auth methods received for " + id)
+		c.login(name, "pw", "").Want(401).Says("required_auth_methods")
 		set(`{"multi_factor_auth_rules": [["password", "application_credential"], ["password"]]}`)
 		c.login(name, "pw", "").Want(201)
 		set(`{"multi_factor_auth_rules": [["mapped"]], "multi_factor_auth_enabled": false}`)
