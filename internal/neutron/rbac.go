@@ -35,7 +35,9 @@ var onlyShared = []string{db.AccessAsShared}
 // rbacTypes are what can be shared.
 var rbacTypes = map[string]rbacType{
 	"network": {
-		"neutron_networks", []string{db.AccessAsExternal, db.AccessAsShared}, NetworkNotFound,
+		"neutron_networks",
+		[]string{db.AccessAsExternal, db.AccessAsShared},
+		NetworkNotFound,
 		`SELECT project_id FROM neutron_ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%'
 UNION SELECT project_id FROM neutron_subnets WHERE network_id = ?`,
 	},

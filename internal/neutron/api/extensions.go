@@ -69,7 +69,7 @@ var extensions = []extension{
 	{"provider", "Provider Network", "Expose mapping of virtual networks to physical networks"},
 	{"qos", "Quality of Service", "The Quality of Service extension."},
 	{"qos-bw-limit-direction", "Direction for QoS bandwidth limit rule", "Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress"},
-	{"qos-bw-minimum-ingress", "Ingress direction for QoS minimum bandwidth rule", "Allow to configure QoS minumum bandwidth rule with ingress direction."},
+	{"qos-bw-minimum-ingress", "Ingress direction for QoS minimum bandwidth rule", "Allow to configure QoS minimum bandwidth rule with ingress direction."},
 	{"qos-default", "QoS default policy", "Expose the QoS default policy per project"},
 	{"qos-fip", "Floating IP QoS", "The floating IP Quality of Service extension"},
 	{"qos-fip-network-policy", "QoS floating IP network policy ID", "Adds a the QoS network ID to the floating IP definition"},

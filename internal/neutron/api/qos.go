@@ -109,23 +109,31 @@ var directions = []string{"ingress", "egress"}
 
 var qosKinds = []qosKind{
 	{
-		neutron.QoSBandwidthLimit, []attr.Attribute{amount("max_kbps", "t.rate", true), amount("max_burst_kbps", "t.burst", false), direction(directions...)},
-		[]any{span("max_kbps"), span("max_burst_kbps"), choices("direction", directions)}, true,
+		neutron.QoSBandwidthLimit,
+		[]attr.Attribute{amount("max_kbps", "t.rate", true), amount("max_burst_kbps", "t.burst", false), direction(directions...)},
+		[]any{span("max_kbps"), span("max_burst_kbps"), choices("direction", directions)},
+		true,
 	},
 	{
-		neutron.QoSDSCPMarking, []attr.Attribute{{Name: "dscp_mark", Post: true, Put: true, Required: true, Check: dscpMark, Column: "t.mark", Kind: attr.Int}},
-		[]any{choices("dscp_mark", dscpMarks)}, true,
+		neutron.QoSDSCPMarking,
+		[]attr.Attribute{{Name: "dscp_mark", Post: true, Put: true, Required: true, Check: dscpMark, Column: "t.mark", Kind: attr.Int}},
+		[]any{choices("dscp_mark", dscpMarks)},
+		true,
 	},
 	{
-		neutron.QoSMinimumBandwidth, []attr.Attribute{amount("min_kbps", "t.rate", true), direction(directions...)},
-		[]any{span("min_kbps"), choices("direction", directions)}, true,
+		neutron.QoSMinimumBandwidth,
+		[]attr.Attribute{amount("min_kbps", "t.rate", true), direction(directions...)},
+		[]any{span("min_kbps"), choices("direction", directions)},
+		true,
 	},
 	{
-		neutron.QoSPacketRateLimit, []attr.Attribute{amount("max_kpps", "t.rate", true), amount("max_burst_kpps", "t.burst", false), direction(directions...)},
+		neutron.QoSPacketRateLimit,
+		[]attr.Attribute{amount("max_kpps", "t.rate", true), amount("max_burst_kpps", "t.burst", false), direction(directions...)},
 		nil, false,
 	},
 	{
-		neutron.QoSMinimumPacketRate, []attr.Attribute{amount("min_kpps", "t.rate", true), direction("ingress", "egress", "any")},
+		neutron.QoSMinimumPacketRate,
+		[]attr.Attribute{amount("min_kpps", "t.rate", true), direction("ingress", "egress", "any")},
 		nil, true,
 	},
 }
