@@ -60,6 +60,11 @@ type loader struct {
 	later []string // statements that put the foreign keys back
 }
 
+// filledAtBirth are the tables whose first rows come with the tables.
+var filledAtBirth = map[string]bool{
+	"keystone_generations": true, "glance_metadef_resource_types": true, "neutron_default_security_group_rules": true,
+}
+
 // begin looks for rows and sets foreign keys aside: tables come in any order, and rows point to rows of their own table.
 func (l *loader) begin(ctx context.Context, replace bool) error {
 	tables, err := Tables(ctx, l.tx, l.kind)
@@ -80,7 +85,7 @@ func (l *loader) begin(ctx context.Context, replace bool) error {
 		if err != nil {
 			return err
 		}
-		if some && t.Name != "keystone_generations" { // its one row comes with the tables
+		if some && !filledAtBirth[t.Name] {
 			full = append(full, t.Name)
 		}
 		if _, err := l.tx.NewRaw("DELETE FROM ?", bun.Ident(t.Name)).Exec(ctx); err != nil {

@@ -37,13 +37,18 @@ func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Rep
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	if out, err := exec.CommandContext(ctx, "tempest", "init", dir).CombinedOutput(); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, err
+	}
+	begin := exec.CommandContext(ctx, "tempest", "init", "--workspace-path", dir+".workspaces", dir)
+	begin.Dir = filepath.Dir(dir) // it leaves a log where it is called
+	if out, err := begin.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("tempest init: %w %s", err, out)
 	}
 	if err := p.configure(dir); err != nil {
 		return nil, err
 	}
-	run := exec.CommandContext(ctx, "tempest", "run", "--concurrency", fmt.Sprint(workers), "--regex", match)
+	run := exec.CommandContext(ctx, "tempest", "run", "--workspace-path", dir+".workspaces", "--concurrency", fmt.Sprint(workers), "--regex", match)
 	run.Dir = dir
 	var out, errs bytes.Buffer
 	log, err := os.Create(filepath.Join(dir, "output.log"))
