@@ -27,6 +27,7 @@ type number struct{ N int }
 type load struct {
 	calls, casts atomic.Int64
 	late         atomic.Int64 // how often one had to be tried again because its time was over
+	over         atomic.Bool  // the test is over: nothing is tried again
 	mu           sync.Mutex
 	heard        map[int]bool // casts that were handled
 	failed       []error
@@ -51,7 +52,7 @@ func (c *cloud) load(t *testing.T) *load {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = cancel
-	t.Cleanup(func() { cancel(); l.wg.Wait() })
+	t.Cleanup(func() { l.over.Store(true); cancel(); l.wg.Wait() })
 	fail := func(err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -89,7 +90,7 @@ func (c *cloud) load(t *testing.T) *load {
 func (l *load) patiently(try func() error) error {
 	for {
 		err := try()
-		if !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, context.DeadlineExceeded) || l.over.Load() {
 			return err
 		}
 		l.late.Add(1)

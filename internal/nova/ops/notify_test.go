@@ -22,10 +22,18 @@ import (
 	"gostack/internal/store/storetest"
 )
 
+// novasEar hears what Nova tells; the world's Glance tells of the images too.
+type novasEar struct{ *notifytest.Ear }
+
+func (e novasEar) Since(t testing.TB) []bus.Notification {
+	t.Helper()
+	return slices.DeleteFunc(slices.Clone(e.Ear.Since(t)), func(n bus.Notification) bool { return n.Service != "nova" })
+}
+
 // hearing makes a world whose notifications are heard.
-func hearing(t *testing.T, d *store.DB, hosts int) (*world, *notifytest.Ear) {
+func hearing(t *testing.T, d *store.DB, hosts int) (*world, novasEar) {
 	w := newWorld(t, d, hosts)
-	h := notifytest.Hear(t, d)
+	h := novasEar{notifytest.Hear(t, d)}
 	w.Run()
 	return w, h
 }
