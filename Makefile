@@ -45,6 +45,7 @@ OPERATIONS ?= 10000
 .PHONY: crash
 crash: $(GUEST) ## OPERATIONS=10000 random operations while everything dies; SEED=n repeats a walk
 	CRASH_SEED=$(SEED) CRASH_OPERATIONS=$(OPERATIONS) $(GO) test -count=1 -v -timeout 12h ./test/crash
+	GOSTACK_LONG=1 $(GO) test -count=1 -v -timeout 1h ./internal/bus/amqp
 
 SUITES ?= tempest,gophercloud
 .PHONY: conformance

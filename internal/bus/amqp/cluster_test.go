@@ -11,6 +11,7 @@ import (
 
 // TestANodeOfTheClusterDies kills two nodes of three under load, one after the other: what was cast is in a quorum queue and is handled.
 func TestANodeOfTheClusterDies(t *testing.T) {
+	long(t)
 	cluster := rabbittest.StartCluster(t, 3)
 	c := &cloud{Broker: cluster.Nodes[0], t: t, vhost: "gostack", password: secret.New(controlPassword), cluster: cluster}
 	c.prepare()
