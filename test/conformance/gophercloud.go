@@ -49,7 +49,7 @@ func Gophercloud(ctx context.Context, c Cloud, match string) (*Report, error) {
 // goResults reads the events of go test -json.
 func goResults(out *bytes.Buffer) []result {
 	var results []result
-	said := map[string]*strings.Builder{}
+	said, broken := map[string]*strings.Builder{}, map[string]bool{}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
@@ -67,9 +67,10 @@ func goResults(out *bytes.Buffer) []result {
 			said[name].WriteString(e.Output)
 		case "pass", "fail", "skip":
 			// A package fails with its tests; alone only when it does not build or dies.
-			if e.Test == "" && (e.Action != "fail" || strings.Contains(said[name].String(), "FAIL\t")) && !strings.Contains(said[name].String(), "build failed") {
+			if e.Test == "" && (e.Action != "fail" || broken[pkg]) {
 				continue
 			}
+			broken[pkg] = broken[pkg] || e.Action == "fail"
 			all := said[name].String()
 			results = append(results, result{name, map[string]string{"pass": passed, "fail": failed, "skip": skipped}[e.Action], all[max(0, len(all)-1500):]})
 		}
