@@ -78,31 +78,40 @@ func TestShortages(t *testing.T) {
 	step("no room for the database", func(b *badInput) {
 		before := b.inventory()
 		free := fill(state, 0)
-		refused := 0
-		for i := range 40 { // the log of the database still has some room of its own
-			status, answer, err := b.try(http.MethodPost, "/network/v2.0/networks", nil, obj{"network": obj{"name": fmt.Sprint("n", i), "description": strings.Repeat("x", 200)}})
-			if err != nil || status != http.StatusCreated && status < 500 {
-				b.c.t.Fatalf("create with a full disk: %d, %v: %s", status, err, answer)
+		// What the log of the database has of room already is filled with what no engine is asked about, so that nothing waits for OVN, whose disk is
+		// full too; then each service refuses.
+		long := strings.Repeat("x", 60000)
+		refuses := func(path string, body any) bool {
+			b.c.t.Helper()
+			status, answer, err := b.try(http.MethodPost, path, nil, body)
+			switch {
+			case err == nil && status == http.StatusServiceUnavailable && strings.Contains(answer, "no room"):
+				return true
+			case err != nil || status != http.StatusCreated:
+				b.c.t.Fatalf("POST %s with a full disk: %d, %v: %s", path, status, err, answer)
 			}
-			if status >= 500 {
-				refused++
-				if status != http.StatusServiceUnavailable || !strings.Contains(answer, "no room") {
-					b.c.t.Fatalf("create with a full disk: %d: %s", status, answer)
-				}
-			}
+			return false
 		}
-		if refused == 0 {
+		refused := false
+		for i := 0; i < 300 && !refused; i++ {
+			refused = refuses("/v3/projects", obj{"project": obj{"name": fmt.Sprint("full", i), "description": long}})
+		}
+		if !refused {
 			b.c.t.Error("a full disk refused nothing: the test proves nothing")
+		}
+		if !refuses("/network/v2.0/networks", obj{"network": obj{"name": "full", "description": long[:200]}}) {
+			b.c.t.Error("Neutron wrote to a full disk that had no room for Keystone")
 		}
 		b.inventory() // reading goes on
 		free()
-		var list struct{ Networks []struct{ ID, Name string } }
-		b.do(http.MethodGet, "/network/v2.0/networks", nil, &list)
-		for _, n := range list.Networks {
-			if n.Name != "n" {
-				b.do(http.MethodDelete, "/network/v2.0/networks/"+n.ID, nil, nil)
+		var list struct{ Projects []struct{ ID, Name string } }
+		b.do(http.MethodGet, "/v3/projects", nil, &list)
+		for _, p := range list.Projects {
+			if strings.HasPrefix(p.Name, "full") {
+				b.do(http.MethodDelete, "/v3/projects/"+p.ID, nil, nil)
 			}
 		}
+		b.do(http.MethodDelete, "/network/v2.0/networks/"+b.make("/network/v2.0/networks", "network", obj{"name": "full"}), nil, nil)
 		if after := b.inventory(); after != before {
 			b.c.t.Errorf("something changed:\n%s\nwas\n%s", after, before)
 		}
