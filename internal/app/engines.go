@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 
 	"gostack/internal/engine/host"
 )
@@ -19,40 +18,8 @@ func buildEngineSupervisor(_ context.Context, h *House) (Unit, error) {
 	}
 	options.Log = h.Log
 	engines := host.New(options)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	var ended error
-	started := false
-	return Unit{
-		Start: func(context.Context) error {
-			started = true
-			go func() {
-				defer close(done)
-				if ended = engines.Supervise(ctx); ended != nil {
-					h.Log.Error("engine-supervisor ended", "error", ended)
-				}
-			}()
-			return nil
-		},
-		Stop: func(stop context.Context) error {
-			cancel()
-			if !started {
-				return nil
-			}
-			select {
-			case <-done:
-				return nil
-			case <-stop.Done():
-				return stop.Err()
-			}
-		},
-		Ready: func(ctx context.Context) error {
-			select {
-			case <-done:
-				return errors.Join(errors.New("nobody watches the engines"), ended)
-			default:
-				return engines.Trouble(ctx)
-			}
-		},
-	}, nil
+	return worker{
+		name: "engine-supervisor", log: h.Log, run: engines.Supervise,
+		ready: engines.Trouble,
+	}.unit(), nil
 }

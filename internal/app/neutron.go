@@ -51,39 +51,15 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 		}
 		return findings, err
 	}})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	started := false
-	return Unit{
-		Start: func(context.Context) error {
-			started = true
-			go func() {
-				defer close(done)
-				if err := service.Run(ctx); err != nil {
-					h.Log.Error("neutron's realiser ended", "error", err)
-				}
-			}()
-			return nil
-		},
-		Stop: func(stop context.Context) error {
-			cancel()
-			defer backend.Close()
-			if !started {
-				return nil
-			}
-			select {
-			case <-done:
-				return nil
-			case <-stop.Done():
-				return stop.Err()
-			}
-		},
-		Ready: func(ctx context.Context) error {
+	return worker{
+		name: "neutron's realiser", log: h.Log, run: service.Run,
+		ready: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			defer cancel()
 			return backend.Ready(ctx)
 		},
-	}, nil
+		stopped: func() { backend.Close() },
+	}.unit(), nil
 }
 
 // scanEvery is how long a change may wait that a replica noted and did not live to carry out.

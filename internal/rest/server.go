@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -300,64 +299,6 @@ func (s *Server) enforce(r *Request, t policy.Target) error {
 	return r.Enforce(r.Route.Policy, t)
 }
 
-// authenticate demands a token unless every route here is public; a public route with a good token knows its caller all the same.
-func (s *Server) authenticate(r *Request, routes []*compiledRoute) error {
-	public := len(routes) > 0
-	for _, c := range routes {
-		public = public && c.Policy == Public
-	}
-	token := r.HTTP.Header.Get("X-Auth-Token")
-	if token == "" || s.Authenticator == nil {
-		if public {
-			return nil
-		}
-		return s.unauthorized()
-	}
-	c, err := s.Authenticator.Authenticate(r.Context(), token)
-	if err == nil && !mayAsk(r, c) {
-		err = errors.New("the token's access rules do not name this request")
-	}
-	if err == nil {
-		own := *c
-		own.RequestID = r.ID
-		r.Caller = &own
-		r.HTTP = r.HTTP.WithContext(policy.WithCaller(r.HTTP.Context(), r.Caller))
-		return nil
-	}
-	var e *Error
-	if errors.As(err, &e) && e.Status >= 500 {
-		return e
-	}
-	if public {
-		return nil
-	}
-	return s.unauthorized().Because(err)
-}
-
-// mayAsk enforces the access rules of an application credential, as keystonemiddleware does (auth_token, "access rules"). Identity tells anybody
-// about a token.
-func mayAsk(r *Request, c *policy.Caller) bool {
-	if c.AccessRules == nil {
-		return true
-	}
-	method, path := r.HTTP.Method, r.HTTP.URL.Path
-	if r.Service.Type == "identity" && method == http.MethodGet && strings.HasSuffix(path, "/v3/auth/tokens") {
-		return true
-	}
-	mount := ""
-	if i := strings.IndexByte(strings.TrimPrefix(r.prefix, "/"), '/'); i >= 0 {
-		mount = r.prefix[:i+1]
-	} else if !strings.HasPrefix(r.prefix, "/v") {
-		mount = r.prefix
-	}
-	return c.AccessRules.Allow(r.Service.Type, method, path, strings.TrimPrefix(path, mount))
-}
-
-func (s *Server) unauthorized() *Error {
-	return Unauthorized("The request you have made requires authentication.").
-		WithHeader("WWW-Authenticate", fmt.Sprintf("Keystone uri=%q", s.IdentityURL))
-}
-
 func segments(path string) ([]string, error) {
 	path = strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")
 	if path == "" {
@@ -398,111 +339,4 @@ func queryDocument(q url.Values) map[string]any {
 		doc[k] = list
 	}
 	return doc
-}
-
-func (s *Server) write(r *Request, w *recorder, answer any) {
-	status := http.StatusOK
-	if r.Route != nil && r.Route.Status != 0 {
-		status = r.Route.Status
-	}
-	resp, ok := answer.(*Response)
-	if !ok {
-		resp = &Response{Body: answer}
-	}
-	if resp.Status != 0 {
-		status = resp.Status
-	}
-	for k, vs := range resp.Header {
-		r.header[http.CanonicalHeaderKey(k)] = vs
-	}
-	if r.Service.Decorate != nil {
-		r.Service.Decorate(r, r.header)
-	}
-	switch {
-	case resp.Write != nil:
-		w.WriteHeader(status)
-		if err := resp.Write(w); err != nil {
-			w.failed = err
-			// The status is out: only a cut connection tells the client that the body is not whole.
-			panic(http.ErrAbortHandler)
-		}
-	case resp.Body == nil:
-		if status != http.StatusNoContent && status != http.StatusNotModified {
-			r.header.Set("Content-Length", "0")
-		}
-		w.WriteHeader(status)
-	default:
-		writeJSON(w, status, resp.Body)
-	}
-}
-
-func (s *Server) writeError(r *Request, w *recorder, err error) {
-	var e *Error
-	switch {
-	case errors.As(err, &e):
-	case store.IsFull(err):
-		e = Fail(http.StatusServiceUnavailable, "The service has no room to store anything at the moment; nothing was changed. Please try again later.").WithHeader("Retry-After", "60").Because(err)
-	case store.IsUnavailable(err):
-		e = Fail(http.StatusServiceUnavailable, "The service cannot reach its database at the moment. Please try again.").WithHeader("Retry-After", "2").Because(err)
-	default:
-		e = &Error{Status: http.StatusInternalServerError, cause: err, Message: "Unexpected API Error. Please report the request id " + r.ID + " to your operator; gostack why " + r.ID + " shows what happened."}
-	}
-	w.failed = err
-	for k, vs := range e.Header {
-		r.header[http.CanonicalHeaderKey(k)] = vs
-	}
-	if r.Service.Decorate != nil {
-		r.Service.Decorate(r, r.header)
-	}
-	if w.status != 0 { // the handler had begun to stream
-		panic(http.ErrAbortHandler)
-	}
-	envelope := novaEnvelope
-	if r.Service.Envelope != nil {
-		envelope = r.Service.Envelope
-	}
-	body := envelope(r, e)
-	if raw, ok := body.(RawBody); ok {
-		r.header.Set("Content-Type", raw.Type)
-		w.WriteHeader(e.Status)
-		_, _ = w.Write(raw.Data)
-		return
-	}
-	writeJSON(w, e.Status, body)
-}
-
-// RawBody is an error envelope that is not JSON.
-type RawBody struct {
-	Type string
-	Data []byte
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	var err error
-	b, ready := body.(RawJSON)
-	if !ready {
-		b, err = json.Marshal(body)
-	}
-	if err != nil {
-		slog.Error("an answer cannot be written as JSON", "error", err)
-		status, b = http.StatusInternalServerError, []byte(`{}`)
-	}
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/json")
-	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(b)))
-	w.WriteHeader(status)
-	_, _ = w.Write(b)
-}
-
-// novaEnvelope is {"itemNotFound": {"code": 404, "message": "…"}}, keyed by Nova's word for the status.
-func novaEnvelope(_ *Request, e *Error) any {
-	key, ok := map[int]string{
-		400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 406: "notAcceptable",
-		409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented", 503: "serviceUnavailable",
-	}[e.Status]
-	if !ok {
-		key = "computeFault"
-	}
-	return map[string]any{key: map[string]any{"code": e.Status, "message": e.Message}}
 }
