@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func open(t testing.TB, dir string, now clock.Clock) (*glance.Service, *store.DB
 	if err := db.Migrate(ctx, glance.Migrations); err != nil {
 		t.Fatal(err)
 	}
-	s, err := glance.New(db, glance.Config{Dir: filepath.Join(dir, "images"), Host: os.Getenv("GLANCE_HOST"), Clock: now, Log: slog.New(slog.DiscardHandler)})
+	s, err := glance.New(db, glance.Config{Dir: filepath.Join(dir, "images"), Staging: filepath.Join(dir, "staging"), Host: os.Getenv("GLANCE_HOST"), Clock: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,18 +52,22 @@ func killUpload(t *testing.T, dir, id, point, host string) {
 	}
 }
 
-// The process is killed at each step of an upload. After a restart the image is queued again, nothing is left behind, and
+// The process is killed at each step of an upload, and of the staging of an import. After a restart the image is queued again, nothing is left behind, and
 // the upload can be repeated.
 func TestKilledDuringUpload(t *testing.T) {
 	if dir := os.Getenv("GLANCE_UPLOAD_IN"); dir != "" {
 		s, _ := open(t, dir, clock.System)
 		img, err := s.Image(t.Context(), nil, os.Getenv("GLANCE_UPLOAD_ID"))
+		send := s.Upload
+		if strings.HasPrefix(os.Getenv("GOSTACK_FAULTPOINT"), "glance-stage") {
+			send = s.Stage
+		}
 		if err == nil {
-			err = s.Upload(t.Context(), img, bytes.NewReader(make([]byte, 3<<20)), 0)
+			err = send(t.Context(), img, bytes.NewReader(make([]byte, 3<<20)), 0)
 		}
 		t.Fatalf("the upload outlived its fault point: %v", err)
 	}
-	for _, point := range []string{"glance-upload-created", "glance-upload-began", "glance-upload-received", "glance-upload-stored"} {
+	for _, point := range []string{"glance-upload-created", "glance-upload-began", "glance-upload-received", "glance-upload-stored", "glance-stage-created", "glance-stage-began", "glance-stage-stored"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
 			s, _ := open(t, dir, clock.System)
@@ -78,8 +83,10 @@ func TestKilledDuringUpload(t *testing.T) {
 			if findings, err := s.Audit(t.Context()); err != nil || len(findings) > 0 {
 				t.Errorf("audit: %v, %v", findings, err)
 			}
-			if left, err := os.ReadDir(filepath.Join(dir, "images")); err != nil || len(left) > 0 {
-				t.Errorf("left: %v, %v", left, err)
+			for _, files := range []string{"images", "staging"} {
+				if left, err := os.ReadDir(filepath.Join(dir, files)); err != nil || len(left) > 0 {
+					t.Errorf("left: %v, %v", left, err)
+				}
 			}
 			again, err := s.Image(t.Context(), nil, img.ID)
 			if err != nil || again.Status != glance.Queued {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 
-	"gostack/internal/faultpoint"
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
 	"gostack/internal/store"
@@ -12,43 +11,17 @@ import (
 
 // Stage keeps the data of a queued image for its import, which will look at it. Any failure leaves the image queued, as it was.
 func (s *Service) Stage(ctx context.Context, img *Image, body io.Reader, size int64) error {
-	if err := ready(img, Uploading); err != nil {
-		return err
-	}
-	if size > s.cap {
-		return tooLarge()
-	}
-	key := s.newKey(img.ID)
-	w, err := s.staging.Create(key, size)
-	if err != nil {
-		return explain(img, err)
-	}
-	defer w.Close()
-	if err := s.begin(context.WithoutCancel(ctx), img, key, Uploading); err != nil {
-		return err
-	}
-	faultpoint.Hit("glance-stage-began")
-	n, err := s.spool(ctx, img.ID, key, w, body, size)
-	if err != nil {
-		w.Close()
-		s.drop(ctx, img.ID, key)
-		return explain(img, err)
-	}
-	faultpoint.Hit("glance-stage-stored")
-	kept := false
-	err = s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) (err error) {
-		kept, err = db.EndStage(ctx, tx, img.ID, key, n, s.clock.Now())
-		return err
+	var n int64
+	return s.accept(ctx, img, size, intake{
+		status: Uploading, faults: "glance-stage", files: s.staging,
+		receive: func(key string, w *filestore.Writer) (err error) {
+			n, err = s.spool(ctx, img.ID, key, w, body, size)
+			return err
+		},
+		end: func(ctx context.Context, tx store.Tx, key string) (bool, error) {
+			return db.EndStage(ctx, tx, img.ID, key, n, s.clock.Now())
+		},
 	})
-	if err != nil {
-		s.drop(ctx, img.ID, key)
-		return err
-	}
-	if !kept {
-		s.remove(key)
-		return gone(img)
-	}
-	return nil
 }
 
 // spool writes a stream to w as it is and makes that durable. It renews the lease of the upload meanwhile.

@@ -40,34 +40,58 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 
 // UploadTo is Upload into a store that takes images.
 func (s *Service) UploadTo(ctx context.Context, to *Store, img *Image, body io.Reader, size int64) error {
-	if err := ready(img, Saving); err != nil {
+	var data db.Data
+	return s.accept(ctx, img, size, intake{
+		status: Saving, faults: "glance-upload", files: to.files,
+		receive: func(key string, w *filestore.Writer) (err error) {
+			data, err = s.receive(ctx, img, key, w, body, size)
+			return err
+		},
+		end: func(ctx context.Context, tx store.Tx, key string) (bool, error) {
+			return db.EndUpload(ctx, tx, img.ID, Location{Store: to.ID, Key: key}, data, s.clock.Now())
+		},
+	})
+}
+
+// intake is one way to take the data of a queued image in.
+type intake struct {
+	status  string // of the image meanwhile
+	faults  string // what its fault points begin with
+	files   *filestore.Store
+	receive func(key string, w *filestore.Writer) error
+	// end gives the image its data; false when the image is no longer there for it.
+	end func(ctx context.Context, tx store.Tx, key string) (kept bool, err error)
+}
+
+// accept runs an intake of size bytes, or 0 when nobody said. Whatever fails, the image is queued again and the file is gone.
+func (s *Service) accept(ctx context.Context, img *Image, size int64, how intake) error {
+	if err := ready(img, how.status); err != nil {
 		return err
 	}
 	if size > s.cap {
 		return tooLarge()
 	}
 	key := s.newKey(img.ID)
-	w, err := to.files.Create(key, size)
+	w, err := how.files.Create(key, size)
 	if err != nil {
 		return explain(img, err)
 	}
 	defer w.Close()
-	faultpoint.Hit("glance-upload-created")
+	faultpoint.Hit(how.faults + "-created")
 	// Not cut short by a client that goes away: a write that was given up may be committed all the same.
-	if err := s.begin(context.WithoutCancel(ctx), img, key, Saving); err != nil {
+	if err := s.begin(context.WithoutCancel(ctx), img, key, how.status); err != nil {
 		return err
 	}
-	faultpoint.Hit("glance-upload-began")
-	data, err := s.receive(ctx, img, key, w, body, size)
-	if err != nil {
+	faultpoint.Hit(how.faults + "-began")
+	if err := how.receive(key, w); err != nil {
 		w.Close()
 		s.drop(ctx, img.ID, key)
 		return explain(img, err)
 	}
-	faultpoint.Hit("glance-upload-stored")
+	faultpoint.Hit(how.faults + "-stored")
 	kept := false
 	err = s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) (err error) {
-		kept, err = db.EndUpload(ctx, tx, img.ID, Location{Store: to.ID, Key: key}, data, s.clock.Now())
+		kept, err = how.end(ctx, tx, key)
 		return err
 	})
 	if err != nil {

@@ -101,6 +101,20 @@ func (k credentialKeys) open(c *db.Credential) (secret.String, error) {
 	return secret.New(string(plain)), nil
 }
 
+// outdated returns the keys and at most so many credentials that the primary one did not encrypt.
+func outdated(ctx context.Context, tx store.Tx, limit int64) ([]*db.CredentialKey, credentialKeys, []*db.Credential, error) {
+	rows, err := db.ListCredentialKeys(ctx, tx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	keys, err := parseCredentialKeys(rows)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	old, err := db.OtherKeyCredentials(ctx, tx, keys.hash(), limit)
+	return rows, keys, old, err
+}
+
 // RotateCredentialKeys makes the staged key the one that new credentials are encrypted with. It refuses while a credential is still encrypted with
 // an older key: after one more rotation nobody could read it (keystone-manage credential_rotate refuses likewise).
 func (s *Service) RotateCredentialKeys(ctx context.Context) error {
@@ -109,15 +123,7 @@ func (s *Service) RotateCredentialKeys(ctx context.Context) error {
 		return err
 	}
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		rows, err := db.ListCredentialKeys(ctx, tx)
-		if err != nil {
-			return err
-		}
-		keys, err := parseCredentialKeys(rows)
-		if err != nil {
-			return err
-		}
-		old, err := db.OtherKeyCredentials(ctx, tx, keys.hash(), 1)
+		rows, keys, old, err := outdated(ctx, tx, 1)
 		if err != nil {
 			return err
 		}
@@ -137,15 +143,7 @@ func (s *Service) MigrateCredentials(ctx context.Context) (migrated int, err err
 	for {
 		n := 0
 		err := s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-			rows, err := db.ListCredentialKeys(ctx, tx)
-			if err != nil {
-				return err
-			}
-			keys, err := parseCredentialKeys(rows)
-			if err != nil {
-				return err
-			}
-			old, err := db.OtherKeyCredentials(ctx, tx, keys.hash(), migrateBatch)
+			_, keys, old, err := outdated(ctx, tx, migrateBatch)
 			if err != nil {
 				return err
 			}

@@ -122,11 +122,7 @@ func (a *api) listNamespaces(r *rest.Request) (any, error) {
 		}
 	}
 	answer := map[string]any{"namespaces": views, "schema": "/v2/schemas/metadefs/namespaces"}
-	last := ""
-	if len(list) > 0 && len(list) == limit {
-		last = list[len(list)-1].Namespace
-	}
-	pageLinks(answer, "/v2/metadefs/namespaces", query, last)
+	pageLinks(answer, "/v2/metadefs/namespaces", query, lastOf(list, limit, func(n *glance.Namespace) string { return n.Namespace }))
 	return answer, nil
 }
 
@@ -144,6 +140,14 @@ func pageLimit(query url.Values) (int, error) {
 		return 0, rest.BadRequest("limit param must be positive")
 	}
 	return min(limit, largestPage), nil
+}
+
+// lastOf is the marker of the page that follows a full one.
+func lastOf[T any](page []T, limit int, marker func(*T) string) string {
+	if len(page) == 0 || len(page) < limit {
+		return ""
+	}
+	return marker(&page[len(page)-1])
 }
 
 // pageLinks adds first, and next when there is a last item to go on from.

@@ -40,8 +40,8 @@ func raw(text string) any {
 	return json.RawMessage(text)
 }
 
-// taskStub is a task in a list.
-func taskStub(t *glance.Task) map[string]any {
+// shortTask is a task in a list.
+func shortTask(t *glance.Task) map[string]any {
 	v := map[string]any{
 		"id": t.ID, "type": t.Type, "status": t.Status, "owner": t.Owner, "created_at": stamp(t.CreatedAt), "updated_at": stamp(t.UpdatedAt),
 		"self": "/v2/tasks/" + t.ID, "schema": "/v2/schemas/task",
@@ -53,7 +53,7 @@ func taskStub(t *glance.Task) map[string]any {
 }
 
 func taskView(t *glance.Task) map[string]any {
-	v := taskStub(t)
+	v := shortTask(t)
 	v["input"], v["result"], v["message"] = raw(t.Input), raw(t.Result), t.Message
 	for name, value := range map[string]string{"image_id": t.ImageID, "request_id": t.RequestID, "user_id": t.UserID} {
 		if value != "" {
@@ -100,14 +100,10 @@ func (a *api) listTasks(r *rest.Request) (any, error) {
 	}
 	views := make([]map[string]any, len(list))
 	for i := range list {
-		views[i] = taskStub(&list[i])
+		views[i] = shortTask(&list[i])
 	}
 	answer := map[string]any{"tasks": views, "schema": "/v2/schemas/tasks"}
-	last := ""
-	if len(list) > 0 && len(list) == limit {
-		last = list[len(list)-1].ID
-	}
-	pageLinks(answer, "/v2/tasks", query, last)
+	pageLinks(answer, "/v2/tasks", query, lastOf(list, limit, func(t *glance.Task) string { return t.ID }))
 	return answer, nil
 }
 

@@ -100,13 +100,19 @@ func applicationCredentialView(r *rest.Request, c *keystone.ApplicationCredentia
 		"unrestricted": c.Unrestricted, "expires_at": keystone.PasswordExpiry(c.ExpiresAt), "roles": roles,
 		"links": map[string]any{"self": r.BaseURL() + "/users/" + c.UserID + "/application_credentials/" + c.ID},
 	}
-	if c.Restricted {
-		rules := []any{}
-		for _, rule := range c.AccessRules {
-			rules = append(rules, bareRule(rule))
-		}
-		v["access_rules"] = rules
+	return withRules(v, c)
+}
+
+// withRules adds what a restricted credential allows, without links.
+func withRules(v map[string]any, c *keystone.ApplicationCredential) map[string]any {
+	if !c.Restricted {
+		return v
 	}
+	rules := []any{}
+	for _, rule := range c.AccessRules {
+		rules = append(rules, bareRule(rule))
+	}
+	v["access_rules"] = rules
 	return v
 }
 

@@ -113,12 +113,16 @@ func accessTokenView(r *rest.Request, t *keystone.AccessToken) map[string]any {
 	return v
 }
 
-func (a *api) accessTokenRoles(r *rest.Request) (any, error) {
+func (a *api) rolesOfAccessToken(r *rest.Request) ([]*keystone.Role, error) {
 	t, err := a.AccessToken(r.Context(), r.Path("user_id"), r.Path("access_token_id"))
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.AccessTokenRoles(r.Context(), t)
+	return a.AccessTokenRoles(r.Context(), t)
+}
+
+func (a *api) accessTokenRoles(r *rest.Request) (any, error) {
+	list, err := a.rolesOfAccessToken(r)
 	return collection(r, "roles", list, shortRoleView), err
 }
 
@@ -130,11 +134,7 @@ func shortRoleView(r *rest.Request, role *keystone.Role) map[string]any {
 }
 
 func (a *api) accessTokenRole(r *rest.Request) (any, error) {
-	t, err := a.AccessToken(r.Context(), r.Path("user_id"), r.Path("access_token_id"))
-	if err != nil {
-		return nil, err
-	}
-	list, err := a.AccessTokenRoles(r.Context(), t)
+	list, err := a.rolesOfAccessToken(r)
 	if err != nil {
 		return nil, err
 	}

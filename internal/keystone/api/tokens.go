@@ -356,15 +356,7 @@ func applicationCredentialOfToken(t *keystone.Token) any {
 	if c == nil {
 		return nil
 	}
-	v := map[string]any{"id": c.ID, "name": c.Name, "restricted": !c.Unrestricted}
-	if c.Restricted {
-		rules := []any{}
-		for _, rule := range c.AccessRules {
-			rules = append(rules, bareRule(rule))
-		}
-		v["access_rules"] = rules
-	}
-	return v
+	return withRules(map[string]any{"id": c.ID, "name": c.Name, "restricted": !c.Unrestricted}, c)
 }
 
 // named shows an id with its name; the domain of a project that is a domain has neither.
