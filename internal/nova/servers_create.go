@@ -58,6 +58,11 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	if err != nil {
 		return nil, err
 	}
+	if image != nil {
+		if err := hardwareFits(flavorCopy(flavor), image.ID, imageCopy(image)); err != nil {
+			return nil, err
+		}
+	}
 	key, err := s.bootKey(ctx, c, in.KeyName)
 	if err != nil {
 		return nil, err

@@ -67,6 +67,9 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 		if err := imageFits(image, srv.MemoryMB, srv.RootGB); err != nil {
 			return err
 		}
+		if err := rebuildFits(srv, image.ID, imageCopy(image)); err != nil {
+			return err
+		}
 		state := RebuildState{
 			ServerID: id, KeepEphemeral: in.PreserveEphemeral, Stopped: srv.VMState == Stopped, NewImage: image.ID != srv.ImageID, OldImageID: srv.ImageID, OldImage: srv.Image,
 		}

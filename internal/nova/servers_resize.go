@@ -103,7 +103,7 @@ func resizable(srv *Server, f *Flavor) error {
 		return rest.BadRequest("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, minimum size is %d bytes.",
 			f.RootGB*gib, image.MinDiskGB*gib)
 	}
-	return nil
+	return resizeFits(srv, f)
 }
 
 // admitResize counts what the server will take in addition to what it has.

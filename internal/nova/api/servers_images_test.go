@@ -88,6 +88,9 @@ func TestRebuildStory(t *testing.T) {
 				member.At("compute "+version).Post(path, `{"rebuild": `+b+`}`).Want(400)
 			}
 		}
+		pinned := "77777777-7777-4777-8777-777777777777"
+		c.Images[pinned] = &nova.Image{ID: pinned, Status: "active", Properties: map[string]string{"hw_cpu_policy": "dedicated"}}
+		member.Post(path, `{"rebuild": {"imageRef": "`+pinned+`"}}`).Want(400).Says("An instance's NUMA topology cannot be changed as part of a rebuild.")
 		a := member.At("compute 2.1").Post(path, `{"rebuild": {"imageRef": "`+image+`", "name": "again", "adminPass": "seekr3t", "metadata": {"k": "v"}, "accessIPv4": "1.2.3.4", "OS-DCF:diskConfig": "AUTO",
 			"personality": [{"path": "/etc/banner", "contents": "aGVsbG8="}], "preserve_ephemeral": true}}`).Want(202)
 		a.Has("server.addresses.private.0.addr", "10.0.0.1").Has("server.name", "again").Has("server.adminPass", "seekr3t").Has("server.status", "REBUILD").Has("server.metadata.k", "v").Has("server.accessIPv4", "1.2.3.4").Has("server.OS-DCF:diskConfig", "AUTO")

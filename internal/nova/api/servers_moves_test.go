@@ -37,6 +37,9 @@ func TestResizeStory(t *testing.T) {
 		} {
 			act(member, body).Want(400).Says(says)
 		}
+		admin.Post(base+"/flavors", `{"flavor": {"id": "odd", "name": "odd", "ram": 513, "vcpus": 1, "disk": 1}}`).Want(200)
+		admin.Post(base+"/flavors/odd/os-extra_specs", `{"extra_specs": {"hw:numa_nodes": 2}}`).Want(200)
+		act(member, resize("odd")).Want(400).Says("cannot be evenly distributed across instance NUMA nodes")
 		act(member, resize("huge")).Want(403).Says("Quota exceeded for cores: Requested 20, but already used 1 of 20 cores")
 		act(c.As("other"), resize("2")).Want(404)
 		act(c.As("reader"), resize("2")).Want(403)

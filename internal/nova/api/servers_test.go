@@ -163,11 +163,18 @@ func TestServersThatAreRefused(t *testing.T) {
 		hungry, wide := "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
 		c.Images[hungry] = &nova.Image{ID: hungry, Status: "active", MinRAMMB: 1024}
 		c.Images[wide] = &nova.Image{ID: wide, Status: "active", MinDiskGB: 20}
+		flavor("pinned", `"ram": 512, "vcpus": 1, "disk": 1`)
+		admin.Post(base+"/flavors/pinned/os-extra_specs", `{"extra_specs": {"hw:cpu_policy": "shared", "hw:tpm_version": "2.0"}}`).Want(200)
+		dedicated, oldTPM := "55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"
+		c.Images[dedicated] = &nova.Image{ID: dedicated, Status: "active", Properties: map[string]string{"hw_cpu_policy": "dedicated"}}
+		c.Images[oldTPM] = &nova.Image{ID: oldTPM, Name: "old", Status: "active", Properties: map[string]string{"hw_tpm_version": "1.2"}}
 		for _, x := range []struct {
 			status int
 			body   string
 			says   string
 		}{
+			{400, `"flavorRef": "pinned", "imageRef": "` + dedicated + `"`, "Image property 'hw_cpu_policy' is not permitted to override CPU pinning policy set against the flavor"},
+			{400, `"flavorRef": "pinned", "imageRef": "` + oldTPM + `"`, "Flavor fpinned has hw:tpm_version extra spec explicitly set to 2.0, conflicting with image old which has hw_tpm_version explicitly set to 1.2."},
 			{400, `"flavorRef": "99", "imageRef": "` + image + `"`, "Flavor 99 could not be found."},
 			{400, `"flavorRef": "1", "imageRef": "99999999-9999-4999-8999-999999999999"`, "Can not find requested image"},
 			{400, `"flavorRef": "1", "imageRef": "` + queued + `"`, "Image " + queued + " is not active."},
