@@ -61,6 +61,6 @@ Every OpenStack client works against it: see "gostack up" for how to log in.`,
 	}
 	cmd.PersistentFlags().StringVar(&s.file, "config", config.DefaultFile, "configuration file; need not exist")
 	cmd.PersistentFlags().StringVarP(&s.output, "output", "o", "table", "table or json")
-	cmd.AddCommand(upCommand(s), downCommand(s), runCommand(s), statusCommand(s), doctorCommand(s), whyCommand(s), auditCommand(s), configCommand(s), keystoneCommand(s), dbCommand(s), backupCommand(s), restoreCommand(s), tokenCommand(s), joinCommand(s), hostCommand(s))
+	cmd.AddCommand(upCommand(s), downCommand(s), runCommand(s), statusCommand(s), doctorCommand(s), whyCommand(s), auditCommand(s), configCommand(s), keystoneCommand(s), dbCommand(s), backupCommand(s), restoreCommand(s), tokenCommand(s), joinCommand(s), hostCommand(s), ovnCommand(s))
 	return cmd
 }

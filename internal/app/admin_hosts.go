@@ -45,6 +45,7 @@ type Step struct {
 func (h *House) hostRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /tokens", h.adminToken)
 	mux.HandleFunc("GET /hosts", h.adminHosts)
+	mux.HandleFunc("POST /ovn/certificate", h.adminOVNCertificate)
 	for action, do := range map[string]func(context.Context, hostCommand) error{
 		"enable": h.enableHost, "disable": h.disableHost, "drain": h.drainHost, "remove": h.removeHost,
 	} {

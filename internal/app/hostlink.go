@@ -52,14 +52,6 @@ func (h *House) openControlLink(host bool) error {
 	return nil
 }
 
-// southboundForHosts is where other machines find the southbound database: a socket of this machine is no address for them.
-func southboundForHosts(address, hostIP string) string {
-	if strings.HasPrefix(address, "unix:") {
-		return "tcp:" + hostIP + ":6642"
-	}
-	return address
-}
-
 // openHostLink makes the end of streams of a process that is a host and not control. One that talks over the bus as control does (agents on a control
 // machine, simulated hosts) is no member, and reaches only itself.
 func (h *House) openHostLink() error {

@@ -52,7 +52,7 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 		return findings, err
 	}})
 	return worker{
-		name: "neutron's realiser", log: h.Log, run: service.Run,
+		name: "neutron's realiser", log: h.Log, run: h.withSouthboundDoor(service.Run),
 		ready: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			defer cancel()
@@ -80,6 +80,7 @@ func (h *House) networkBackend() (driver.Backend, error) {
 	}
 	return ovn.Open(ovn.Config{
 		Northbound: endpoints(h.Config.Neutron.OVNNorthbound), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), Log: h.Log,
+		NorthboundTLS: h.Hosts.NorthboundTLS(), SouthboundTLS: h.Hosts.SouthboundTLS(), ChassisTLS: h.Hosts.ChassisTLS,
 	}), nil
 }
 

@@ -16,7 +16,7 @@ var neutronMetadataAgent = Component{
 func buildNeutronMetadataAgent(_ context.Context, h *House) (Unit, error) {
 	h.Purgers = append(h.Purgers, func(context.Context) error { return agent.Purge() })
 	a := agent.New(agent.Config{
-		Switch: endpoints(h.Config.Neutron.OVSDB), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), Log: h.Log,
+		Switch: endpoints(h.Config.Neutron.OVSDB), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), SouthboundTLS: h.southboundTLS(), Log: h.Log,
 	}, agent.OverBus(h.Bus, h.Config.Host))
 	return worker{
 		name: "neutron-metadata-agent", log: h.Log, run: a.Run,

@@ -14,7 +14,7 @@ var neutronTunnelAgent = Component{
 func buildNeutronTunnelAgent(_ context.Context, h *House) (Unit, error) {
 	h.Purgers = append(h.Purgers, func(ctx context.Context) error { return tunnel.Purge(ctx, endpoints(h.Config.Neutron.OVSDB)) })
 	a := tunnel.New(tunnel.Config{
-		Switch: endpoints(h.Config.Neutron.OVSDB), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), Log: h.Log,
+		Switch: endpoints(h.Config.Neutron.OVSDB), Southbound: endpoints(h.Config.Neutron.OVNSouthbound), SouthboundTLS: h.southboundTLS(), Log: h.Log,
 	})
 	return worker{
 		name: "neutron-tunnel-agent", log: h.Log, run: a.Run,

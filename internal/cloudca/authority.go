@@ -35,8 +35,8 @@ type Authority struct {
 	key ed25519.PrivateKey
 }
 
-// Create makes a new authority for the region of that name.
-func Create(region string, now time.Time) (*Authority, error) {
+// Create makes a new authority; name tells people what it is for: the region, or a part of it.
+func Create(name string, now time.Time) (*Authority, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func Create(region string, now time.Time) (*Authority, error) {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "gostack " + region}, NotBefore: now.Add(-Backdate), NotAfter: now.Add(authorityLife),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "gostack " + name}, NotBefore: now.Add(-Backdate), NotAfter: now.Add(authorityLife),
 		IsCA: true, MaxPathLenZero: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
@@ -93,7 +93,7 @@ func (a *Authority) Issue(id Identity, key crypto.PublicKey, now time.Time, life
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: id.String()}, NotBefore: now.Add(-Backdate), NotAfter: now.Add(life),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: id.commonName()}, NotBefore: now.Add(-Backdate), NotAfter: now.Add(life),
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, URIs: id.uris(),
 	}

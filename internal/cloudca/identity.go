@@ -28,6 +28,15 @@ func (i Identity) String() string {
 	return strings.Join(parts, " and ")
 }
 
+// commonName is the subject of a certificate. OVN's southbound database takes it for the client's name when it asks whether a row is the client's own
+// (ovn-sb(5), RBAC_Permission), so that of a host is the host's name and nothing else, and nobody else's can be one.
+func (i Identity) commonName() string {
+	if i.Control {
+		return i.String() + " of gostack"
+	}
+	return i.Host
+}
+
 // Has tells whether i is all that other is; nobody is not in anybody.
 func (i Identity) Has(other Identity) bool {
 	return other != Identity{} && (!other.Control || i.Control) && (other.Host == "" || other.Host == i.Host)

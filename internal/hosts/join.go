@@ -31,6 +31,7 @@ type JoinReply struct {
 	Certificate []byte   `json:"certificate"`
 	Bus         string   `json:"bus"` // URL with the host's own user; secret
 	BusCA       string   `json:"bus_ca,omitempty"`
+	OVNCA       []byte   `json:"ovn_ca,omitempty"` // who signed the servers of OVN's databases
 	Settings    Settings `json:"settings"`
 }
 
@@ -42,6 +43,7 @@ type RenewRequest struct {
 // RenewReply is the new certificate.
 type RenewReply struct {
 	Certificate []byte `json:"certificate"`
+	OVNCA       []byte `json:"ovn_ca,omitempty"` // as in JoinReply: hosts that joined before there was one get it here
 }
 
 // RemovedReply are the keys of hosts that were removed.
@@ -114,6 +116,10 @@ func (s *Service) join(ctx context.Context, req JoinRequest) (*JoinReply, error)
 	if err != nil {
 		return nil, err
 	}
+	central, err := s.OVNAuthority(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := s.now()
 	cert, err := a.Issue(cloudca.Identity{Host: req.Host}, public, now, CertificateLife)
 	if err != nil {
@@ -143,7 +149,7 @@ func (s *Service) join(ctx context.Context, req JoinRequest) (*JoinReply, error)
 		s.log().Error("a host that joins gets no user on the message broker", "host", req.Host, "error", err)
 		return nil, hostlink.Refuse(hostlink.CodeFailed, "control could not make this host's user on the message broker; see control's log, and join again with the same token")
 	}
-	return &JoinReply{Certificate: cert, Bus: url.Reveal(), BusCA: s.Settings.BusCA, Settings: s.Settings}, nil
+	return &JoinReply{Certificate: cert, Bus: url.Reveal(), BusCA: s.Settings.BusCA, OVNCA: central.CertPEM(), Settings: s.Settings}, nil
 }
 
 func aheadOrBehind(d time.Duration) string {
@@ -197,6 +203,10 @@ func (s *Service) renew(ctx context.Context, peer cloudca.Identity, req RenewReq
 	if err != nil {
 		return nil, err
 	}
+	central, err := s.OVNAuthority(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := s.now()
 	err = s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		m, err := db.GetMember(ctx, tx, peer.Host)
@@ -213,7 +223,7 @@ func (s *Service) renew(ctx context.Context, peer cloudca.Identity, req RenewReq
 		return nil, err
 	}
 	cert, err := a.Issue(cloudca.Identity{Host: peer.Host}, public, now, CertificateLife)
-	return &RenewReply{cert}, err
+	return &RenewReply{Certificate: cert, OVNCA: central.CertPEM()}, err
 }
 
 // Remove ends a host's membership: its certificate is refused at once, its user on the broker goes, tokens for its name end.

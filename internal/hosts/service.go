@@ -48,10 +48,11 @@ type Service struct {
 	// Settings are told to hosts that join.
 	Settings Settings
 
-	mu        sync.Mutex
-	authority *cloudca.Authority
-	own       *hostlink.Credentials // of this process
-	limit     limiter
+	mu          sync.Mutex
+	authorities map[int64]*cloudca.Authority
+	own         *hostlink.Credentials       // of this process
+	ovnClient   map[string]*tls.Certificate // of this process, for OVN's databases
+	limit       limiter
 }
 
 // Settings are what a new host must know of the cloud besides who it is.
@@ -78,25 +79,36 @@ func (s *Service) log() *slog.Logger {
 
 // Authority is the cloud's certificate authority, made at first need. All replicas have the same.
 func (s *Service) Authority(ctx context.Context) (*cloudca.Authority, error) {
+	return s.loadAuthority(ctx, db.CloudAuthority, s.Region)
+}
+
+func (s *Service) loadAuthority(ctx context.Context, id int64, name string) (*cloudca.Authority, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.authority != nil {
-		return s.authority, nil
+	if a := s.authorities[id]; a != nil {
+		return a, nil
 	}
-	row, err := db.GetAuthority(ctx, s.DB.Read(ctx))
+	row, err := db.GetAuthority(ctx, s.DB.Read(ctx), id)
 	if store.IsNotFound(err) {
-		row, err = s.createAuthority(ctx)
+		row, err = s.createAuthority(ctx, id, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.authority, err = cloudca.Load([]byte(row.Certificate), secret.New(row.PrivateKey))
-	return s.authority, err
+	a, err := cloudca.Load([]byte(row.Certificate), secret.New(row.PrivateKey))
+	if err != nil {
+		return nil, err
+	}
+	if s.authorities == nil {
+		s.authorities = map[int64]*cloudca.Authority{}
+	}
+	s.authorities[id] = a
+	return a, nil
 }
 
-// createAuthority makes the authority unless another replica has been faster.
-func (s *Service) createAuthority(ctx context.Context) (row *db.Authority, err error) {
-	made, err := cloudca.Create(s.Region, s.now())
+// createAuthority makes an authority unless another replica has been faster.
+func (s *Service) createAuthority(ctx context.Context, id int64, name string) (row *db.Authority, err error) {
+	made, err := cloudca.Create(name, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +117,15 @@ func (s *Service) createAuthority(ctx context.Context) (row *db.Authority, err e
 		return nil, err
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		row, err = db.GetAuthority(ctx, tx)
+		row, err = db.GetAuthority(ctx, tx, id)
 		if !store.IsNotFound(err) {
 			return err
 		}
-		row = &db.Authority{ID: 1, Certificate: string(made.CertPEM()), PrivateKey: key.Reveal(), CreatedAt: s.now()}
+		row = &db.Authority{ID: id, Certificate: string(made.CertPEM()), PrivateKey: key.Reveal(), CreatedAt: s.now()}
 		return db.Insert(ctx, tx, row)
 	})
 	if store.IsUnique(err) {
-		return db.GetAuthority(ctx, s.DB.Read(ctx))
+		return db.GetAuthority(ctx, s.DB.Read(ctx), id)
 	}
 	return row, err
 }
@@ -139,15 +151,7 @@ func (s *Service) Credentials(self cloudca.Identity) func(ctx context.Context) (
 		if s.own != nil && s.now().Before(RenewTime(s.own.Certificate)) {
 			return s.own, nil
 		}
-		key, err := cloudca.NewHolder()
-		if err != nil {
-			return nil, err
-		}
-		text, err := a.Issue(self, key.Public(), s.now(), CertificateLife)
-		if err != nil {
-			return nil, err
-		}
-		cert, err := key.Certificate(text, &a.Roots)
+		cert, err := s.issueTo(a, self)
 		if err != nil {
 			return nil, err
 		}

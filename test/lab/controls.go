@@ -45,8 +45,8 @@ bus_ca: /etc/gostack/bus-ca.pem
 control: [%[9]s]
 public_url: %[6]s
 neutron:
-  ovn_northbound: tcp:%[7]s:6641
-  ovn_southbound: tcp:%[7]s:6642
+  ovn_northbound: ssl:%[7]s:6641
+  ovn_southbound: ssl:%[7]s:6642
   external_cidr: %[8]s
 nova:
   reserved_host_memory_mb: 0
@@ -90,6 +90,9 @@ func (l *Lab) controls(ctx context.Context) error {
 	}
 	if err := together(ctx, jobs...); err != nil {
 		return err
+	}
+	if err := l.exposeOVN(ctx); err != nil {
+		return fmt.Errorf("OVN's databases: %w", err)
 	}
 	if err := l.writeClouds(); err != nil {
 		return err

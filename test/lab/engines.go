@@ -32,7 +32,7 @@ func (l *Lab) declareEngines() {
 	}
 	l.MQ.Processes = []*Process{l.Rabbit}
 
-	l.Northbound, l.Southbound = l.ovnDatabase("nb", 6641), l.ovnDatabase("sb", 6642)
+	l.Northbound, l.Southbound = l.ovnDatabase("nb", "Northbound"), l.ovnDatabase("sb", "Southbound")
 	l.Northd = &Process{
 		Name: "ovn-northd", Machine: l.OVN, pidFile: "/run/ovn/ovn-northd.pid", argv: []string{
 			"ovn-northd", "--ovnnb-db=unix:/run/ovn/ovnnb_db.sock", "--ovnsb-db=unix:/run/ovn/ovnsb_db.sock", "--pidfile", "--detach", "--no-chdir", "--log-file=/var/log/lab-ovn-northd.log", "--verbose=console:off",
@@ -156,18 +156,51 @@ func (l *Lab) BusAdminURL() string {
 	return fmt.Sprintf("http://admin:%s@%s:15672", l.secrets.Rabbit, l.MQ.Address)
 }
 
-// ovnDatabase is one of OVN's two databases.
-func (l *Lab) ovnDatabase(short string, port int) *Process {
-	file := "/var/lib/ovn/ovn" + short + "_db.db"
+// ovnDatabase is one of OVN's two databases, started as Debian's packages do: where it listens and with which certificate it is told by exposeOVN.
+func (l *Lab) ovnDatabase(short, name string) *Process {
+	file, control := "/var/lib/ovn/ovn"+short+"_db.db", "/run/ovn/ovn"+short+"_db.ctl"
+	column := func(what string) string { return "=db:OVN_" + name + ",SSL," + what }
 	return &Process{
 		Name: "ovn-" + short, Machine: l.OVN, pidFile: "/run/ovn/ovn" + short + "_db.pid", argv: []string{
-			"ovsdb-server", file, "--remote=punix:/run/ovn/ovn" + short + "_db.sock", fmt.Sprintf("--remote=ptcp:%d:0.0.0.0", port), "--unixctl=/run/ovn/ovn" + short + "_db.ctl",
+			"ovsdb-server", file, "--remote=punix:/run/ovn/ovn" + short + "_db.sock", "--unixctl=" + control,
+			"--remote=db:OVN_" + name + "," + strings.ToUpper(short) + "_Global,connections", "--private-key" + column("private_key"), "--certificate" + column("certificate"), "--ca-cert" + column("ca_cert"),
 			"--pidfile=/run/ovn/ovn" + short + "_db.pid", "--detach", "--no-chdir", "--log-file=/var/log/lab-ovn-" + short + ".log", "--verbose=console:off",
 		},
 		prepare: func(ctx context.Context) error {
 			_, err := l.OVN.Shell(ctx, fmt.Sprintf("mkdir -p /run/ovn; [ -e %[1]s ] || ovsdb-tool create %[1]s /usr/share/ovn/ovn-%[2]s.ovsschema", file, short))
 			return err
 		},
-		ready: accepts(l.OVN, port),
+		ready: func(ctx context.Context) error {
+			_, err := l.OVN.Run(ctx, "ovn-appctl", "-t", control, "version")
+			return err
+		},
 	}
+}
+
+// exposeOVN opens OVN's databases to hosts and control by TLS, as the operator's manual says. Without a certificate, or with that of another cloud, nobody gets in;
+// hosts get in where they may change their own chassis only.
+func (l *Lab) exposeOVN(ctx context.Context) error {
+	if l.Simulated > 0 {
+		return nil
+	}
+	const made, dir = "/var/lib/gostack/for-ovn", "/etc/ovn/gostack"
+	if _, err := l.Controls[0].Run(ctx, l.Program, "ovn", "certificate", "--dir", made); err != nil {
+		return err
+	}
+	for _, file := range []string{"hosts-ca.pem", "control-ca.pem", "cert.pem", "key.pem"} {
+		text, err := os.ReadFile(l.Controls[0].Path(made + "/" + file))
+		if err != nil {
+			return err
+		}
+		if err := l.OVN.Write(dir+"/"+file, string(text), 0o600); err != nil {
+			return err
+		}
+	}
+	_, err := l.OVN.Shell(ctx, `set -e
+cd `+dir+`
+ovn-sbctl set-ssl $PWD/key.pem $PWD/cert.pem $PWD/hosts-ca.pem
+ovn-sbctl set-connection role=ovn-controller pssl:6642
+ovn-nbctl set-ssl $PWD/key.pem $PWD/cert.pem $PWD/control-ca.pem
+ovn-nbctl set-connection pssl:6641`)
+	return errors.Join(err, eventually(ctx, startTime, "OVN's databases listen", both(accepts(l.OVN, 6641), accepts(l.OVN, 6642))))
 }

@@ -53,6 +53,7 @@ func (h *Host) Doctor(ctx context.Context) []Finding {
 		{"open vswitch datapath", h.checkDatapath},
 		{"external network", h.checkExternal},
 		{"way out", h.checkWayOut},
+		{"ovn southbound", h.checkSouthbound},
 		{"qemu's user", h.checkQEMUUser},
 		{"image sandbox", checkSandbox},
 	}

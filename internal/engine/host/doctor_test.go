@@ -58,6 +58,7 @@ func TestDoctorSeesEngines(t *testing.T) {
 		if err := unix.Kill(pid, unix.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
+		theSouthboundDatabase(t)
 	})
 }
 
@@ -91,5 +92,50 @@ func TestThresholds(t *testing.T) {
 		if got, _, _ := diskFinding("/x", gib); got != want {
 			t.Errorf("%d GiB free: %s, want %s", gib, got, want)
 		}
+	}
+}
+
+// theSouthboundDatabase looks at how a host of somebody's cloud reaches it, on a machine whose Open vSwitch runs.
+func theSouthboundDatabase(t *testing.T) {
+	tls := TLSFiles{Key: t.TempDir() + "/key.pem", Certificate: "/etc/x/cert.pem", CA: t.TempDir() + "/ca.pem"}
+	member := func(southbound string) *Host {
+		return New(Options{Member: true, Hostname: "compute7", Southbound: southbound, SouthboundTLS: tls})
+	}
+	see := func(h *Host, level Level, words string) {
+		t.Helper()
+		if f := finding(t, h, "ovn southbound"); f.Level != level || !strings.Contains(f.What, words) {
+			t.Errorf("%+v", f)
+		}
+	}
+	see(member("tcp:10.0.0.1:6642"), Degraded, "not TLS")
+	h := member("ssl:10.0.0.1:6642")
+	see(h, Broken, "is not here yet")
+	if err := os.WriteFile(tls.CA, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	see(h, Degraded, "Open vSwitch says")
+	// Debian's start script names the chassis, and somebody uses TLS for something else.
+	run(t, "ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", "external_ids:system-id=2b0a", "external_ids:ovn-remote=\"ssl:10.0.0.1:6642\"", "--", "set-ssl", "/a", "/b", "/c")
+	see(h, Broken, "the chassis is called 2b0a")
+	if err := h.settleSwitchDatabase(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	see(h, Broken, "somebody else")
+	run(t, "ovs-vsctl", "--no-wait", "del-ssl")
+	for range 2 {
+		if err := h.settleSwitchDatabase(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		see(h, OK, "by TLS as compute7")
+	}
+	if got := run(t, "ovs-vsctl", "get-ssl"); !strings.Contains(got, tls.Key) || !strings.Contains(got, tls.Certificate) || !strings.Contains(got, tls.CA) {
+		t.Errorf("Open vSwitch is told %s", got)
+	}
+	if err := h.purgeSwitch(t.Context(), made{TLS: h.made().TLS}); err != nil || strings.Contains(run(t, "ovs-vsctl", "get-ssl"), "/") {
+		t.Errorf("left behind: %v", err)
+	}
+	h.opts.SouthboundTLS = TLSFiles{}
+	if err := h.settleSouthboundTLS(t.Context()); err == nil || !strings.Contains(err.Error(), "gostack join") {
+		t.Errorf("a machine without a certificate: %v", err)
 	}
 }

@@ -114,8 +114,10 @@ func (h *Host) ovnDatabase(short, schema, holds string) Engine {
 		Name: name, Why: "keeps OVN's " + strings.ToLower(schema) + " database: " + holds,
 		Package: "ovn-central", Units: []string{"ovn-ovsdb-server-" + short + ".service", "ovn-central.service"},
 		Program: "/usr/sbin/ovsdb-server", PIDFile: pidFile,
-		Args: daemonArgs(pidFile, h.logFile(name), h.dir(name+".db"), "--remote=punix:"+socket,
-			"--unixctl="+control),
+		// Where it listens besides, and with which certificate, is in the database itself, as with Debian's packages: nowhere, unless control says so.
+		Args: daemonArgs(pidFile, h.logFile(name), h.dir(name+".db"), "--remote=punix:"+socket, "--unixctl="+control,
+			"--remote=db:OVN_"+schema+","+strings.ToUpper(short)+"_Global,connections", "--private-key=db:OVN_"+schema+",SSL,private_key",
+			"--certificate=db:OVN_"+schema+",SSL,certificate", "--ca-cert=db:OVN_"+schema+",SSL,ca_cert"),
 		prepare: h.prepareDatabase(name+".db", "/usr/share/ovn/ovn-"+short+".ovsschema", "/run/ovn"),
 		ready:   answers(socket),
 		reopen:  []string{"ovn-appctl", "-t", control, "vlog/reopen"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gostack/internal/config"
+	"gostack/internal/hosts/member"
 )
 
 // FromConfig takes the engines' options from the configuration file.
@@ -33,6 +34,9 @@ func FromConfig(c *config.Config) (Options, error) {
 	// Another machine's databases: then OVN's central part is not run here.
 	if sb := c.Neutron.OVNSouthbound; sb != "unix:"+sbSocket {
 		o.Southbound = sb
+	}
+	if o.Member {
+		o.SouthboundTLS = TLSFiles(member.OVN(member.Dir(c.StateDir)))
 	}
 	return o, nil
 }

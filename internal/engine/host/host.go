@@ -44,6 +44,8 @@ type Options struct {
 
 	// Southbound is the OVN southbound database. Empty: this machine runs OVN's databases and northd itself.
 	Southbound string
+	// SouthboundTLS are the files with which ovn-controller reaches a southbound database of kind ssl.
+	SouthboundTLS TLSFiles
 	// EncapType and EncapIP are the tunnel's ("geneve", "127.0.0.1").
 	EncapType string
 	EncapIP   string
@@ -52,6 +54,9 @@ type Options struct {
 
 	Log *slog.Logger // slog.Default()
 }
+
+// TLSFiles are paths of PEM files: this machine's key and certificate, and who signs the other side.
+type TLSFiles struct{ Key, Certificate, CA string }
 
 // Host is this machine with its engines.
 type Host struct {

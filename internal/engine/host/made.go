@@ -11,6 +11,8 @@ type made struct {
 	Bridges []string `json:"bridges,omitempty"`
 	// ExternalIDs of Open_vSwitch that we set, with the value they had before (empty: none).
 	ExternalIDs map[string]string `json:"external_ids,omitempty"`
+	// TLS says that Open vSwitch's TLS settings are ours.
+	TLS bool `json:"tls,omitempty"`
 	// Addresses we gave to a bridge that is not ours, "address bridge".
 	Addresses []string `json:"addresses,omitempty"`
 	// Masquerade names the tool that holds our rule: "nft" or "iptables". ForwardWas is net.ipv4.ip_forward before.

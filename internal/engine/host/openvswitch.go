@@ -37,7 +37,7 @@ func (h *Host) externalID(ctx context.Context, key string) (string, error) {
 
 // settleSwitchDatabase sets what ovn-controller reads from Open vSwitch (ovn-controller(8), "Configuration"). A value
 // that somebody else has set stays, but for the host name, which Neutron's bindings must match (Debian's start scripts
-// set a fully qualified one), and the bridge mappings, to which ours are added.
+// set a fully qualified one), the bridge mappings, to which ours are added, and over TLS the chassis' name.
 func (h *Host) settleSwitchDatabase(ctx context.Context) error {
 	if _, err := vsctl(ctx, "--no-wait", "init"); err != nil {
 		return err
@@ -62,6 +62,9 @@ func (h *Host) settleSwitchDatabase(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := h.settleSouthboundTLS(ctx); err != nil {
+		return err
+	}
 	// ovn-controller makes br-int as soon as it can; it is ours to remove unless it was there before.
 	exists, err := bridgeExists(ctx, "br-int")
 	if err != nil || exists {
@@ -82,7 +85,7 @@ func (h *Host) setExternalID(ctx context.Context, key, value string) error {
 	switch {
 	case now == value:
 		return nil
-	case now != "" && !ours && key != "ovn-bridge-mappings" && key != "hostname":
+	case now != "" && !ours && key != "ovn-bridge-mappings" && key != "hostname" && !(key == "system-id" && h.byTLS()):
 		h.log.Warn("Open vSwitch setting of somebody else is kept", "key", key, "value", now, "ours", value)
 		return nil
 	}

@@ -65,6 +65,10 @@ func (h *Host) purgeSwitch(ctx context.Context, m made) error {
 		_, err := vsctl(ctx, args...)
 		all = append(all, err)
 	}
+	if m.TLS {
+		_, err := vsctl(ctx, "--no-wait", "del-ssl")
+		all = append(all, err)
+	}
 	for _, entry := range m.Addresses {
 		address, bridge, _ := strings.Cut(entry, " ")
 		link, err := netlink.LinkByName(bridge)

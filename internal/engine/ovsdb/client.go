@@ -7,6 +7,7 @@ package ovsdb
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,9 +39,11 @@ type Table struct {
 // Config says what to connect to.
 type Config struct {
 	Database  string   // nb.Database, ...
-	Endpoints []string // "unix:/run/ovn/ovnnb_db.sock", "tcp:10.0.0.1:6641"; tried in order
-	Tables    []Table
-	Log       *slog.Logger
+	Endpoints []string // "unix:/run/ovn/ovnnb_db.sock", "tcp:10.0.0.1:6641", "ssl:10.0.0.1:6641"; tried in order
+	// TLS is for endpoints of kind ssl.
+	TLS    *tls.Config
+	Tables []Table
+	Log    *slog.Logger
 	// ProbeInterval is how often a silent server is asked for a sign of life; 0 means 30 s.
 	ProbeInterval time.Duration
 }
@@ -242,6 +245,9 @@ func (c *Client) connect() (*session, error) {
 	opts := []client.Option{client.WithLogger(&quiet)}
 	for _, e := range c.cfg.Endpoints {
 		opts = append(opts, client.WithEndpoint(e))
+	}
+	if c.cfg.TLS != nil {
+		opts = append(opts, client.WithTLSConfig(c.cfg.TLS))
 	}
 	if len(c.cfg.Endpoints) > 1 {
 		opts = append(opts, client.WithLeaderOnly(true))

@@ -18,7 +18,13 @@ var files embed.FS
 // Migrations are the schema changes.
 var Migrations = store.Migrations{Service: "hosts", FS: files}
 
-// Authority is the one row of hosts_authority.
+// The rows of hosts_authority.
+const (
+	CloudAuthority int64 = 1 // signs control and hosts
+	OVNAuthority   int64 = 2 // signs the servers of OVN's databases, and control as their client
+)
+
+// Authority is a row of hosts_authority.
 type Authority struct {
 	bun.BaseModel `bun:"hosts_authority,alias:a"`
 
@@ -67,10 +73,10 @@ func Insert(ctx context.Context, tx store.Tx, row any) error {
 	return err
 }
 
-// GetAuthority returns the authority; a missing one is an error for which store.IsNotFound is true.
-func GetAuthority(ctx context.Context, h bun.IDB) (*Authority, error) {
+// GetAuthority returns an authority; a missing one is an error for which store.IsNotFound is true.
+func GetAuthority(ctx context.Context, h bun.IDB, id int64) (*Authority, error) {
 	a := new(Authority)
-	return a, h.NewSelect().Model(a).Where("a.id = 1").Scan(ctx)
+	return a, h.NewSelect().Model(a).Where("a.id = ?", id).Scan(ctx)
 }
 
 // GetToken returns a token by its hash.

@@ -170,6 +170,9 @@ func (a *agreed) write(o JoinOptions, key *cloudca.Holder, done *Joined) error {
 		return err
 	}
 	files := map[string][]byte{keyFile: []byte(keyText.Reveal()), certificateFile: a.Certificate, authorityFile: a.roots.CertPEM()}
+	if len(a.OVNCA) > 0 {
+		files[ovnCAFile] = a.OVNCA
+	}
 	if a.BusCA != "" {
 		files[busCAFile] = []byte(a.BusCA)
 	}

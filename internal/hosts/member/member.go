@@ -30,6 +30,7 @@ const (
 	certificateFile = "cert.pem"
 	keyFile         = "key.pem"
 	busCAFile       = "bus-ca.pem"
+	ovnCAFile       = "ovn-ca.pem"
 )
 
 // Dir is where a member's files are, below the state directory.
@@ -214,7 +215,7 @@ func (m *Member) askControl(ctx context.Context, link *hostlink.Link) error {
 	m.removed = removed
 	cert := m.creds.Certificate
 	m.mu.Unlock()
-	if m.clock.Now().Before(hosts.RenewTime(cert)) {
+	if m.clock.Now().Before(hosts.RenewTime(cert)) && m.fitForOVN(cert.Leaf, link.Self.Host) {
 		return nil
 	}
 	return m.renew(ctx, link)
@@ -232,7 +233,7 @@ func (m *Member) renew(ctx context.Context, link *hostlink.Link) error {
 	if err := m.take(reply.Certificate, link.Self.Host); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(m.dir, certificateFile), reply.Certificate); err != nil {
+	if err := m.store(reply); err != nil {
 		return err
 	}
 	m.log.Info("this host's certificate was renewed", "until", m.Until().UTC())

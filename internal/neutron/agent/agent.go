@@ -10,6 +10,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
@@ -56,6 +57,8 @@ func (f FetcherFunc) Fetch(ctx context.Context, network, remoteIP string, req Re
 type Config struct {
 	Switch     []string // the host's own Open_vSwitch database
 	Southbound []string
+	// SouthboundTLS is for endpoints of kind ssl: the host's own certificate.
+	SouthboundTLS *tls.Config
 	// Linger is how long a network that has lost its last port keeps its namespace, so that a restart of ovn-controller, which
 	// releases all ports for a moment, interrupts nobody. 0 means 5 s.
 	Linger time.Duration
@@ -116,7 +119,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		endpoints = host.remotes
 	}
 	a.sb = ovsdb.Open(ovsdb.Config{
-		Database: sb.Database, Endpoints: endpoints, Log: a.log,
+		Database: sb.Database, Endpoints: endpoints, TLS: a.cfg.SouthboundTLS, Log: a.log,
 		Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}, {Row: &sb.ChassisPrivate{}}, {Row: &sb.Global{}}},
 	})
 	defer a.sb.Close()

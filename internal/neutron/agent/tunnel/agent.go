@@ -12,6 +12,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -29,7 +30,9 @@ import (
 type Config struct {
 	Switch     []string
 	Southbound []string
-	Log        *slog.Logger
+	// SouthboundTLS is for endpoints of kind ssl: the host's own certificate.
+	SouthboundTLS *tls.Config
+	Log           *slog.Logger
 }
 
 const (
@@ -76,7 +79,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		endpoints = h.remotes
 	}
 	a.sb = ovsdb.Open(ovsdb.Config{
-		Database: sb.Database, Endpoints: endpoints, Log: a.log,
+		Database: sb.Database, Endpoints: endpoints, TLS: a.cfg.SouthboundTLS, Log: a.log,
 		Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}, {Row: &sb.Encap{}}},
 	})
 	defer a.sb.Close()

@@ -117,7 +117,15 @@ func (b *Backend) RemoveChassis(ctx context.Context, name string) error {
 	for _, c := range private {
 		ops = append(ops, ovsdb.Delete("Chassis_Private", c.UUID))
 	}
-	if err := b.sb.Transact(ctx, ops...); err != nil {
+	if len(ops) == 0 {
+		return nil
+	}
+	client := b.sb
+	if b.cfg.ChassisTLS != nil && strings.HasPrefix(b.cfg.Southbound[0], "ssl:") {
+		client = ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: b.cfg.Southbound, TLS: b.cfg.ChassisTLS(name), Tables: []ovsdb.Table{{Row: &sb.Chassis{}}}, Log: b.log})
+		defer client.Close()
+	}
+	if err := client.Transact(ctx, ops...); err != nil {
 		return fmt.Errorf("ovn: remove chassis %s: %w", name, unavailable(err))
 	}
 	return nil

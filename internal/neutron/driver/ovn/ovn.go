@@ -11,6 +11,7 @@ package ovn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +25,11 @@ import (
 
 // Config says where OVN is.
 type Config struct {
-	Northbound []string // OVSDB endpoints: "unix:/run/ovn/ovnnb_db.sock" or "tcp:IP:6641"
+	Northbound []string // OVSDB endpoints: "unix:/run/ovn/ovnnb_db.sock" or "ssl:IP:6641"
 	Southbound []string
+	// For endpoints of kind ssl. ChassisTLS is the certificate of a chassis, in whose name it is removed: a southbound database with roles lets nobody else.
+	NorthboundTLS, SouthboundTLS *tls.Config
+	ChassisTLS                   func(chassis string) *tls.Config
 	// DHCPLease is the lease time in seconds that guests get; 0 means 43200.
 	DHCPLease int
 	Log       *slog.Logger
@@ -63,8 +67,8 @@ func Open(cfg Config) *Backend {
 		cancel: cancel,
 		cfg:    cfg,
 		log:    cfg.Log,
-		nb:     ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, Tables: nb.Tables(ownerKey), Log: cfg.Log}),
-		sb:     ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: cfg.Southbound, Tables: sb.Tables(), Log: cfg.Log}),
+		nb:     ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, TLS: cfg.NorthboundTLS, Tables: nb.Tables(ownerKey), Log: cfg.Log}),
+		sb:     ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: cfg.Southbound, TLS: cfg.SouthboundTLS, Tables: sb.Tables(), Log: cfg.Log}),
 	}
 	b.background.Go(func() { b.followChassis(ctx) })
 	return b
