@@ -48,7 +48,10 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges,
 		}
 		if c.Gateway {
-			a.AgentType, a.Zone = gatewayAgent, s.AvailabilityZone
+			a.AgentType = gatewayAgent
+		}
+		if a.Zone = strings.Join(c.Zones, ", "); a.Zone == "" && c.Gateway {
+			a.Zone = s.AvailabilityZone
 		}
 		agents = append(agents, a)
 		if !c.MetadataAgent {

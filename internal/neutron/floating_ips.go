@@ -118,16 +118,8 @@ UNION ALL SELECT 'forwarding' FROM neutron_port_forwardings WHERE internal_port_
 	case len(taken) > 0:
 		return bad("PortHasPortForwarding", "Cannot associate floating IP to port %s because it already has a Port Forwarding binding.", p.ID)
 	}
-	routers, err := u.routersOn(ctx, a.SubnetID)
-	if err != nil {
+	if f.RouterID, err = u.routerBetween(ctx, a.SubnetID, f.FloatingNetworkID); err != nil {
 		return err
-	}
-	f.RouterID = ""
-	for _, r := range routers {
-		if r.GWNetworkID == f.FloatingNetworkID {
-			f.RouterID = r.ID
-			break
-		}
 	}
 	if f.RouterID == "" {
 		return missing("ExternalGatewayForFloatingIPNotFound",

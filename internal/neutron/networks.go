@@ -34,7 +34,7 @@ func (s *Service) CreateNetwork(ctx context.Context, c *policy.Caller, v attr.Va
 		DNSDomain: v.String("dns_domain"), AvailabilityZoneHints: v.Strings("availability_zone_hints"),
 	}
 	n.SetTags(v.Strings("tags"))
-	if err := s.checkZones(n.AvailabilityZoneHints); err != nil {
+	if err := s.checkZones(ctx, n.AvailabilityZoneHints); err != nil {
 		return nil, err
 	}
 	return n, s.write(ctx, func(ctx context.Context, u *unit) error {
@@ -260,15 +260,6 @@ func (u *unit) onlyDefault(ctx context.Context, id string) error {
 		return err
 	}
 	return conflict("DefaultExternalNetworkExists", "A default external network already exists: %s.", other)
-}
-
-func (s *Service) checkZones(hints []string) error {
-	for _, z := range hints {
-		if z != s.AvailabilityZone {
-			return missing("AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", z)
-		}
-	}
-	return nil
 }
 
 func setText(v attr.Values, name string, into *string) {

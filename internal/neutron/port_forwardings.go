@@ -160,14 +160,9 @@ func (u *unit) forwardingRouter(ctx context.Context, c *policy.Caller, x *db.Por
 		return "", badRequest("port_forwarding", "Requested internal IP address %s is not suitable for internal neutron port %s, as its fixed_ips are %s",
 			x.InternalIP, p.ID, strings.Join(v4, ", "))
 	}
-	routers, err := u.routersOn(ctx, subnet)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range routers {
-		if r.GWNetworkID == f.FloatingNetworkID {
-			return r.ID, nil
-		}
+	router, err := u.routerBetween(ctx, subnet, f.FloatingNetworkID)
+	if err != nil || router != "" {
+		return router, err
 	}
 	return "", badRequest("port_forwarding", "External network %s is not reachable from subnet %s. Cannot set Port forwarding for port %s with Floating IP %s",
 		f.FloatingNetworkID, subnet, p.ID, f.ID)

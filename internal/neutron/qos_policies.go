@@ -143,7 +143,8 @@ UNION SELECT 'port', p.id FROM neutron_ports p JOIN neutron_networks n ON n.id =
 	WHERE n.qos_policy_id = ?0 AND p.qos_policy_id = '' AND p.device_owner NOT LIKE 'network:%'
 UNION SELECT 'router', f.router_id FROM neutron_floatingips f JOIN neutron_networks n ON n.id = f.floating_network_id
 	WHERE f.router_id <> '' AND ?0 IN (f.qos_policy_id, n.qos_policy_id)
-UNION SELECT 'router', r.id FROM neutron_routers r JOIN neutron_networks n ON n.id = r.gw_network_id WHERE ?0 IN (r.qos_policy_id, n.qos_policy_id)`,
+UNION SELECT 'router', r.id FROM neutron_routers r JOIN neutron_ports p ON p.router_id = r.id AND p.device_owner = 'network:router_gateway'
+	JOIN neutron_networks n ON n.id = p.network_id WHERE ?0 IN (r.qos_policy_id, n.qos_policy_id)`,
 		policyID).Scan(ctx, &users)
 	for _, x := range users {
 		u.changed(x.Kind, x.ID)
@@ -156,7 +157,7 @@ func (u *unit) networkQoSChanged(ctx context.Context, network string) error {
 	var users []struct{ Kind, ID string }
 	err := u.tx.NewRaw(`SELECT 'port' AS kind, id FROM neutron_ports WHERE network_id = ?0 AND qos_policy_id = '' AND device_owner NOT LIKE 'network:%'
 UNION SELECT 'router', router_id FROM neutron_floatingips WHERE floating_network_id = ?0 AND router_id <> ''
-UNION SELECT 'router', id FROM neutron_routers WHERE gw_network_id = ?0`, network).Scan(ctx, &users)
+UNION SELECT 'router', router_id FROM neutron_ports WHERE network_id = ?0 AND device_owner = 'network:router_gateway'`, network).Scan(ctx, &users)
 	for _, x := range users {
 		u.changed(x.Kind, x.ID)
 	}

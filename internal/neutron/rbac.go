@@ -209,7 +209,7 @@ func (u *unit) rbacUnused(ctx context.Context, r *db.RBACPolicy) error {
 func (u *unit) externalUsed(ctx context.Context, r *db.RBACPolicy) (bool, error) {
 	var n int
 	err := u.tx.NewRaw(`SELECT COUNT(*) FROM (
-	SELECT project_id FROM neutron_routers WHERE gw_network_id = ? UNION SELECT project_id FROM neutron_floatingips WHERE floating_network_id = ?) AS x
+	SELECT r.project_id FROM neutron_routers r JOIN neutron_ports p ON p.router_id = r.id WHERE p.network_id = ? AND p.device_owner = 'network:router_gateway' UNION SELECT project_id FROM neutron_floatingips WHERE floating_network_id = ?) AS x
 WHERE (? = '*' OR project_id = ?) AND NOT EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project <> ?
 	AND r.target_project IN ('*', x.project_id))`,
 		r.ObjectID, r.ObjectID, r.TargetProject, r.TargetProject, r.ObjectID, db.AccessAsExternal, r.TargetProject).Scan(ctx, &n)

@@ -93,7 +93,7 @@ func (u *unit) attachPort(ctx context.Context, c *policy.Caller, r *db.Router, i
 	if err := u.update(ctx, p); err != nil {
 		return nil, err
 	}
-	return p, u.noOverlap(ctx, r.ID, p.FixedIPs, p.ID)
+	return p, u.noOverlap(ctx, r.ID, p)
 }
 
 func (u *unit) attachSubnet(ctx context.Context, c *policy.Caller, r *db.Router, id string) (*db.Port, error) {
@@ -245,4 +245,16 @@ func (u *unit) routersOn(ctx context.Context, subnet string) ([]*db.Router, erro
 		q.Where(`t.id IN (SELECT p.router_id FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id
 WHERE a.subnet_id = ? AND p.device_owner = ?)`, subnet, ownerRouterInterface).OrderExpr("t.id")
 	})
+}
+
+// routerBetween is the router that leads from a subnet to an external network; "" if none does.
+func (u *unit) routerBetween(ctx context.Context, subnet, external string) (string, error) {
+	var ids []string
+	err := u.tx.NewRaw(`SELECT p.router_id FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id
+JOIN neutron_ports g ON g.router_id = p.router_id AND g.device_owner = ? AND g.network_id = ?
+WHERE a.subnet_id = ? AND p.device_owner = ? ORDER BY p.router_id LIMIT 1`, ownerRouterGateway, external, subnet, ownerRouterInterface).Scan(ctx, &ids)
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	return ids[0], nil
 }

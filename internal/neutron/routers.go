@@ -23,12 +23,14 @@ func (s *Service) Routers(ctx context.Context, c *policy.Caller, q db.Query) ([]
 // CreateRouter makes a router, with a gateway if v has external_gateway_info.
 func (s *Service) CreateRouter(ctx context.Context, c *policy.Caller, v attr.Values) (*db.Router, error) {
 	r := &db.Router{Name: v.String("name"), AdminStateUp: v.Bool("admin_state_up"), Status: statusActive, EnableSNAT: true, AvailabilityZoneHints: v.Strings("availability_zone_hints")}
+	setBool(v, "enable_default_route_ecmp", &r.DefaultRouteECMP)
+	setBool(v, "enable_default_route_bfd", &r.DefaultRouteBFD)
 	r.SetTags(v.Strings("tags"))
-	if err := s.checkZones(r.AvailabilityZoneHints); err != nil {
+	if err := s.checkZones(ctx, r.AvailabilityZoneHints); err != nil {
 		return nil, err
 	}
 	return r, s.write(ctx, func(ctx context.Context, u *unit) error {
-		r.ID, r.Revision, r.GWPortID, r.GWNetworkID = s.newID(), 0, "", ""
+		r.ID, r.Revision, r.GWPortID, r.GWNetworkID, r.MoreGateways = s.newID(), 0, "", "", nil
 		project := v.String("project_id")
 		if err := u.checkQuota(ctx, project, quotaRouter, 1); err != nil {
 			return err
@@ -85,6 +87,8 @@ func (s *Service) UpdateRouter(ctx context.Context, c *policy.Caller, id string,
 		setText(v, "name", &r.Name)
 		setText(v, "description", &r.Description)
 		setBool(v, "admin_state_up", &r.AdminStateUp)
+		setBool(v, "enable_default_route_ecmp", &r.DefaultRouteECMP)
+		setBool(v, "enable_default_route_bfd", &r.DefaultRouteBFD)
 		if v.Has("external_gateway_info") {
 			if err := u.setGateway(ctx, c, r, v.Doc("external_gateway_info")); err != nil {
 				return err
@@ -196,7 +200,7 @@ func (s *Service) DeleteRouter(ctx context.Context, id string) error {
 		if used {
 			return conflict("RouterInUse", "Router %s still has ports", id)
 		}
-		if err := u.setGateway(ctx, nil, r, nil); err != nil {
+		if err := u.dropGateways(ctx, r); err != nil {
 			return err
 		}
 		u.changed(kindRouter, id)

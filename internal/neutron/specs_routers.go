@@ -40,8 +40,10 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 	}
 	var policies []string
 	for _, r := range rows {
-		if n := b.networks[r.GWNetworkID]; n != nil {
-			policies = append(policies, cmp.Or(r.QoSPolicyID, n.QoSPolicyID))
+		for _, g := range gatewaysOf(r) {
+			if n := b.networks[g.NetworkID]; n != nil {
+				policies = append(policies, r.QoSPolicyID, n.QoSPolicyID)
+			}
 		}
 	}
 	if err := b.needPolicies(ctx, policies); err != nil {
@@ -54,13 +56,20 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 	for _, r := range rows {
 		spec := driver.RouterSpec{
 			ID: r.ID, Name: r.Name, Revision: r.Revision, AdminStateUp: r.AdminStateUp, Routes: hostRoutes(r.Routes), FloatingIPs: floating[r.ID], Forwardings: b.forwardings[r.ID],
+			WatchNextHops: r.DefaultRouteBFD,
 		}
 		for _, p := range byRouter[r.ID] {
 			n := b.networks[p.NetworkID]
 			switch {
 			case n == nil || len(p.FixedIPs) == 0:
-			case p.DeviceOwner == ownerRouterGateway:
+			case p.ID == r.GWPortID:
 				spec.Gateway = b.gateway(r, p, n)
+			case p.DeviceOwner == ownerRouterGateway:
+				more := b.gateway(r, p, n)
+				if !r.DefaultRouteECMP {
+					more.NextHops = nil
+				}
+				spec.MoreGateways = append(spec.MoreGateways, *more)
 			default:
 				spec.Interfaces = append(spec.Interfaces, b.routerInterface(p, n))
 			}
@@ -100,8 +109,12 @@ func (b *specs) routerInterface(p *db.Port, n *db.Network) driver.RouterInterfac
 func (b *specs) gateway(r *db.Router, p *db.Port, n *db.Network) *driver.RouterGateway {
 	g := &driver.RouterGateway{
 		PortID: p.ID, NetworkID: n.ID, Physnet: n.PhysicalNetwork, MAC: p.MACAddress, Addresses: b.addresses(p), EnableSNAT: r.EnableSNAT, MTU: int(n.MTU),
+		Zones: b.s.gatewayZones(r.AvailabilityZoneHints),
 	}
-	g.QoS = qosSpec(b.policies[cmp.Or(r.QoSPolicyID, n.QoSPolicyID)])
+	g.QoS = qosSpec(b.policies[n.QoSPolicyID])
+	if p.ID == r.GWPortID && r.QoSPolicyID != "" {
+		g.QoS = qosSpec(b.policies[r.QoSPolicyID])
+	}
 	for _, a := range p.FixedIPs {
 		if sn := b.subnets[a.SubnetID]; sn != nil && sn.GatewayIP != "" {
 			g.NextHops = append(g.NextHops, parseAddr(sn.GatewayIP))
@@ -131,7 +144,7 @@ func (b *specs) floating(ctx context.Context, routers []string) (map[string][]dr
 			continue
 		}
 		out[f.RouterID] = append(out[f.RouterID], driver.FloatingIPSpec{
-			ID: f.ID, External: parseAddr(f.FloatingIPAddress), Fixed: parseAddr(f.FixedIPAddress), PortID: f.FixedPortID, MAC: macs[f.FloatingPortID],
+			ID: f.ID, External: parseAddr(f.FloatingIPAddress), NetworkID: f.FloatingNetworkID, Fixed: parseAddr(f.FixedIPAddress), PortID: f.FixedPortID, MAC: macs[f.FloatingPortID],
 			Distributed: b.s.DistributedFloatingIPs, QoS: qosSpec(b.policies[cmp.Or(f.QoSPolicyID, f.NetworkQoS)]),
 		})
 	}

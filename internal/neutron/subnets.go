@@ -197,7 +197,9 @@ func (u *unit) gatewayWasUsed(ctx context.Context, sn *db.Subnet) error {
 	if !sn.NetworkExternal {
 		return nil
 	}
-	routers, err := db.Find[db.Router](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.gw_network_id = ?", sn.NetworkID) })
+	routers, err := db.Find[db.Router](ctx, u.tx, func(q *bun.SelectQuery) {
+		q.Where("t.id IN (SELECT router_id FROM neutron_ports WHERE network_id = ? AND device_owner = ?)", sn.NetworkID, ownerRouterGateway)
+	})
 	for _, r := range routers {
 		u.changed(kindRouter, r.ID)
 	}

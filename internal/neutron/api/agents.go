@@ -83,10 +83,17 @@ func (a *api) updateAgent(r *rest.Request) (any, error) {
 }
 
 func (a *api) listZones(r *rest.Request) (any, error) {
+	names, err := a.n.AvailabilityZones(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	zones := []any{}
-	for _, kind := range []string{"network", "router"} {
-		if matches(r.QueryValues()["resource"], kind) {
-			zones = append(zones, map[string]string{"name": a.n.AvailabilityZone, "resource": kind, "state": "available"})
+	q := r.QueryValues()
+	for _, name := range names {
+		for _, kind := range []string{"network", "router"} {
+			if matches(q["resource"], kind) && matches(q["name"], name) && matches(q["state"], "available") {
+				zones = append(zones, map[string]string{"name": name, "resource": kind, "state": "available"})
+			}
 		}
 	}
 	return map[string]any{"availability_zones": zones}, nil

@@ -129,7 +129,7 @@ func (a *api) networkView(n *db.Network, subnets []db.NetworkSubnet) attr.Values
 	v := base(&n.Standard)
 	zones := []string{}
 	if len(subnets) > 0 {
-		zones = []string{a.n.AvailabilityZone}
+		zones = a.n.ZonesOf(n.AvailabilityZoneHints)
 	}
 	ids, adjacent := make([]string, len(subnets)), true
 	v["ipv4_address_scope"], v["ipv6_address_scope"] = nil, nil

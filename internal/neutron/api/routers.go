@@ -51,6 +51,9 @@ func (a *api) routers() *resource {
 			{Name: "availability_zones"},
 			{Name: "flavor_id", Post: true, Check: attr.OrNull(attr.UUID), Column: "t.flavor_id"},
 			{Name: "ha", Post: true, Check: attr.OrNull(alwaysHA)},
+			{Name: "external_gateways"},
+			{Name: "enable_default_route_ecmp", Post: true, Put: true, Check: attr.Boolean},
+			{Name: "enable_default_route_bfd", Post: true, Put: true, Check: attr.Boolean},
 		}),
 		Path: "routers",
 		List: func(ctx context.Context, c *policy.Caller, q db.Query) ([]attr.Values, error) {
@@ -97,20 +100,32 @@ func gatewayFilter(values []string) (db.Cond, error) {
 	return db.In("t.gw_network_id", ids), nil
 }
 
+func gatewayIPs(list []db.Allocation) []map[string]string {
+	ips := make([]map[string]string, len(list))
+	for i, f := range list {
+		ips[i] = map[string]string{"subnet_id": f.SubnetID, "ip_address": f.IPAddress}
+	}
+	return ips
+}
+
 func (a *api) routerView(r *db.Router) attr.Values {
 	var info any
+	gateways := []map[string]any{}
 	if r.GWNetworkID != "" {
-		ips := make([]map[string]string, len(r.GatewayIPs))
-		for i, f := range r.GatewayIPs {
-			ips[i] = map[string]string{"subnet_id": f.SubnetID, "ip_address": f.IPAddress}
+		info = map[string]any{
+			"network_id": r.GWNetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": gatewayIPs(r.GatewayIPs), "qos_policy_id": text(r.QoSPolicyID),
 		}
-		info = map[string]any{"network_id": r.GWNetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": ips, "qos_policy_id": text(r.QoSPolicyID)}
+		gateways = append(gateways, map[string]any{"network_id": r.GWNetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": gatewayIPs(r.GatewayIPs)})
+	}
+	for _, g := range r.MoreGateways {
+		gateways = append(gateways, map[string]any{"network_id": g.NetworkID, "enable_snat": r.EnableSNAT, "external_fixed_ips": gatewayIPs(g.IPs)})
 	}
 	v := base(&r.Standard)
 	for name, x := range map[string]any{
 		"name": r.Name, "admin_state_up": r.AdminStateUp, "status": r.Status, "external_gateway_info": info, "routes": listOf(r.Routes),
-		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": []string{a.n.AvailabilityZone},
-		"flavor_id": text(r.FlavorID), "ha": true,
+		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": a.n.ZonesOf(r.AvailabilityZoneHints),
+		"flavor_id": text(r.FlavorID), "ha": true, "external_gateways": gateways, "enable_default_route_ecmp": r.DefaultRouteECMP,
+		"enable_default_route_bfd": r.DefaultRouteBFD,
 	} {
 		v[name] = x
 	}
@@ -161,7 +176,7 @@ func (a *api) routerActions(res *resource) (actions []memberAction) {
 			return map[string]any{"router": a.shape(r, res, a.routerView(row))}, nil
 		})
 	}
-	return actions
+	return append(actions, a.gatewayActions(res)...)
 }
 
 // interfaceTold adds or removes an interface and tells of it (neutron/db/l3_db.py, notify_router_interface_action).

@@ -16,7 +16,7 @@ import (
 // left are members of upstream's samples that belong to extensions that OVN does not serve by default.
 var left = map[string]string{
 	"distributed": "dvr", "service_type_id": "router-service-type", "conntrack_helpers": "l3-conntrack-helper", "pvlan": "pvlan",
-	"pvlan_type": "pvlan", "pvlan_community": "pvlan", "qinq": "qinq", "resources_synced": "agent-resources-synced", "location": "openstacksdk's own",
+	"pvlan_type": "pvlan", "pvlan_community": "pvlan", "qinq": "qinq", "resources_synced": "agent-resources-synced", "location": "openstacksdk's own", "interfaces_info": "the client's own",
 	"mac_learning_enabled": "of a vendor", "ha_state": "of agents that OVN has not", "resource_versions": "of agents that OVN has not",
 	"is_default": "shown for external networks only", "used_in_default_non_sg": "the sample's mistake for used_in_non_default_sg",
 }

@@ -118,23 +118,34 @@ func Routers(ctx context.Context, h bun.IDB, p Query) ([]*Router, error) {
 	return rows, LoadGatewayIPs(ctx, h, rows)
 }
 
-// LoadGatewayIPs fills in the addresses of routers' gateway ports.
+// LoadGatewayIPs fills in the addresses of routers' gateway ports, and the gateways beside the first.
 func LoadGatewayIPs(ctx context.Context, h bun.IDB, routers []*Router) error {
-	byPort := map[string]*Router{}
+	byID := map[string]*Router{}
 	var ids []string
 	for _, r := range routers {
-		r.GatewayIPs = nil
+		r.GatewayIPs, r.MoreGateways = nil, nil
 		if r.GWPortID != "" {
-			byPort[r.GWPortID], ids = r, append(ids, r.GWPortID)
+			byID[r.ID], ids = r, append(ids, r.ID)
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	var rows []Allocation
-	err := h.NewSelect().Model(&rows).Where("t.port_id IN (?)", bun.List(ids)).OrderExpr("t.port_id, t.place, t.ip_key").Scan(ctx)
-	for _, a := range rows {
-		byPort[a.PortID].GatewayIPs = append(byPort[a.PortID].GatewayIPs, a)
+	var rows []struct{ RouterID, PortID, NetworkID, SubnetID, IPAddress string }
+	err := h.NewRaw(`SELECT p.router_id, p.id AS port_id, p.network_id, a.subnet_id, a.ip_address FROM neutron_ports p
+JOIN neutron_allocations a ON a.port_id = p.id WHERE p.router_id IN (?) AND p.device_owner = 'network:router_gateway'
+ORDER BY p.created_at, p.id, a.place, a.ip_key`, bun.List(ids)).Scan(ctx, &rows)
+	for _, x := range rows {
+		r, a := byID[x.RouterID], Allocation{SubnetID: x.SubnetID, IPAddress: x.IPAddress, NetworkID: x.NetworkID, PortID: x.PortID}
+		if x.PortID == r.GWPortID {
+			r.GatewayIPs = append(r.GatewayIPs, a)
+			continue
+		}
+		if n := len(r.MoreGateways); n == 0 || r.MoreGateways[n-1].PortID != x.PortID {
+			r.MoreGateways = append(r.MoreGateways, Gateway{PortID: x.PortID, NetworkID: x.NetworkID})
+		}
+		last := &r.MoreGateways[len(r.MoreGateways)-1]
+		last.IPs = append(last.IPs, a)
 	}
 	return err
 }

@@ -195,7 +195,17 @@ type Router struct {
 	QoSPolicyID           string   `bun:"qos_policy_id"` // of its gateway
 	FlavorID              string   `bun:"flavor_id"`
 
-	GatewayIPs []Allocation `bun:"-"` // of the gateway port; see LoadGatewayIPs
+	DefaultRouteECMP bool `bun:"default_route_ecmp"`
+	DefaultRouteBFD  bool `bun:"default_route_bfd"`
+
+	GatewayIPs   []Allocation `bun:"-"` // of the gateway port; see LoadGatewayIPs
+	MoreGateways []Gateway    `bun:"-"` // those beside the one above, oldest first
+}
+
+// Gateway is one more way out of a router: a port of its own on an external network.
+type Gateway struct {
+	PortID, NetworkID string
+	IPs               []Allocation
 }
 
 // FloatingIP is a row of neutron_floatingips.

@@ -140,6 +140,7 @@ type Chassis struct {
 	Encaps     []Encap
 	Bridges    map[string]string // physical network -> bridge
 	Gateway    bool              // may carry routers' external gateways
+	Zones      []string          // availability zones it says it is in (ovn-cms-options, availability-zones)
 	LastSeen   time.Time         // last answer of its controller; zero if it never answered
 	Generation int64             // configuration generation it has applied
 	// Alive: its controller answered a moment ago. MetadataAgent and MetadataAlive tell the same of its metadata agent.

@@ -183,9 +183,13 @@ type RouterSpec struct {
 	AdminStateUp bool
 	Interfaces   []RouterInterface
 	Gateway      *RouterGateway
-	Routes       []HostRoute
-	FloatingIPs  []FloatingIPSpec
-	Forwardings  []PortForwardingSpec
+	// MoreGateways are ways out beside Gateway. Those with next hops share the default route with it.
+	MoreGateways []RouterGateway
+	// WatchNextHops sends BFD to the next hops of default routes and leaves out those that do not answer.
+	WatchNextHops bool
+	Routes        []HostRoute
+	FloatingIPs   []FloatingIPSpec
+	Forwardings   []PortForwardingSpec
 }
 
 // PortForwardingSpec leads ports of a floating IP to ports of an address behind the router. The ranges are equally long, or the inner one is
@@ -228,13 +232,20 @@ type RouterGateway struct {
 	QoS        QoSSpec
 	// Chassis names the hosts for the gateway, most wanted first. Empty: the backend chooses and keeps its choice.
 	Chassis []string
+	// Zones narrows the backend's choice to hosts of these availability zones; NoZone are those that name none. Empty: any host.
+	Zones []string
 }
+
+// NoZone stands for the hosts that name no availability zone: those of the cloud's default one.
+const NoZone = "-"
 
 // FloatingIPSpec is a floating IP that is associated with a port behind the router.
 type FloatingIPSpec struct {
 	ID       string
 	External netip.Addr
-	Fixed    netip.Addr
+	// NetworkID is the external network of External.
+	NetworkID string
+	Fixed     netip.Addr
 	// PortID is the port that has Fixed.
 	PortID string
 	// MAC is that of the floating IP's own port on the external network; needed when distributed.

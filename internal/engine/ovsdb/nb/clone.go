@@ -92,6 +92,15 @@ func (r *StaticRoute) CloneModelInto(m model.Model) { *m.(*StaticRoute) = *ovsdb
 func (r *StaticRoute) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*StaticRoute)) }
 
 // CloneModel implements model.CloneableModel.
+func (r *BFD) CloneModel() model.Model { return ovsdb.Clone(r) }
+
+// CloneModelInto implements model.CloneableModel.
+func (r *BFD) CloneModelInto(m model.Model) { *m.(*BFD) = *ovsdb.Clone(r) }
+
+// EqualsModel implements model.ComparableModel.
+func (r *BFD) EqualsModel(m model.Model) bool { return ovsdb.Equal(r, m.(*BFD)) }
+
+// CloneModel implements model.CloneableModel.
 func (r *NAT) CloneModel() model.Model { return ovsdb.Clone(r) }
 
 // CloneModelInto implements model.CloneableModel.

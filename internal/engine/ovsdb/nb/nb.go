@@ -12,7 +12,7 @@ func Tables(indexKey string) []ovsdb.Table {
 	var tables []ovsdb.Table
 	for _, row := range []ovsdb.Row{
 		&LogicalSwitch{}, &LogicalSwitchPort{}, &PortGroup{}, &AddressSet{}, &ACL{}, &LogicalRouter{}, &LogicalRouterPort{},
-		&StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{}, &DNS{}, &Meter{}, &MeterBand{},
+		&BFD{}, &StaticRoute{}, &NAT{}, &DHCPOptions{}, &GatewayChassis{}, &QoS{}, &LoadBalancer{}, &DNS{}, &Meter{}, &MeterBand{},
 	} {
 		tables = append(tables, ovsdb.Table{Row: row, ExternalIDIndex: indexKey, Unfollowed: unfollowed[row.TableName()]})
 	}
@@ -132,6 +132,15 @@ type StaticRoute struct {
 	NextHop     string            `ovsdb:"nexthop"`
 	OutputPort  *string           `ovsdb:"output_port"`
 	Policy      *string           `ovsdb:"policy"`
+	BFD         *string           `ovsdb:"bfd"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// BFD is a session with a next hop: routes that refer to it count only while the hop answers.
+type BFD struct {
+	UUID        string            `ovsdb:"_uuid"`
+	LogicalPort string            `ovsdb:"logical_port"`
+	DstIP       string            `ovsdb:"dst_ip"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
 
@@ -143,6 +152,7 @@ type NAT struct {
 	ExternalMAC *string           `ovsdb:"external_mac"`
 	LogicalIP   string            `ovsdb:"logical_ip"`
 	LogicalPort *string           `ovsdb:"logical_port"`
+	GatewayPort *string           `ovsdb:"gateway_port"`
 	Options     map[string]string `ovsdb:"options"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
@@ -252,6 +262,9 @@ func (*LogicalRouterPort) TableName() string { return "Logical_Router_Port" }
 
 // TableName implements ovsdb.Row.
 func (*StaticRoute) TableName() string { return "Logical_Router_Static_Route" }
+
+// TableName implements ovsdb.Row.
+func (*BFD) TableName() string { return "BFD" }
 
 // TableName implements ovsdb.Row.
 func (*NAT) TableName() string { return "NAT" }

@@ -17,16 +17,18 @@ func floatingIPs(ctx context.Context, v view, p *plan, r driver.RouterSpec) erro
 			p.reject("router %s: floating IP %s: %v to %v", r.ID, f.ID, f.External, f.Fixed)
 			continue
 		}
+		g := gatewayTo(r, f.NetworkID)
 		hw, err := net.ParseMAC(f.MAC)
 		distributed := f.Distributed && err == nil && f.PortID != ""
 		nat := &nb.NAT{
 			UUID: f.ID, Type: "dnat_and_snat", ExternalIP: f.External.String(), LogicalIP: f.Fixed.String(),
 			ExternalIDs: map[string]string{"neutron:fip_id": f.ID, fipPortKey: f.PortID, "neutron:router_name": switchName(r.ID)},
+			GatewayPort: natPort(r, g),
 		}
 		if distributed {
 			nat.ExternalIDs[fipMACKey] = hw.String()
 			nat.ExternalIDs[distributedKey] = "true"
-			nat.ExternalIDs[physnetKey] = r.Gateway.Physnet
+			nat.ExternalIDs[physnetKey] = g.Physnet
 			host, err := v.bound(ctx, f.PortID)
 			if err != nil {
 				return err
@@ -36,9 +38,19 @@ func floatingIPs(ctx context.Context, v view, p *plan, r driver.RouterSpec) erro
 			}
 		}
 		p.add(nat, r.ID)
-		floatingQoS(p, r.Gateway, f, nat.LogicalPort != nil)
+		floatingQoS(p, g, f, nat.LogicalPort != nil)
 	}
 	return nil
+}
+
+// gatewayTo is the router's way to an external network.
+func gatewayTo(r driver.RouterSpec, network string) *driver.RouterGateway {
+	for _, g := range gatewaysOf(r) {
+		if g.NetworkID == network {
+			return g
+		}
+	}
+	return r.Gateway
 }
 
 // place answers a floating IP on the host when that reaches the external network by itself, else on the gateway.

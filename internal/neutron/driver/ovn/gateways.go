@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"gostack/internal/engine/ovsdb"
@@ -18,16 +19,25 @@ const choiceKey = "gostack:gateway_choice"
 // maxGateways bounds the hosts of one router gateway: one works, the others stand by.
 const maxGateways = 5
 
-// candidates are the hosts that can carry gateways to a physical network: those marked enable-chassis-as-gw, or all when none is.
-func candidates(all []driver.Chassis, physnet string) []string {
+// candidates are the hosts that can carry gateways to a physical network: those marked enable-chassis-as-gw, or all when none is; and only
+// those of the zones, when there are any.
+func candidates(all []driver.Chassis, physnet string, zones []string) []string {
 	marked := slices.ContainsFunc(all, func(c driver.Chassis) bool { return c.Gateway })
 	var out []string
 	for _, c := range all {
-		if c.Bridges[physnet] != "" && (c.Gateway || !marked) {
+		if c.Bridges[physnet] != "" && (c.Gateway || !marked) && near(c, zones) {
 			out = append(out, c.Name)
 		}
 	}
 	return out
+}
+
+// near tells whether a host is in one of the zones.
+func near(c driver.Chassis, zones []string) bool {
+	if len(c.Zones) == 0 {
+		return len(zones) == 0 || slices.Contains(zones, driver.NoZone)
+	}
+	return len(zones) == 0 || slices.ContainsFunc(c.Zones, func(z string) bool { return slices.Contains(zones, z) })
 }
 
 // chooseGateways keeps the hosts that carry the port and are still possible, in their order, and appends others in an order that
@@ -130,7 +140,11 @@ func (b *Backend) readdressPorts(ctx context.Context) error {
 // replanPort makes the operations that give one router port its hosts.
 func (b *Backend) replanPort(ctx context.Context, lrp *nb.LogicalRouterPort) ([]ovsdb.Op, error) {
 	portID := lrp.ExternalIDs[choiceKey]
-	now, possible, err := live{b}.gateways(ctx, portID, lrp.ExternalIDs[physnetKey])
+	var zones []string
+	if hints := lrp.ExternalIDs[zonesKey]; hints != "" {
+		zones = strings.Split(hints, ",")
+	}
+	now, possible, err := live{b}.gateways(ctx, portID, lrp.ExternalIDs[physnetKey], zones)
 	if err != nil {
 		return nil, err
 	}

@@ -36,10 +36,10 @@ func TestOnlyMarkedHostsCarryGateways(t *testing.T) {
 		{Name: "h2", Bridges: map[string]string{"physnet1": "br-ex"}, Gateway: true},
 		{Name: "h3", Bridges: map[string]string{"physnet2": "br-x"}, Gateway: true},
 	}
-	if got := candidates(all, "physnet1"); !slices.Equal(got, []string{"h2"}) {
+	if got := candidates(all, "physnet1", nil); !slices.Equal(got, []string{"h2"}) {
 		t.Errorf("got %v", got)
 	}
-	if got := candidates(all[:1], "physnet1"); !slices.Equal(got, []string{"h1"}) {
+	if got := candidates(all[:1], "physnet1", nil); !slices.Equal(got, []string{"h1"}) {
 		t.Errorf("got %v", got)
 	}
 }

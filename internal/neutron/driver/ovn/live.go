@@ -12,8 +12,8 @@ type view interface {
 	// answers is the subnet's row of DHCP answers, or nil.
 	answers(ctx context.Context, subnetID string) (*nb.DHCPOptions, error)
 	hasGroup(ctx context.Context, id string) (bool, error)
-	// gateways are the chassis that carry a router port now, by priority; and those that could.
-	gateways(ctx context.Context, portID, physnet string) (now, possible []string, err error)
+	// gateways are the chassis that carry a router port now, by priority; and those of the zones that could.
+	gateways(ctx context.Context, portID, physnet string, zones []string) (now, possible []string, err error)
 	// mapped tells whether the host maps the physical network.
 	mapped(ctx context.Context, host, physnet string) (bool, error)
 	// chassisName is the name by which OVN finds the host: its own, if its chassis has that host name or is not there yet.
@@ -54,7 +54,7 @@ func (v live) chassisName(ctx context.Context, host string) (string, error) {
 	return c.Name, nil
 }
 
-func (v live) gateways(ctx context.Context, portID, physnet string) (now, possible []string, err error) {
+func (v live) gateways(ctx context.Context, portID, physnet string, zones []string) (now, possible []string, err error) {
 	rows, err := ovsdb.List(ctx, v.b.nb, func(r *nb.GatewayChassis) bool {
 		return r.ExternalIDs[parentKey] == routerPortID(portID)
 	})
@@ -65,5 +65,5 @@ func (v live) gateways(ctx context.Context, portID, physnet string) (now, possib
 	if err != nil {
 		return nil, nil, err
 	}
-	return byPriority(rows), candidates(all, physnet), nil
+	return byPriority(rows), candidates(all, physnet, zones), nil
 }

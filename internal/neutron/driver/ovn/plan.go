@@ -53,7 +53,7 @@ var stays = map[string]bool{"DNS": true}
 // ownedTables are the tables we write, parents before children.
 var ownedTables = []string{
 	"Logical_Switch", "Load_Balancer", "Logical_Router", "Port_Group", "DHCP_Options", "Logical_Switch_Port", "Logical_Router_Port",
-	"Gateway_Chassis", "Meter_Band", "Meter", "Logical_Router_Static_Route", "NAT", "ACL", "QoS", "DNS",
+	"Gateway_Chassis", "Meter_Band", "Meter", "BFD", "Logical_Router_Static_Route", "NAT", "ACL", "QoS", "DNS",
 }
 
 // notCompared are columns that others write or that are kept by references from children.

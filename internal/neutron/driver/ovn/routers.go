@@ -18,6 +18,7 @@ const (
 	distributedKey = "gostack:fip_distributed"
 	physnetKey     = "gostack:physnet"
 	gatewayKey     = "neutron:is_ext_gw"
+	zonesKey       = "gostack:zones"
 )
 
 func routerPortName(portID string) string { return "lrp-" + portID }
@@ -56,8 +57,10 @@ func renderRouter(ctx context.Context, v view, r driver.RouterSpec) (*plan, erro
 	for _, i := range r.Interfaces {
 		largest = max(largest, i.MTU)
 	}
+	for _, g := range gatewaysOf(r) {
+		largest = max(largest, g.MTU)
+	}
 	if r.Gateway != nil {
-		largest = max(largest, r.Gateway.MTU)
 		lr.ExternalIDs["neutron:gw_port_id"] = r.Gateway.PortID
 	}
 	for _, i := range r.Interfaces {
@@ -72,8 +75,13 @@ func renderRouter(ctx context.Context, v view, r driver.RouterSpec) (*plan, erro
 		lrp.IPv6RAConfigs = advertisements(i)
 		p.add(lrp, r.ID)
 	}
+	for _, g := range gatewaysOf(r) {
+		if err := gateway(ctx, v, p, r, g, largest); err != nil {
+			return nil, err
+		}
+	}
 	if r.Gateway != nil {
-		if err := gateway(ctx, v, p, r, largest); err != nil {
+		if err := floatingIPs(ctx, v, p, r); err != nil {
 			return nil, err
 		}
 	}
@@ -138,19 +146,33 @@ func domainName(s string) bool {
 	})
 }
 
-// gateway is the external port with its standby hosts, default routes, source NAT and floating IPs.
-func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, largest int) error {
-	g := r.Gateway
+// gatewaysOf are all ways out of a router, the first one first.
+func gatewaysOf(r driver.RouterSpec) (out []*driver.RouterGateway) {
+	if r.Gateway == nil {
+		return nil
+	}
+	out = append(out, r.Gateway)
+	for i := range r.MoreGateways {
+		out = append(out, &r.MoreGateways[i])
+	}
+	return out
+}
+
+// gateway is an external port with its standby hosts, default routes and source NAT.
+func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, g *driver.RouterGateway, largest int) error {
 	lrp, err := routerPort(r.ID, g.PortID, g.NetworkID, g.MAC, g.Addresses, g.MTU, largest)
 	if err != nil {
 		return err
 	}
 	lrp.ExternalIDs[gatewayKey] = "True"
 	lrp.ExternalIDs[physnetKey] = g.Physnet
+	if len(g.Zones) > 0 {
+		lrp.ExternalIDs[zonesKey] = strings.Join(g.Zones, ",")
+	}
 	p.add(lrp, r.ID)
 	chassis := g.Chassis
 	if len(chassis) == 0 {
-		now, possible, err := v.gateways(ctx, g.PortID, g.Physnet)
+		now, possible, err := v.gateways(ctx, g.PortID, g.Physnet, g.Zones)
 		if err != nil {
 			return err
 		}
@@ -165,23 +187,48 @@ func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, largest 
 	for _, hop := range g.NextHops {
 		route := staticRoute(r.ID, netip.PrefixFrom(unspecified(hop), 0), hop, lrp.Name)
 		route.ExternalIDs = map[string]string{gatewayKey: "true"}
+		if r.WatchNextHops {
+			session := &nb.BFD{UUID: rowID("bfd", g.PortID, hop.String()), LogicalPort: lrp.Name, DstIP: hop.String()}
+			p.add(session, "")
+			route.BFD = ptr(session.UUID)
+		}
 		p.add(route, r.ID)
 	}
-	if external := firstV4(g.Addresses); g.EnableSNAT && external.IsValid() {
-		seen := map[netip.Prefix]bool{}
-		for _, i := range r.Interfaces {
-			for _, a := range i.Addresses {
-				if inside := a.Masked(); a.Addr().Is4() && !seen[inside] {
-					seen[inside] = true
-					p.add(&nb.NAT{
-						UUID: rowID("snat", r.ID, inside.String()), Type: "snat", ExternalIP: external.String(), LogicalIP: inside.String(),
-					}, r.ID)
-				}
+	sourceNAT(p, r, g)
+	gatewayQoS(p, g)
+	return nil
+}
+
+// sourceNAT gives what leaves by a gateway its address there, interface by interface.
+func sourceNAT(p *plan, r driver.RouterSpec, g *driver.RouterGateway) {
+	external := firstV4(g.Addresses)
+	if !r.Gateway.EnableSNAT || !external.IsValid() {
+		return
+	}
+	seen := map[netip.Prefix]bool{}
+	for _, i := range r.Interfaces {
+		for _, a := range i.Addresses {
+			inside := a.Masked()
+			if !a.Addr().Is4() || seen[inside] {
+				continue
 			}
+			seen[inside] = true
+			nat := &nb.NAT{UUID: rowID("snat", r.ID, inside.String()), Type: "snat", ExternalIP: external.String(), LogicalIP: inside.String()}
+			if g != r.Gateway {
+				nat.UUID = rowID("snat", r.ID, inside.String(), g.PortID)
+			}
+			nat.GatewayPort = natPort(r, g)
+			p.add(nat, r.ID)
 		}
 	}
-	gatewayQoS(p, g)
-	return floatingIPs(ctx, v, p, r)
+}
+
+// natPort says at which of several gateways a rule translates. With one there is no choice, and OVN wants none said.
+func natPort(r driver.RouterSpec, g *driver.RouterGateway) *string {
+	if len(r.MoreGateways) == 0 {
+		return nil
+	}
+	return ptr(routerPortID(g.PortID))
 }
 
 func gatewayChassis(portID, chassis string, priority int) *nb.GatewayChassis {

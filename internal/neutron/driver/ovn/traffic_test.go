@@ -3,7 +3,9 @@ package ovn
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -199,6 +201,31 @@ func TestRoutingGroupsAndFloatingIPs(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Loses(t, fip.External.String())
+
+		// A second gateway, whose way to the world is the only one that answers: with sessions that watch the next hops, what leaves takes it.
+		third := s.ext
+		third.ID, third.Name, third.Type, third.Segment = uuid.NewString(), "second", driver.VLAN, 102
+		gw2 := s.gw
+		gw2.ID, gw2.NetworkID, gw2.MAC = uuid.NewString(), third.ID, "fa:16:3e:00:0e:02"
+		out2 := s.host.Outside(t, "out2", "10.6.3.1/24", 102)
+		s.router.MoreGateways = []driver.RouterGateway{{
+			PortID: gw2.ID, NetworkID: third.ID, Physnet: "physnet1", MAC: gw2.MAC, Addresses: prefixes("10.6.3.2/24"), NextHops: []netip.Addr{addr("10.6.3.1")}, MTU: 1500,
+		}}
+		s.router.Gateway.NextHops = nil
+		if err := errors.Join(s.b.EnsureNetwork(ctx, third), s.b.EnsurePort(ctx, gw2), s.b.EnsureRouter(ctx, s.router)); err != nil {
+			t.Fatal(err)
+		}
+		s.host.Settled(t)
+		out2.Run(t, "ip", "addr", "add", "203.0.113.1/32", "dev", "lo")
+		s.s1.Reaches(t, "203.0.113.1") // by the second gateway's default route, under its address
+		s.router.WatchNextHops = true
+		if err := s.b.EnsureRouter(ctx, s.router); err != nil {
+			t.Fatal(err)
+		}
+		ovntest.Eventually(t, "a next hop that answers no session is left out", func() bool {
+			_, err := s.s1.Try(t, "ping", "-c", "1", "-W", "1", "203.0.113.1")
+			return err != nil
+		})
 		// A port that is administratively down is cut off.
 		s.server.AdminStateUp = false
 		if err := s.b.EnsurePort(ctx, s.server); err != nil {
