@@ -40,6 +40,7 @@ type CreateRequest struct {
 	Files        []db.File
 	AdminPass    string
 	Devices      []BlockDevice
+	OldDevices   bool // Devices are of the form before block_device_mapping_v2, which leaves the image to boot from to imageRef
 
 	// ForceHost tells whether the caller may name a host in the zone; AnyDisk whether a flavor without a disk may boot an image.
 	ForceHost, AnyDisk func() error
@@ -95,7 +96,7 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		ProjectID: c.ProjectID, UserID: c.UserID, Description: in.Description, VMState: Building, AvailabilityZone: zone, ReservationID: reservationID(),
 		FlavorID: flavor.ID, Flavor: flavorCopy(flavor), VCPUs: flavor.VCPUs, MemoryMB: flavor.MemoryMB, RootGB: flavor.RootGB, EphemeralGB: flavor.EphemeralGB,
 		UserData: in.UserData, ConfigDrive: in.ConfigDrive, DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: shortIPv6(in.AccessIPv6),
-		Metadata: in.Metadata, Tags: in.Tags, SchedulerHints: in.Hints, TrustedCerts: in.TrustedCerts, Requested: requested, CreatedAt: now, UpdatedAt: now, RootDeviceName: "/dev/vda",
+		Metadata: in.Metadata, Tags: in.Tags, SchedulerHints: in.Hints, TrustedCerts: in.TrustedCerts, Requested: requested, CreatedAt: now, UpdatedAt: now,
 	}
 	if zone != "" {
 		base.PinnedZone = &zone
@@ -109,7 +110,8 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	if group != nil {
 		base.ServerGroupID, base.Requested.GroupPolicy = &group.ID, group.Policy
 	}
-	base.Requested.Files = in.Files
+	base.Requested.Files, base.Requested.Devices = in.Files, len(in.Devices) > 0
+	base.RootDeviceName = rootDeviceName(image, in.Devices)
 	if in.ConfigDrive { // the only way by which a guest hears of it
 		base.Requested.AdminPass = in.AdminPass
 	}
@@ -137,7 +139,7 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 				return err
 			}
 		}
-		return nil
+		return db.InsertBlockDevices(ctx, tx, devicesOf(servers, in.Devices))
 	})
 	return servers, err
 }

@@ -56,6 +56,8 @@ type Config struct {
 	ShelvedOffloadTime time.Duration
 	// ReclaimInterval is how long a deleted server can be restored; 0 is not at all.
 	ReclaimInterval time.Duration
+	// MaxLocalDevices is how many disks of its host a server may ask for (max_local_block_devices); 0 is 3, below 0 any number.
+	MaxLocalDevices int
 	// VIFTimeout is how long a new server waits for its ports; 0 is 5 minutes.
 	VIFTimeout time.Duration
 	// DownAfter is the silence after which a service counts as down; 0 is a minute.

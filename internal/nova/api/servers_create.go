@@ -95,9 +95,10 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 	if req.Networks, err = networksAsked(in.Networks, groups); err != nil {
 		return nil, err
 	}
-	if req.Devices, err = devicesAsked(in.Mapping, in.MappingV2); err != nil {
+	if req.Devices, err = devicesAsked(in.Mapping, in.MappingV2, in.ImageRef != ""); err != nil {
 		return nil, err
 	}
+	req.OldDevices = len(in.MappingV2) == 0
 	if req.AdminPass == "" {
 		req.AdminPass = nova.NewPassword()
 	}
@@ -220,45 +221,19 @@ func networksAsked(raw json.RawMessage, groups []string) ([]neutron.NICRequest, 
 	return out, nil
 }
 
-// devicesAsked reads block devices in the new form, or in the old one, which knows volumes only.
-func devicesAsked(old, v2 []map[string]any) ([]nova.BlockDevice, error) {
+// devicesAsked reads block devices in the new form, or in the old one (nova/api/openstack/compute/servers.py, _process_bdms_for_create).
+func devicesAsked(old, v2 []map[string]any, imageSaid bool) ([]nova.BlockDevice, error) {
 	if len(old) > 0 && len(v2) > 0 {
 		return nil, rest.BadRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
 	}
-	var out []nova.BlockDevice
-	text := func(m map[string]any, k string) string { s, _ := m[k].(string); return s }
-	for _, m := range old {
-		d := nova.BlockDevice{Source: "volume", Destination: "volume", UUID: text(m, "volume_id")}
-		if s := text(m, "snapshot_id"); s != "" {
-			d.Source, d.UUID = "snapshot", s
-		}
-		out = append(out, d)
+	if len(old) > 0 {
+		return nova.OldBlockDevices(old)
 	}
+	var out []nova.BlockDevice
 	for _, m := range v2 {
-		d := nova.BlockDevice{Source: text(m, "source_type"), Destination: text(m, "destination_type"), UUID: text(m, "uuid"), GuestFormat: text(m, "guest_format")}
-		if d.Source == "" {
-			return nil, rest.BadRequest("Block Device Mapping is Invalid: Unable to determine source_type.")
-		}
-		if d.Destination == "" {
-			d.Destination = map[string]string{"volume": "volume", "snapshot": "volume", "image": "local", "blank": "local"}[d.Source]
-		}
-		if d.Source != "blank" && d.UUID == "" {
-			return nil, rest.BadRequest("Block Device Mapping is Invalid: Missing device UUID.")
-		}
-		if v, ok := m["volume_size"]; ok && v != nil {
-			n, err := whole(v)
-			if err != nil {
-				return nil, rest.BadRequest("Block Device Mapping is Invalid: invalid volume_size.")
-			}
-			d.SizeGB = n
-		}
-		if v, ok := m["boot_index"]; ok && v != nil {
-			n, err := whole(v)
-			if err != nil {
-				return nil, rest.BadRequest("Block Device Mapping is Invalid: invalid boot_index.")
-			}
-			i := int(n)
-			d.BootIndex = &i
+		d, err := nova.NewBlockDevice(m, imageSaid)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, d)
 	}

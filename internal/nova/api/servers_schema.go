@@ -40,7 +40,7 @@ func createSchema(minor int) *rest.Schema {
 		`"return_reservation_id": ` + booleanSchema, `"key_name": {"type": "string", "minLength": 1, "maxLength": 255}`,
 		`"user_data": {"type": "string", "format": "base64", "maxLength": 65535}`,
 		`"security_groups": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 255}}}}`,
-		`"block_device_mapping": {"type": "array", "items": {"type": "object"}}`, `"block_device_mapping_v2": {"type": "array", "items": ` + deviceSchema(minor) + `}`,
+		`"block_device_mapping": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {` + oldDeviceFields + `}}}`, `"block_device_mapping_v2": {"type": "array", "items": ` + deviceSchema(minor) + `}`,
 	}
 	if !at(57) {
 		props = append(props, `"personality": {"type": "array", "items": {"type": "object", "additionalProperties": false, "required": ["path", "contents"],
@@ -80,13 +80,16 @@ func deviceSchema(minor int) string {
 	if minor >= 67 {
 		more += `, "volume_type": {"type": ["string", "null"], "minLength": 0, "maxLength": 255}`
 	}
-	return `{"type": "object", "additionalProperties": false, "properties": {
+	return `{"type": "object", "additionalProperties": false, "properties": {` + oldDeviceFields + `,
 		"source_type": {"type": "string", "enum": ["volume", "image", "snapshot", "blank"]}, "uuid": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]*$"},
 		"image_id": ` + uuidSchema + `, "destination_type": {"type": "string", "enum": ["local", "volume"]}, "guest_format": {"type": "string", "maxLength": 255},
-		"device_type": {"type": "string", "maxLength": 255}, "disk_bus": {"type": "string", "maxLength": 255}, "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"},
-		"volume_size": ` + number(0) + `, "delete_on_termination": ` + booleanSchema + `, "no_device": {}, "connection_info": {"type": "string"}, "volume_id": ` + uuidSchema + `,
-		"snapshot_id": ` + uuidSchema + `, "device_name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._/-]*$"}` + more + `}}`
+		"device_type": {"type": "string", "maxLength": 255}, "disk_bus": {"type": "string", "maxLength": 255}, "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"}` + more + `}}`
 }
+
+// oldDeviceFields are those of block_device_mapping, which the new form takes too. Upstream's pattern of device names leaves out the dash.
+var oldDeviceFields = `"virtual_name": {"type": "string", "maxLength": 255}, "volume_id": ` + uuidSchema + `, "snapshot_id": ` + uuidSchema + `, "volume_size": ` + number(1) + `,
+	"device_name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._/]*$"}, "delete_on_termination": ` + booleanSchema + `, "no_device": {},
+	"connection_info": {"type": "string", "maxLength": 16777215}`
 
 // createVersions are the microversions at which the body of POST /servers changes.
 var createVersions = []int{1, 19, 32, 33, 37, 42, 52, 57, 63, 67, 74, 90, 94}

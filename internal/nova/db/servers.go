@@ -91,6 +91,7 @@ type Requested struct {
 	SecurityGroups []string        `json:"security_groups,omitempty"`
 	Ports          json.RawMessage `json:"ports,omitempty"` // the network's own plan
 	Files          []File          `json:"files,omitempty"`
+	Devices        bool            `json:"devices,omitempty"` // it has rows in nova_block_devices
 	AdminPass      string          `json:"admin_pass,omitempty"`
 	GroupPolicy    string          `json:"group_policy,omitempty"`
 	Password       string          `json:"password,omitempty"` // encrypted with the user's key, as the guest posted it

@@ -16,6 +16,10 @@ type GuestSpec struct {
 
 	NICs []NIC `json:"nics,omitempty"`
 
+	// Root is how the root disk reaches the guest, Devices are the other disks: nil for those that the flavor gives (see LocalDisks).
+	Root    DiskDevice  `json:"root,omitzero"`
+	Devices []LocalDisk `json:"devices,omitempty"`
+
 	// ConfigDrive holds the files of the config drive; nil for none.
 	ConfigDrive []File `json:"config_drive,omitempty"`
 
@@ -79,6 +83,7 @@ type NIC struct {
 	Bridge string `json:"bridge"`        // integration bridge, "br-int"
 	Model  string `json:"model,omitempty"`
 	Name   string `json:"name,omitempty"` // tap device; empty: derived from the port id
+	Tag    string `json:"tag,omitempty"`  // by which the guest finds it in its metadata
 }
 
 // DeviceName is the tap device's name: Nova's "tap" plus the first eleven

@@ -128,6 +128,9 @@ func (o *Ops) release(ctx context.Context, tx store.Tx, r *deleteRun) error {
 	if store.IsNotFound(err) {
 		return nil
 	}
+	if err == nil && srv.Requested.Devices {
+		err = db.DeleteBlockDevices(ctx, tx, id)
+	}
 	if err != nil {
 		return err
 	}

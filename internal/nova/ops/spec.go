@@ -2,16 +2,18 @@ package ops
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gostack/internal/neutron"
 	"gostack/internal/nova"
+	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 )
 
 // nic is a port as a hypervisor plugs it.
 func nic(v neutron.VIF, properties map[string]string) driver.NIC {
-	return driver.NIC{PortID: v.PortID, MAC: v.MAC, MTU: v.MTU, Bridge: v.Bridge, Model: properties[driver.PropVIFModel]}
+	return driver.NIC{PortID: v.PortID, MAC: v.MAC, MTU: v.MTU, Bridge: v.Bridge, Model: properties[driver.PropVIFModel], Tag: v.Tag}
 }
 
 // guestImage is an image as a host caches it.
@@ -49,6 +51,9 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 		image := guestImage(srv)
 		spec.Image = &image
 	}
+	if err := o.blockDevices(ctx, srv, &spec); err != nil {
+		return spec, err
+	}
 	for _, v := range vifs {
 		spec.NICs = append(spec.NICs, nic(v, srv.Image.Properties))
 	}
@@ -65,4 +70,47 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 		}
 	}
 	return spec, nil
+}
+
+// blockDevices tells a host of the disks that a server was asked for with. Sizes that were not given are the flavor's; a swap disk has its own
+// size as long as the server has the flavor that it was asked for with, and after a resize the new flavor's (nova/compute/manager.py,
+// _update_bdm_for_swap_to_finish_resize).
+func (o *Ops) blockDevices(ctx context.Context, srv *nova.Server, spec *driver.GuestSpec) error {
+	if !srv.Requested.Devices {
+		return nil
+	}
+	rows, err := db.BlockDevicesOf(ctx, o.Nova.DB.Read(ctx), srv.ID)
+	if err != nil {
+		return err
+	}
+	var ephemeral, swap []driver.LocalDisk
+	for _, b := range rows {
+		device := driver.DiskDevice{Bus: b.DiskBus, Type: b.DeviceType, Tag: b.Tag}
+		switch {
+		case b.Source == "image" && b.Local():
+			spec.Root = device
+		case b.Ephemeral():
+			d := driver.LocalDisk{DiskDevice: device, SizeMB: srv.Flavor.EphemeralGB << 10, Format: b.GuestFormat}
+			if b.Size != nil {
+				d.SizeMB = *b.Size << 10
+			}
+			ephemeral = append(ephemeral, d)
+		case b.Swap():
+			d := driver.LocalDisk{DiskDevice: device, Swap: true, SizeMB: srv.Flavor.SwapMB}
+			if b.Size != nil && b.FlavorID == srv.FlavorID {
+				d.SizeMB = *b.Size
+			}
+			swap = append(swap, d)
+		}
+	}
+	for _, d := range spec.Flavor.LocalDisks() {
+		switch {
+		case !d.Swap && ephemeral == nil:
+			ephemeral = append(ephemeral, d)
+		case d.Swap && swap == nil:
+			swap = append(swap, d)
+		}
+	}
+	spec.Devices = slices.DeleteFunc(append(ephemeral, swap...), func(d driver.LocalDisk) bool { return d.SizeMB == 0 })
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,12 +30,19 @@ const dyingSuffix = ".gone"
 // Names of the files in a server's directory, as upstream's.
 const (
 	rootFile    = "disk"
-	ephFile     = "disk.eph0"
 	swapFile    = "disk.swap"
 	configFile  = "disk.config"
 	infoFile    = "disk.info"
 	consoleFile = "console.log"
 )
+
+// ephFile is the file of the n-th ephemeral disk.
+func ephFile(n int) string { return "disk.eph" + strconv.Itoa(n) }
+
+// ephFiles finds the ephemeral disks in a directory.
+func ephFiles(dir string) ([]string, error) {
+	return filepath.Glob(filepath.Join(dir, "disk.eph*[0-9]"))
+}
 
 // diskInfo is what we must remember of a server's disks: never ask the disks.
 type diskInfo struct {
@@ -105,6 +113,7 @@ type disk struct {
 	format imageformat.Format
 	target string // suffix of the device name
 	ro     bool
+	size   int64 // bytes, of an ephemeral disk or swap
 	make   func(ctx context.Context, path string) error
 
 	// Of a disk that is not like the others: kind, bus and whether the server boots from it whatever the order.
@@ -114,23 +123,36 @@ type disk struct {
 
 func (d *Driver) disksOf(spec driver.GuestSpec) []disk {
 	var all []disk
+	var as []driver.DiskDevice
+	add := func(k disk, on driver.DiskDevice) {
+		if on.Bus != "" || on.Type != "" && on.Type != "disk" {
+			k.device, k.bus = deviceKind(on.Type, on.Bus)
+			on.Bus = k.bus
+		}
+		all, as = append(all, k), append(as, on)
+	}
 	if spec.Image != nil {
-		all = append(all, disk{file: rootFile, format: imageformat.QCOW2, make: func(ctx context.Context, path string) error {
+		add(disk{file: rootFile, format: imageformat.QCOW2, make: func(ctx context.Context, path string) error {
 			return d.makeRoot(ctx, spec, path)
-		}})
+		}}, spec.Root)
 	}
-	if spec.Flavor.EphemeralGB > 0 {
-		all = append(all, disk{file: ephFile, format: imageformat.Raw, make: func(ctx context.Context, path string) error {
-			return makeEphemeral(ctx, path, int64(spec.Flavor.EphemeralGB)*gib, spec.Image)
-		}})
+	ephemerals := 0
+	for _, local := range spec.LocalDisks() {
+		k := disk{file: swapFile, format: imageformat.Raw, size: local.SizeMB << 20, make: func(ctx context.Context, path string) error {
+			return makeSwap(ctx, path, local.SizeMB<<20)
+		}}
+		if !local.Swap {
+			n := ephemerals
+			ephemerals++
+			k.file = ephFile(n)
+			k.make = func(ctx context.Context, path string) error {
+				return makeEphemeral(ctx, path, local, n, spec.Image)
+			}
+		}
+		add(k, local.DiskDevice)
 	}
-	if spec.Flavor.SwapMB > 0 {
-		all = append(all, disk{file: swapFile, format: imageformat.Raw, make: func(ctx context.Context, path string) error {
-			return makeSwap(ctx, path, int64(spec.Flavor.SwapMB)<<20)
-		}})
-	}
-	for i := range all {
-		all[i].target = string(rune('a' + i))
+	for i, name := range driver.DiskNames(properties(spec)[driver.PropDiskBus], as) {
+		all[i].target = name[2:]
 	}
 	if spec.ConfigDrive != nil {
 		// Last, where a guest expects it least to shift its other disks.
@@ -173,16 +195,32 @@ func (d *Driver) makeRoot(ctx context.Context, spec driver.GuestSpec, path strin
 	return d.tool().CreateOverlay(ctx, path, qemuimg.Image{Path: base, Format: imageformat.Raw}, size)
 }
 
-// makeEphemeral makes a formatted empty disk: ext4, as upstream's default for
-// Linux; other systems get it blank.
-func makeEphemeral(ctx context.Context, path string, size int64, image *driver.Image) error {
-	if err := sparseFile(path, size); err != nil {
+// fileSystems are what an ephemeral disk can be formatted with, by the command that does it (nova/privsep/fs.py).
+var fileSystems = map[string][]string{
+	"ext2": {"mkfs.ext2", "-q", "-F", "-L"}, "ext3": {"mkfs.ext3", "-q", "-F", "-L"}, "ext4": {"mkfs.ext4", "-q", "-F", "-L"}, "xfs": {"mkfs.xfs", "-q", "-f", "-L"},
+	"vfat": {"mkfs.vfat", "-n"}, "ntfs": {"mkfs.ntfs", "-q", "-F", "--fast", "-L"},
+}
+
+// makeEphemeral makes an empty disk with the file system asked for, or ext4; systems that cannot read that get it blank.
+func makeEphemeral(ctx context.Context, path string, local driver.LocalDisk, n int, image *driver.Image) error {
+	format := local.Format
+	if format == "" {
+		format = "ext4"
+		if image != nil && image.Properties[driver.PropOSType] == "windows" {
+			return sparseFile(path, local.SizeMB<<20)
+		}
+	}
+	command, ok := fileSystems[format]
+	if !ok {
+		return driver.Refuse(driver.CodeUnsupported, "File system %q is not supported for ephemeral disks.", format)
+	}
+	if _, err := exec.LookPath(command[0]); err != nil {
+		return driver.Refuse(driver.CodeUnsupported, "This host has no %s to format an ephemeral disk with.", command[0])
+	}
+	if err := sparseFile(path, local.SizeMB<<20); err != nil {
 		return err
 	}
-	if image != nil && image.Properties[driver.PropOSType] == "windows" {
-		return nil
-	}
-	return run(ctx, "mkfs.ext4", "-q", "-F", "-L", "ephemeral0", path)
+	return run(ctx, command[0], append(slices.Clone(command[1:]), "ephemeral"+strconv.Itoa(n), path)...)
 }
 
 func makeSwap(ctx context.Context, path string, size int64) error {

@@ -202,9 +202,11 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 	}
 	l := &libvirtxml.DomainDeviceList{Emulator: caps.emulator}
 	slots := 0
+	others := map[string]bool{} // buses of disks that are not like the image says
 	for _, k := range d.disksOf(spec) {
 		l.Disks = append(l.Disks, d.disk(spec.ID, k, bus))
-		if bus.own {
+		others[k.bus] = true
+		if k.bus == "" && bus.own || k.bus == "virtio" {
 			slots++
 		}
 	}
@@ -251,15 +253,15 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 	}
 	l.Controllers = bus.controllers
 	slots += len(bus.controllers)
-	if spec.Rescue != nil && spec.Rescue.Bus == "scsi" && len(bus.controllers) == 0 {
-		scsi, err := diskBus(machine, map[string]string{driver.PropDiskBus: "scsi"})
+	if others["scsi"] && len(bus.controllers) == 0 {
+		scsi, err := diskBus(machine, map[string]string{driver.PropDiskBus: "scsi", driver.PropSCSIModel: props[driver.PropSCSIModel]})
 		if err != nil {
 			return nil, err
 		}
 		l.Controllers = scsi.controllers
 		slots++
 	}
-	if spec.Rescue != nil && spec.Rescue.Bus == "usb" {
+	if others["usb"] {
 		l.Controllers = append(l.Controllers, libvirtxml.DomainController{Type: "usb", Model: "qemu-xhci"})
 		slots++
 	} else if props[driver.PropPointer] == "usbtablet" || props[driver.PropOSType] == "windows" {

@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -76,8 +77,8 @@ type definitionWalk struct {
 	text []byte
 	seen struct{ name, uuid, memory, vcpu bool }
 	disk struct {
-		file, format string
-		backed       bool
+		file, format, device string
+		backed               bool
 	}
 	nic struct{ bridge, port, mac string }
 }
@@ -191,8 +192,8 @@ func (w *definitionWalk) diskPart(e xml.StartElement) error {
 	deep := slices.Contains(w.path[3:], "backingStore")
 	switch {
 	case len(w.path) == 3:
-		w.disk.file, w.disk.format, w.disk.backed = "", "", false
-		if attribute(e, "type") != "file" || attribute(e, "device") != "disk" {
+		w.disk.file, w.disk.format, w.disk.backed, w.disk.device = "", "", false, attribute(e, "device")
+		if attribute(e, "type") != "file" {
 			return fmt.Errorf("it is a %s of type %s", attribute(e, "device"), attribute(e, "type"))
 		}
 	case e.Name.Local == "backingStore":
@@ -298,6 +299,9 @@ func (w *definitionWalk) end() error {
 			return fmt.Errorf("it is %q", text)
 		}
 	case "domain/devices/disk":
+		if w.disk.device != cmp.Or(w.kinds[w.disk.file], "disk") {
+			return fmt.Errorf("%q is a %s", w.disk.file, w.disk.device)
+		}
 		if w.disk.file == "" || w.disks[w.disk.file] != w.disk.format || w.disk.format != "raw" && !w.disk.backed {
 			return fmt.Errorf("disk %q has format %q, and what it stands on is said: %t", w.disk.file, w.disk.format, w.disk.backed)
 		}

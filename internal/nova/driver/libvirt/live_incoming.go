@@ -19,6 +19,7 @@ type newcomer struct {
 	id, name, virt, emulator, listen string
 	memoryKiB, vcpus                 int
 	disks                            map[string]string // format by path
+	kinds                            map[string]string // kind of device by path, of those that are not disks
 	bases                            []string          // images below disks
 	boots                            []string          // kernel and ramdisk
 	nics                             map[string]driver.NIC
@@ -33,7 +34,7 @@ func (d *Driver) newcomer(plan driver.LivePlan, caps *capabilities) (*newcomer, 
 	spec := *plan.Spec
 	n := &newcomer{
 		id: plan.ServerID, name: DomainName(plan.ServerID), virt: caps.virtType, emulator: caps.emulator, listen: d.VNCListen,
-		memoryKiB: spec.Flavor.MemoryMB << 10, vcpus: spec.Flavor.VCPUs, disks: map[string]string{}, nics: map[string]driver.NIC{},
+		memoryKiB: spec.Flavor.MemoryMB << 10, vcpus: spec.Flavor.VCPUs, disks: map[string]string{}, kinds: map[string]string{}, nics: map[string]driver.NIC{},
 		texts: map[string]string{
 			"destination_name":       DomainName(plan.ServerID),
 			rpc.MigrateParamURI:      "unix://" + d.channelPath(plan.ServerID, channelMemory),
@@ -43,6 +44,7 @@ func (d *Driver) newcomer(plan driver.LivePlan, caps *capabilities) (*newcomer, 
 	spec.ConfigDrive = []driver.File{}
 	for _, k := range d.disksOf(spec) {
 		n.disks[d.filePath(plan.ServerID, k)], _ = k.format.QEMU()
+		n.kinds[d.filePath(plan.ServerID, k)] = k.device
 	}
 	if spec.Image != nil {
 		n.bases = []string{d.basePath(spec.Image.ID)}

@@ -24,7 +24,10 @@ func TestIncomingDefinition(t *testing.T) {
 	}
 	const id, other = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-00000000000f"
 	s := driver.GuestSpec{
-		ID: id, Name: "/etc/passwd", Flavor: driver.Flavor{Name: "m1.tiny", VCPUs: 2, MemoryMB: 512, RootGB: 1, EphemeralGB: 1, SwapMB: 1},
+		ID: id, Name: "/etc/passwd", Flavor: driver.Flavor{Name: "m1.tiny", VCPUs: 2, MemoryMB: 512, RootGB: 1, EphemeralGB: 2, SwapMB: 1},
+		Devices: []driver.LocalDisk{
+			{SizeMB: 1024}, {SizeMB: 1024, DiskDevice: driver.DiskDevice{Bus: "scsi"}}, {Swap: true, SizeMB: 1, DiskDevice: driver.DiskDevice{Type: "cdrom", Bus: "scsi"}},
+		},
 		Image: &driver.Image{ID: "00000000-0000-4000-8000-000000000002", DiskFormat: "qcow2", Properties: map[string]string{driver.PropQGA: "yes", driver.PropFirmware: "uefi"}},
 		NICs:  []driver.NIC{{PortID: "00000000-0000-4000-8000-000000000003", MAC: "fa:16:3e:00:00:01", MTU: 1442, Bridge: "br-int"}},
 	}

@@ -40,11 +40,18 @@ func (d *Driver) RenewDisks(ctx context.Context, spec driver.GuestSpec, keepEphe
 		return full(err)
 	}
 	old := []string{rootFile, swapFile, configFile, rescueFile, rescueConfigFile}
-	if !keepEphemeral {
-		old = append(old, ephFile)
+	for i, name := range old {
+		old[i] = filepath.Join(d.serverDir(spec.ID), name)
 	}
-	for _, name := range old {
-		if err := os.RemoveAll(filepath.Join(d.serverDir(spec.ID), name)); err != nil {
+	if !keepEphemeral {
+		ephemeral, err := ephFiles(d.serverDir(spec.ID))
+		if err != nil {
+			return err
+		}
+		old = append(old, ephemeral...)
+	}
+	for _, path := range old {
+		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
 	}

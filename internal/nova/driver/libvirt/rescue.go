@@ -43,14 +43,13 @@ func (d *Driver) rescueDisks(spec driver.GuestSpec, all []disk) []disk {
 		return slices.Insert(own, 0, rescue)
 	}
 	rescue.boot = true
-	rescue.device, rescue.bus = rescueKind(spec.Rescue)
+	rescue.device, rescue.bus = deviceKind(spec.Rescue.Device, spec.Rescue.Bus)
 	rescue.target = string(rune('a' + len(all)))
 	return append(own, rescue)
 }
 
-// rescueKind completes what the image says of the device by what fits (nova/virt/libvirt/blockinfo.py, get_rescue_device and _bus).
-func rescueKind(r *driver.Rescue) (device, bus string) {
-	device, bus = r.Device, r.Bus
+// deviceKind completes what is said of a disk by what fits (nova/virt/libvirt/blockinfo.py, get_disk_bus_for_device_type).
+func deviceKind(device, bus string) (string, string) {
 	if device == "" {
 		device = "disk"
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gostack/internal/engine/qemuimg"
 	"gostack/internal/imageformat"
@@ -17,8 +18,8 @@ import (
 // incomingSuffix marks a directory that is being filled; sweep removes what a killed process left.
 const incomingSuffix = ".incoming" + dyingSuffix
 
-// movedFiles are the files that go with a server. Its console log stays behind, as with upstream.
-var movedFiles = []string{rootFile, ephFile, swapFile, configFile, firmwareFile}
+// movedFiles are the files that go with a server, besides its ephemeral disks. Its console log stays behind, as with upstream.
+var movedFiles = []string{rootFile, swapFile, configFile, firmwareFile}
 
 // export is one copy on its way out.
 type export struct {
@@ -33,7 +34,15 @@ func (e *export) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range movedFiles {
+	ephemeral, err := ephFiles(e.dir)
+	if err != nil {
+		return err
+	}
+	names := slices.Clone(movedFiles)
+	for _, path := range ephemeral {
+		names = append(names, filepath.Base(path))
+	}
+	for _, name := range names {
 		path := filepath.Join(e.dir, name)
 		if !exists(path) {
 			continue
@@ -156,7 +165,7 @@ func (d *Driver) fill(ctx context.Context, spec driver.GuestSpec, part, move str
 			return err
 		}
 		// A swap disk of another size is made anew, as is what the new flavor has and the old one had not.
-		if _, ok := wanted[h.Name]; !ok || h.Name == swapFile && h.Size != int64(spec.Flavor.SwapMB)<<20 {
+		if k, ok := wanted[h.Name]; !ok || h.Name == swapFile && h.Size != k.size {
 			if err := diskstream.Skip(r, h); err != nil {
 				return err
 			}
@@ -235,16 +244,21 @@ func (d *Driver) grow(ctx context.Context, spec driver.GuestSpec, dir string) er
 			}
 		}
 	}
-	eph := filepath.Join(dir, ephFile)
-	fi, err := os.Stat(eph)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if want := int64(spec.Flavor.EphemeralGB) * gib; fi.Size() < want {
-		return os.Truncate(eph, want)
+	for _, k := range d.disksOf(spec) {
+		if k.size == 0 || k.file == swapFile {
+			continue
+		}
+		path := filepath.Join(dir, k.file)
+		fi, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && fi.Size() < k.size {
+			err = os.Truncate(path, k.size)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -74,13 +74,15 @@ type Guest struct {
 	Rescue    string            // image that it is rescued with
 	Image     string            // image that its disk was made from
 	Files     map[string][]byte // of the config drive
+	Root      driver.DiskDevice
+	Disks     []driver.LocalDisk // besides the root disk
 }
 
 // Inside looks into a server.
 func (d *Driver) Inside(id string) (Guest, error) {
 	var g Guest
 	err := d.on(id, func(s *server) error {
-		g = Guest{Passwords: s.Passwords, NMIs: s.NMIs, Boots: s.Boots, Files: map[string][]byte{}}
+		g = Guest{Passwords: s.Passwords, NMIs: s.NMIs, Boots: s.Boots, Files: map[string][]byte{}, Root: s.Spec.Root, Disks: s.Spec.LocalDisks()}
 		if s.Spec.Image != nil {
 			g.Image = s.Spec.Image.ID
 		}
