@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"gostack/internal/config"
 	engine "gostack/internal/engine/libvirt"
 	"gostack/internal/hostlink"
 	"gostack/internal/nova/agent"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/driver/libvirt"
 	"gostack/internal/nova/driver/simulated"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/imagelink"
 )
 
@@ -120,11 +122,16 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	if virtType == "auto" {
 		virtType = ""
 	}
+	shared, dedicated, err := cpuSets(cfg)
+	if err != nil {
+		return nil, err
+	}
 	client := engine.New(cfg.LibvirtSocket)
 	dir := filepath.Join(h.Config.StateDir, "instances")
 	d, err := libvirt.New(libvirt.Options{
 		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: imagelink.Source(h.Link),
 		VirtType: virtType, Hostname: h.Config.Host, HostIP: h.Config.HostIP, Log: h.Log,
+		CPUShared: shared, CPUDedicated: dedicated,
 	})
 	if err != nil {
 		return nil, err
@@ -134,6 +141,20 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 		Options: agent.Options{Host: h.Config.Host, Bus: h.Bus, Driver: d, Log: h.Log, StepsFile: filepath.Join(dir, "steps")},
 		close:   func() error { client.Close(); return nil },
 	}}, nil
+}
+
+// cpuSets reads which processors servers share and which they have for themselves; none can be both.
+func cpuSets(cfg config.Nova) (shared, dedicated hardware.CPUSet, err error) {
+	if shared, err = hardware.ParseCPUSet(cfg.CPUShared); err != nil {
+		return nil, nil, fmt.Errorf("nova.cpu_shared_set: %w", err)
+	}
+	if dedicated, err = hardware.ParseCPUSet(cfg.CPUDedicated); err != nil {
+		return nil, nil, fmt.Errorf("nova.cpu_dedicated_set: %w", err)
+	}
+	if both := shared.And(dedicated); len(both) > 0 {
+		return nil, nil, fmt.Errorf("nova.cpu_shared_set and nova.cpu_dedicated_set both name processor %s", both)
+	}
+	return shared, dedicated, nil
 }
 
 // purgeServers removes every server of this cloud from the host.

@@ -119,6 +119,8 @@ type Nova struct {
 	Driver               string        `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
 	LibvirtSocket        string        `yaml:"libvirt_socket" doc:"Socket of this host's libvirtd." default:"/run/libvirt/libvirt-sock"`
 	VirtType             string        `yaml:"virt_type" doc:"kvm, qemu, or auto: kvm where the host can." default:"auto"`
+	CPUShared            string        `yaml:"cpu_shared_set" doc:"Processors of this host that servers share, as 0-3,^2; empty: all, or none when cpu_dedicated_set says some." default:""`
+	CPUDedicated         string        `yaml:"cpu_dedicated_set" doc:"Processors of this host that servers have for themselves (hw:cpu_policy=dedicated)." default:""`
 	CPUAllocationRatio   float64       `yaml:"cpu_allocation_ratio" doc:"Virtual CPUs per physical one; another value than the default goes before what placement says of a host." default:"4"`
 	RAMAllocationRatio   float64       `yaml:"ram_allocation_ratio" doc:"Promised memory per physical one." default:"1"`
 	DiskAllocationRatio  float64       `yaml:"disk_allocation_ratio" doc:"Promised disk per physical one." default:"1"`

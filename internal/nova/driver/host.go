@@ -1,5 +1,7 @@
 package driver
 
+import "gostack/internal/nova/hardware"
+
 // HostInfo is what a host says of itself.
 type HostInfo struct {
 	Hostname          string `json:"hostname"`           // hypervisor_hostname
@@ -27,6 +29,12 @@ type HostInfo struct {
 	Traits []string `json:"traits,omitempty"`
 
 	RunningServers int `json:"running_servers"`
+
+	// PCPUs counts the processors that servers have for themselves (cpu_dedicated_set); VCPUs are the others.
+	PCPUs int `json:"pcpus,omitempty"`
+
+	// NUMA is where the host's processors and memory are; nil when the host does not say.
+	NUMA *hardware.Host `json:"numa,omitempty"`
 }
 
 // CPUInfo is the host's processor as os-hypervisors shows it.

@@ -1,5 +1,7 @@
 package driver
 
+import "gostack/internal/nova/hardware"
+
 // GuestSpec is all that a host must know to run a server.
 type GuestSpec struct {
 	ID      string `json:"id"` // the server's UUID
@@ -27,6 +29,9 @@ type GuestSpec struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 
 	CreatedAt string `json:"created_at,omitempty"` // RFC 3339
+
+	// NUMA is where on its host the server's processors and memory are; nil for a server that asks for nothing of the kind.
+	NUMA *hardware.Guest `json:"numa,omitempty"`
 }
 
 // Ref names a thing of Keystone.
@@ -84,6 +89,8 @@ type NIC struct {
 	Model  string `json:"model,omitempty"`
 	Name   string `json:"name,omitempty"` // tap device; empty: derived from the port id
 	Tag    string `json:"tag,omitempty"`  // by which the guest finds it in its metadata
+
+	Tune *NICTune `json:"tune,omitempty"` // limits and queues; nil for none
 }
 
 // DeviceName is the tap device's name: Nova's "tap" plus the first eleven

@@ -73,7 +73,7 @@ func (c *Cell) fit(g GuestCell, limits Ratios, reserve int) (GuestCell, bool) {
 			return g, false
 		}
 	}
-	g.ID = c.ID
+	g.ID, g.Shared = c.ID, c.CPUs
 	return g, true
 }
 

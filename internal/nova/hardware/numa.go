@@ -30,6 +30,7 @@ type GuestCell struct {
 	Threads  string `json:"thread_policy"`  // thread policy
 	PerCore  int    `json:"threads"`        // after Fit: processors of the guest on one core; 0 is not known
 	Reserved CPUSet `json:"emulator"`       // after Fit: processors of the host for the emulator's threads
+	Shared   CPUSet `json:"shared"`         // after Fit: processors of the host that those which share run on
 	Pins     Pins   `json:"pins,omitempty"` // after Fit: where each pinned processor is
 }
 

@@ -100,7 +100,7 @@ func (o *Ops) plug(ctx context.Context, r *attachRun) error {
 	}
 	for _, v := range vifs {
 		if v.PortID == r.State.PortID {
-			return here(o.call(ctx, r.Attempt, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(v, srv.Image.Properties)}))
+			return here(o.call(ctx, r.Attempt, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(v, srv)}))
 		}
 	}
 	return saga.Permanent(errors.New("the port is gone"))
@@ -156,7 +156,7 @@ func (o *Ops) replug(ctx context.Context, r *detachRun) error {
 	if err != nil || len(vifs) == 0 {
 		return refused(err)
 	}
-	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(vifs[0], srv.Image.Properties)}, nil)
+	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(vifs[0], srv)}, nil)
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil
 	}

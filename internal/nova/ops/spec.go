@@ -12,8 +12,18 @@ import (
 )
 
 // nic is a port as a hypervisor plugs it.
-func nic(v neutron.VIF, properties map[string]string) driver.NIC {
-	return driver.NIC{PortID: v.PortID, MAC: v.MAC, MTU: v.MTU, Bridge: v.Bridge, Model: properties[driver.PropVIFModel], Tag: v.Tag}
+func nic(v neutron.VIF, srv *nova.Server) driver.NIC {
+	return driver.NIC{
+		PortID: v.PortID, MAC: v.MAC, MTU: v.MTU, Bridge: v.Bridge, Model: srv.Image.Properties[driver.PropVIFModel], Tag: v.Tag,
+		Tune: driver.TuneNICs(guestFlavor(srv.FlavorID, srv.Flavor), &driver.Image{ID: srv.ImageID, Name: srv.Image.Name, Properties: srv.Image.Properties}),
+	}
+}
+
+// guestFlavor is the part of a flavor that a host realises.
+func guestFlavor(id string, f nova.FlavorCopy) driver.Flavor {
+	return driver.Flavor{
+		ID: id, Name: f.Name, VCPUs: int(f.VCPUs), MemoryMB: int(f.MemoryMB), RootGB: int(f.RootGB), EphemeralGB: int(f.EphemeralGB), SwapMB: int(f.SwapMB), ExtraSpecs: f.ExtraSpecs,
+	}
 }
 
 // guestImage is an image as a host caches it.
@@ -39,12 +49,9 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 	if err != nil {
 		return driver.GuestSpec{}, err
 	}
-	f := srv.Flavor
 	spec := driver.GuestSpec{
 		ID: srv.ID, Name: srv.Name, Project: driver.Ref{ID: srv.ProjectID}, User: driver.Ref{ID: srv.UserID},
-		Flavor: driver.Flavor{
-			ID: srv.FlavorID, Name: f.Name, VCPUs: int(f.VCPUs), MemoryMB: int(f.MemoryMB), RootGB: int(f.RootGB), EphemeralGB: int(f.EphemeralGB), SwapMB: int(f.SwapMB), ExtraSpecs: f.ExtraSpecs,
-		},
+		Flavor:    guestFlavor(srv.FlavorID, srv.Flavor),
 		CreatedAt: srv.CreatedAt.Format(time.RFC3339),
 	}
 	if srv.ImageID != "" {
@@ -55,7 +62,7 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 		return spec, err
 	}
 	for _, v := range vifs {
-		spec.NICs = append(spec.NICs, nic(v, srv.Image.Properties))
+		spec.NICs = append(spec.NICs, nic(v, srv))
 	}
 	if srv.ConfigDrive {
 		if vifs == nil {

@@ -136,6 +136,7 @@ func (d *Driver) nic(ctx context.Context, caps *capabilities, props map[string]s
 	if n.MTU > 0 {
 		e.MTU = &libvirtxml.DomainInterfaceMTU{Size: uint(n.MTU)}
 	}
+	defer tuneNIC(e, n.Tune)
 	if model != "virtio" {
 		return e, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"libvirt.org/go/libvirtxml"
 
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/hardware"
 )
 
 // spareSlots is how many devices can be plugged into a running q35 server.
@@ -54,7 +55,7 @@ func (d *Driver) domain(ctx context.Context, caps *capabilities, spec driver.Gue
 			ACPI: &libvirtxml.DomainFeature{},
 			APIC: &libvirtxml.DomainFeatureAPIC{},
 		},
-		CPU:        cpu(caps, spec.Flavor.VCPUs),
+		CPU:        cpu(caps),
 		Clock:      clock(caps),
 		OnPoweroff: "destroy",
 		OnReboot:   "restart",
@@ -72,7 +73,7 @@ func (d *Driver) domain(ctx context.Context, caps *capabilities, spec driver.Gue
 		}
 		def.Features.TCG = &libvirtxml.DomainFeatureTCG{TBCache: &libvirtxml.DomainFeatureTCGTBCache{Unit: "MiB", Size: size}}
 	}
-	return def, nil
+	return def, d.finish(caps, spec, def)
 }
 
 func properties(spec driver.GuestSpec) map[string]string {
@@ -113,11 +114,18 @@ func (d *Driver) boot(caps *capabilities, machine string, spec driver.GuestSpec)
 	if spec.Rescue == nil || !spec.Rescue.Stable() {
 		o.BootDevices = []libvirtxml.DomainBootDevice{{Dev: "hd"}} // else one disk has it
 	}
-	secure := props[driver.PropSecureBoot] == "required"
+	policy, err := driver.WishOf(spec.Flavor, spec.Image).SecureBoot()
+	if err != nil {
+		return nil, false, driver.Refuse(driver.CodeUnsupported, "%s", err.Error())
+	}
+	secure := policy == hardware.SecureBootRequired || policy == "optional" && caps.secureBoot && isQ35(machine)
 	switch firmware := props[driver.PropFirmware]; {
 	case firmware == "uefi":
 		if !caps.uefi {
 			return nil, false, driver.Refuse(driver.CodeUnsupported, "UEFI is not supported on this host.")
+		}
+		if policy == hardware.SecureBootRequired && !caps.secureBoot {
+			return nil, false, driver.Refuse(driver.CodeUnsupported, "Secure Boot is not supported by host")
 		}
 		o.Firmware = "efi"
 		o.FirmwareInfo = &libvirtxml.DomainOSFirmwareInfo{Features: []libvirtxml.DomainOSFirmwareFeature{
@@ -129,7 +137,7 @@ func (d *Driver) boot(caps *capabilities, machine string, spec driver.GuestSpec)
 			o.Loader = &libvirtxml.DomainLoader{Secure: "yes"}
 		}
 		return o, secure, nil
-	case secure:
+	case policy == hardware.SecureBootRequired:
 		return nil, false, driver.Refuse(driver.CodeUnsupported, "Secure Boot needs hw_firmware_type=uefi.")
 	case firmware == "" || firmware == "bios":
 		return o, false, nil
@@ -169,11 +177,8 @@ func yesNo(b bool) string {
 
 // cpu is the guest's processor: the host's model under KVM; under emulation
 // all that QEMU can emulate, because today's distributions need x86-64-v2.
-func cpu(caps *capabilities, vcpus int) *libvirtxml.DomainCPU {
-	c := &libvirtxml.DomainCPU{
-		Mode:     "maximum",
-		Topology: &libvirtxml.DomainCPUTopology{Sockets: vcpus, Cores: 1, Threads: 1},
-	}
+func cpu(caps *capabilities) *libvirtxml.DomainCPU {
+	c := &libvirtxml.DomainCPU{Mode: "maximum"}
 	if caps.virtType == "kvm" {
 		c.Mode = "host-model"
 		c.Match = "exact"
@@ -247,9 +252,6 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 			Target: &libvirtxml.DomainChannelTarget{VirtIO: &libvirtxml.DomainChannelTargetVirtIO{Name: "org.qemu.guest_agent.0"}},
 		}}
 		slots++
-	}
-	if action := props[driver.PropWatchdog]; action != "" && action != "disabled" {
-		l.Watchdogs = []libvirtxml.DomainWatchdog{{Model: "i6300esb", Action: action}}
 	}
 	l.Controllers = bus.controllers
 	slots += len(bus.controllers)

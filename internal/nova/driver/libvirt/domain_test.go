@@ -45,7 +45,7 @@ func render(t *testing.T, caps capabilities, datapath string, change func(*drive
 }
 
 func TestDomainXML(t *testing.T) {
-	kvm := capabilities{virtType: "kvm", arch: "x86_64", emulator: "/usr/bin/qemu-system-x86_64", machine: "q35", machines: []string{"q35", "pc"}, uefi: true}
+	kvm := capabilities{virtType: "kvm", arch: "x86_64", emulator: "/usr/bin/qemu-system-x86_64", machine: "q35", machines: []string{"q35", "pc"}, uefi: true, secureBoot: true}
 	tcg := kvm
 	tcg.virtType = "qemu"
 	prop := func(name, value string) func(*driver.GuestSpec) {

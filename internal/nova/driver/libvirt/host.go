@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 	enginehost "gostack/internal/engine/host"
 	"gostack/internal/engine/libvirt"
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/hardware"
 )
 
 // capabilities is what this host's QEMU can, asked once.
@@ -29,9 +31,13 @@ type capabilities struct {
 	machine  string // the default
 	machines []string
 	uefi     bool
-	cpu      driver.CPUInfo
-	archs    []string // all that can be emulated or run
-	uid, gid int      // as whom QEMU runs
+
+	secureBoot bool // UEFI firmware with it
+	tpms       struct{ models, versions []string }
+	numa       *hardware.Host
+	cpu        driver.CPUInfo
+	archs      []string // all that can be emulated or run
+	uid, gid   int      // as whom QEMU runs
 }
 
 // goArch maps Go's names of architectures to libvirt's.
@@ -71,7 +77,14 @@ func (d *Driver) capabilities(ctx context.Context) (*capabilities, error) {
 		for _, e := range dom.OS.Enums {
 			caps.uefi = caps.uefi || (e.Name == "firmware" && slices.Contains(e.Values, "efi"))
 		}
+		if dom.OS.Loader != nil {
+			for _, e := range dom.OS.Loader.Enums {
+				caps.secureBoot = caps.secureBoot || caps.uefi && e.Name == "secure" && slices.Contains(e.Values, "yes")
+			}
+		}
 	}
+	caps.readTPMs(dom.Devices)
+	caps.numa = d.numaOf(&host)
 	d.mu.Lock()
 	d.caps = caps
 	d.mu.Unlock()
@@ -188,7 +201,10 @@ func (d *Driver) HostInfo(ctx context.Context) (driver.HostInfo, error) {
 		Uptime:            uptime(),
 		RunningServers:    n.running,
 		Traits:            traits(caps),
+		NUMA:              caps.numa,
 	}
+	shared, dedicated := d.split(hardware.Range(0, int(n.cpus)))
+	info.VCPUs, info.PCPUs = len(shared), len(dedicated)
 	for _, arch := range caps.archs {
 		info.Supported = append(info.Supported, [3]string{arch, "qemu", "hvm"})
 		if arch == caps.arch && caps.virtType == "kvm" {
@@ -252,4 +268,29 @@ func CPUInfoJSON(c driver.CPUInfo) string {
 		return "{}"
 	}
 	return string(text)
+}
+
+// readTPMs reads which modules libvirt can emulate. It lists models whether or not swtpm, which does it, is installed; versions only with it.
+func (c *capabilities) readTPMs(l *libvirtxml.DomainCapsDevices) {
+	if l == nil || l.TPM == nil || l.TPM.Supported != "yes" {
+		return
+	}
+	emulated := false
+	for _, e := range l.TPM.Enums {
+		switch e.Name {
+		case "model":
+			c.tpms.models = e.Values
+		case "backendVersion":
+			c.tpms.versions = e.Values
+		case "backendModel":
+			emulated = slices.Contains(e.Values, "emulator")
+		}
+	}
+	if _, err := exec.LookPath("swtpm"); err != nil || !emulated {
+		c.tpms.models, c.tpms.versions = nil, nil
+	}
+}
+
+func (c *capabilities) tpm(t hardware.TPM) bool {
+	return slices.Contains(c.tpms.models, t.Model) && slices.Contains(c.tpms.versions, t.Version)
 }

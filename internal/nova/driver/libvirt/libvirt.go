@@ -23,6 +23,7 @@ import (
 
 	"gostack/internal/engine/libvirt"
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/hardware"
 )
 
 // Options says how the driver is set up.
@@ -39,6 +40,13 @@ type Options struct {
 
 	// LiveDir holds the sockets of moves; the same path on every host. Empty: /run/gostack/live.
 	LiveDir string
+
+	// CPUShared are the processors that servers share, CPUDedicated those that servers have for themselves (upstream's cpu_shared_set and
+	// cpu_dedicated_set). Both empty: all are shared.
+	CPUShared, CPUDedicated hardware.CPUSet
+
+	// CPUControl tells whether processor time can be shared out; nil looks at the host's cgroups.
+	CPUControl func() bool
 
 	// Datapath answers the datapath_type of an Open vSwitch bridge ("system",
 	// "netdev"); nil asks ovs-vsctl.

@@ -15,7 +15,7 @@ import (
 
 // What a definition consists of: our own elements (domain.go) and those that libvirt adds.
 var (
-	rootParts = strings.Fields(`name uuid title description metadata memory currentMemory vcpu resource sysinfo os features cpu clock on_poweroff on_reboot
+	rootParts = strings.Fields(`name uuid title description metadata memory currentMemory memoryBacking cputune numatune vcpu resource sysinfo os features cpu clock on_poweroff on_reboot
 		on_crash on_lockfailure pm devices seclabel`)
 	osParts     = strings.Fields("type loader nvram boot bootmenu smbios bios firmware kernel initrd cmdline")
 	deviceParts = strings.Fields("emulator disk controller interface serial console channel input graphics video audio rng memballoon watchdog panic")
@@ -114,6 +114,12 @@ func (w *definitionWalk) element(e xml.StartElement) error {
 		return errNotOurs
 	case (at("domain", "memory") || at("domain", "currentMemory")) && attribute(e, "unit") != "KiB": // as libvirt writes it
 		return fmt.Errorf("it is in %q", attribute(e, "unit"))
+	case len(w.path) == 3 && w.path[1] == "memoryBacking" && !slices.Contains([]string{"hugepages", "locked", "nosharepages"}, e.Name.Local):
+		return errNotOurs
+	case len(w.path) == 3 && (w.path[1] == "cputune" || w.path[1] == "numatune"), at("domain", "vcpu"):
+		if err := w.placed(e); err != nil {
+			return err
+		}
 	case at("domain", "sysinfo") && attribute(e, "type") != "smbios", at("domain", "seclabel") && attribute(e, "type") != "dynamic" && attribute(e, "model") != "none",
 		e.Name.Local == "baselabel", len(w.path) > 2 && e.Name.Local == "seclabel" && attribute(e, "relabel") != "no":
 		return errors.New("it is not as servers have it")
@@ -274,6 +280,10 @@ func (w *definitionWalk) end() error {
 	case "domain/vcpu":
 		w.seen.vcpu = true
 		return number(w.vcpus)
+	case "domain/cputune/shares", "domain/cputune/period", "domain/cputune/quota":
+		if want := w.limits[w.path[2]]; text != want {
+			return fmt.Errorf("it is %q where the server has %q", text, want)
+		}
 	case "domain/os/kernel", "domain/os/initrd":
 		if !slices.Contains(w.boots, text) {
 			return fmt.Errorf("%q is not the server's", text)

@@ -24,6 +24,8 @@ type newcomer struct {
 	boots                            []string          // kernel and ramdisk
 	nics                             map[string]driver.NIC
 	texts                            map[string]string // the addresses of the move
+	places                           map[string]bool   // where on this host its processors and memory may be: "vcpupin 0-3", "memnode 0"
+	limits                           map[string]string // of processor time
 }
 
 // newcomer says what the server of a plan may have here.
@@ -57,7 +59,7 @@ func (d *Driver) newcomer(plan driver.LivePlan, caps *capabilities) (*newcomer, 
 	for _, nic := range spec.NICs {
 		n.nics[nic.PortID] = nic
 	}
-	return n, nil
+	return n, n.place(d, spec)
 }
 
 // check refuses what is not the server that is expected.

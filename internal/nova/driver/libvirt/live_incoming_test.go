@@ -114,6 +114,11 @@ func TestIncomingDefinition(t *testing.T) {
 		"a directive":            {`<domain type`, `<!DOCTYPE d [<!ENTITY e "x">]><domain type`},
 		"not XML":                {`</domain>`, ``},
 		"memory of a file":       {`<vcpu>`, `<memoryBacking><source type="file"/></memoryBacking><vcpu>`},
+		"others' processors":     {`<vcpu>`, `<vcpu cpuset="0-1">`},
+		"pinned ones":            {`<vcpu>`, `<cputune><vcpupin vcpu="0" cpuset="1"/></cputune><vcpu>`},
+		"more than its share":    {`<vcpu>`, `<cputune><shares>200000</shares></cputune><vcpu>`},
+		"real time":              {`<vcpu>`, `<cputune><vcpusched vcpus="0" scheduler="fifo" priority="99"/></cputune><vcpu>`},
+		"memory of a cell":       {`<vcpu>`, `<numatune><memory mode="strict" nodeset="0"/></numatune><vcpu>`},
 	} {
 		bad := strings.Replace(good, c[0], c[1], 1)
 		if bad == good {

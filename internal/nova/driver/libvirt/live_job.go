@@ -104,7 +104,7 @@ func (d *Driver) moveOut(ctx context.Context, dom rpc.Domain, v *move, resume bo
 	}
 	var err error
 	if !resume {
-		if m.XML, m.PersistXML, err = d.liveXML(ctx, dom, plan.Target); err != nil {
+		if m.XML, m.PersistXML, err = d.liveXML(ctx, dom, plan); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,10 @@ import (
 
 // liveXML is the definition that a server has on its destination: the running one, and the stored one, which must not name other files
 // than the running one (OSSA-2020-006). Both are empty when nothing differs between the hosts.
-func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, target driver.LiveTarget) (running, stored string, err error) {
-	if target.Dir == d.Dir && (target.VNCListen == "" || target.VNCListen == d.VNCListen) {
+func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, plan driver.LivePlan) (running, stored string, err error) {
+	target := plan.Target
+	placed := plan.Spec != nil && plan.Spec.NUMA != nil
+	if target.Dir == d.Dir && (target.VNCListen == "" || target.VNCListen == d.VNCListen) && target.CPUs == d.CPUShared.String() && !placed {
 		return "", "", nil
 	}
 	for _, x := range []struct {
@@ -26,6 +28,9 @@ func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, target driver.Live
 			return "", "", err
 		}
 		relocate(def, d.Dir, target)
+		if err := replace(def, plan); err != nil {
+			return "", "", err
+		}
 		if *x.to, err = def.Marshal(); err != nil {
 			return "", "", err
 		}
@@ -80,4 +85,16 @@ func relocate(def *libvirtxml.Domain, dir string, target driver.LiveTarget) {
 			}
 		}
 	}
+}
+
+// replace gives the guest's processors and memory the places that it has on its destination.
+func replace(def *libvirtxml.Domain, plan driver.LivePlan) error {
+	if plan.Spec == nil || plan.Spec.NUMA == nil {
+		if def.VCPU != nil {
+			def.VCPU.CPUSet = plan.Target.CPUs
+		}
+		return nil
+	}
+	def.NUMATune = memoryPlaces(plan.Spec.NUMA)
+	return pin(plan.Spec.NUMA, driver.WishOf(plan.Spec.Flavor, plan.Spec.Image), cpuTune(def))
 }

@@ -60,8 +60,20 @@ func traits(caps *capabilities) []string {
 	if slices.Contains(caps.machines, "pc") {
 		all = append(all, "COMPUTE_STORAGE_BUS_IDE")
 	}
-	if caps.uefi {
+	if caps.secureBoot {
 		all = append(all, "COMPUTE_SECURITY_UEFI_SECURE_BOOT")
+	}
+	for _, model := range caps.tpms.models {
+		all = append(all, "COMPUTE_SECURITY_"+strings.ToUpper(strings.ReplaceAll(model, "-", "_")))
+	}
+	for _, version := range caps.tpms.versions {
+		all = append(all, "COMPUTE_SECURITY_TPM_"+strings.ReplaceAll(version, ".", "_"))
+	}
+	if caps.threads() {
+		all = append(all, "HW_CPU_HYPERTHREADING")
+	}
+	if caps.virtType == "kvm" {
+		all = append(all, "COMPUTE_ADDRESS_SPACE_PASSTHROUGH", "COMPUTE_ADDRESS_SPACE_EMULATED")
 	}
 	if caps.virtType == "kvm" {
 		for _, f := range caps.cpu.Features {
@@ -74,4 +86,19 @@ func traits(caps *capabilities) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// threads tells whether a processor of the host shares its core with another one.
+func (c *capabilities) threads() bool {
+	if c.numa == nil {
+		return false
+	}
+	for _, cell := range c.numa.Cells {
+		for _, core := range cell.Siblings {
+			if len(core) > 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
