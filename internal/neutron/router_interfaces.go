@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/uptrace/bun"
-
 	"gostack/internal/neutron/attr"
 	"gostack/internal/neutron/db"
 	"gostack/internal/policy"
@@ -237,14 +235,6 @@ WHERE f.router_id = ? AND a.subnet_id = ?`, r.ID, a.SubnetID).Scan(ctx, &users)
 			"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", a.SubnetID, r.ID)
 	}
 	return err
-}
-
-// routersOn returns the routers with an interface on a subnet.
-func (u *unit) routersOn(ctx context.Context, subnet string) ([]*db.Router, error) {
-	return db.Find[db.Router](ctx, u.tx, func(q *bun.SelectQuery) {
-		q.Where(`t.id IN (SELECT p.router_id FROM neutron_ports p JOIN neutron_allocations a ON a.port_id = p.id
-WHERE a.subnet_id = ? AND p.device_owner = ?)`, subnet, ownerRouterInterface).OrderExpr("t.id")
-	})
 }
 
 // routerBetween is the router that leads from a subnet to an external network; "" if none does.

@@ -11,7 +11,8 @@ import (
 )
 
 var bindingTable = attr.NewTable("binding", "bindings", []attr.Attribute{
-	{Name: "project_id", Post: true}, {Name: "tenant_id", Post: true},
+	{Name: "project_id", Post: true},
+	{Name: "tenant_id", Post: true},
 	{Name: "host", Post: true, Required: true, Check: attr.String(255)},
 	{Name: "vnic_type", Post: true, Check: vnicTypes},
 	{Name: "profile", Post: true, Check: attr.Dict},

@@ -290,7 +290,7 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 	if err := a.guard(r, res, "update_", l.items[0]); err != nil {
 		return nil, err
 	}
-	ctx := neutron.Track(r.Context())
+	ctx := neutron.Track(onRevision(r))
 	var view attr.Values
 	err := a.told(ctx, func(ctx context.Context) (err error) {
 		view, err = res.change(ctx, r, l.items[0].values)

@@ -93,7 +93,8 @@ func desiredWith(c *cloud, gw driver.PortSpec) driver.Desired {
 func TestGatewaysStayInTheirZones(t *testing.T) {
 	mapped := map[string]string{"physnet1": "br-ex"}
 	all := []driver.Chassis{
-		{Name: "e1", Gateway: true, Bridges: mapped, Zones: []string{"east", "both"}}, {Name: "w1", Gateway: true, Bridges: mapped, Zones: []string{"west", "both"}},
+		{Name: "e1", Gateway: true, Bridges: mapped, Zones: []string{"east", "both"}},
+		{Name: "w1", Gateway: true, Bridges: mapped, Zones: []string{"west", "both"}},
 		{Name: "none", Gateway: true, Bridges: mapped},
 	}
 	for hint, want := range map[string]int{"east": 1, "both": 2, driver.NoZone: 1, "north": 0} {
