@@ -57,11 +57,10 @@ type Bus struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	main       *link         // for all but what is kept on several nodes; see roleConsumers
+	deadWanted chan struct{} // see keepDead
+
 	mu       sync.Mutex
-	current  *session
-	changed  chan struct{} // closed when current changes
-	trouble  error         // why there is no session
-	since    time.Time     // of the trouble
 	topics   map[string]*topic
 	problems map[string]error // queues that cannot be had
 	waiting  map[string]*waiter
@@ -85,7 +84,7 @@ func Open(o Options) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{
-		Options: o, address: address, host: host, id: strings.ToLower(rand.Text()), changed: make(chan struct{}), trouble: errors.New("not connected yet"), since: time.Now(),
+		Options: o, address: address, host: host, id: strings.ToLower(rand.Text()), deadWanted: make(chan struct{}, 1),
 		topics: map[string]*topic{}, problems: map[string]error{}, waiting: map[string]*waiter{}, underway: map[string]bool{},
 	}
 	if address.TLS {
@@ -114,8 +113,12 @@ func Open(o Options) (*Bus, error) {
 		b.NotifyExchanges = NotifyExchanges
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	first := b.changed
-	b.wg.Go(b.connect)
+	b.main = b.newLink("", b.openInbox)
+	first := b.main.changed
+	b.wg.Go(func() { b.main.keep(b.ctx) })
+	if b.host == "" && b.clustered() {
+		b.wg.Go(b.keepDead)
+	}
 	select { // who serves at once then finds the broker there
 	case <-first:
 	case <-time.After(firstWait):
@@ -146,11 +149,11 @@ func (b *Bus) Close() error {
 
 // Ready is nil when the broker is there and every queue of ours is being read, and else says what is missing.
 func (b *Bus) Ready() error {
+	if s, trouble, since := b.main.state(); s == nil {
+		return fmt.Errorf("message broker %s is not reachable since %s: %w", b.address, since.UTC().Format(time.RFC3339), trouble)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.current == nil {
-		return fmt.Errorf("message broker %s is not reachable since %s: %w", b.address, b.since.UTC().Format(time.RFC3339), b.trouble)
-	}
 	for queue, err := range b.problems {
 		return fmt.Errorf("queue %s: %w", queue, err)
 	}
@@ -158,34 +161,4 @@ func (b *Bus) Ready() error {
 }
 
 // session returns the connection in use; it waits for one while ctx lasts.
-func (b *Bus) session(ctx context.Context) (*session, error) {
-	for {
-		b.mu.Lock()
-		s, changed, trouble := b.current, b.changed, b.trouble
-		b.mu.Unlock()
-		if s != nil && ctx.Err() == nil {
-			return s, nil
-		}
-		if trouble == nil {
-			trouble = ctx.Err()
-		}
-		select {
-		case <-changed:
-		case <-b.ctx.Done():
-			return nil, errClosed
-		case <-ctx.Done():
-			return nil, fmt.Errorf("message broker %s: %w (%w)", b.address, ctx.Err(), trouble)
-		}
-	}
-}
-
-func (b *Bus) setSession(s *session, trouble error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.current != nil && s == nil || b.trouble == nil && trouble != nil {
-		b.since = time.Now()
-	}
-	b.current, b.trouble = s, trouble
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
+func (b *Bus) session(ctx context.Context) (*session, error) { return b.main.session(ctx) }

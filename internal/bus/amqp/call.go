@@ -205,8 +205,10 @@ func (b *Bus) send(ctx context.Context, s *session, to bus.To, key string, m amq
 		return nil, bus.Fail(bus.CodeForbidden, "host %s may send to roles of the control side only", b.host)
 	}
 	exchange := exchangeOf(to.Topic)
-	if err := s.exchange(exchange); err != nil {
+	if err := s.exchange(ctx, exchange); err != nil {
 		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
 		case errors.Is(err, errNoExchange):
 			return nil, bus.ErrUnroutable
 		case code(err) == amqp091.AccessRefused:

@@ -1,96 +1,30 @@
 package amqp
 
 import (
-	"math/rand/v2"
-	"time"
+	"context"
 
 	"github.com/rabbitmq/amqp091-go"
 )
 
-// connect keeps a session, from Open to Close.
-func (b *Bus) connect() {
-	again := false
-	tries := 0
-	var told time.Time
-	// Processes spread over the nodes of a cluster. One that was lost, or does not answer, is asked last.
-	at := rand.N(len(b.address.Hosts))
-	for ; ; at++ {
-		s, err := b.attempt(b.address.Hosts[at%len(b.address.Hosts)], again)
-		if err != nil {
-			if b.ctx.Err() != nil {
-				return
-			}
-			b.setSession(nil, err)
-			if time.Since(told) > time.Minute { // at once, and now and then
-				told = time.Now()
-				b.Log.Warn("the message broker cannot be reached; trying on", "error", err)
-			}
-			tries++
-			select {
-			case <-time.After(jitter(b.MinBackoff, b.MaxBackoff, tries)):
-				continue
-			case <-b.ctx.Done():
-				return
-			}
-		}
-		if again || tries > 0 {
-			b.Log.Info("connected to the message broker", "attempts", tries+1)
-		}
-		tries, again, told = 0, true, time.Time{}
-		b.setSession(s, nil)
-		select {
-		case <-s.done:
-			b.setSession(nil, s.err)
-			b.Log.Warn("the connection to the message broker was lost", "error", s.err)
-			// Not all processes at once: the broker has enough to do when it comes back.
-			select {
-			case <-time.After(jitter(b.MinBackoff, b.MaxBackoff, 0)):
-			case <-b.ctx.Done():
-				return
-			}
-		case <-b.ctx.Done():
-			s.end(errClosed)
-			b.setSession(nil, errClosed)
-			return
-		}
-	}
-}
-
-// jitter is the wait before try n: it doubles, up to longest, and a random half of it counts.
-func jitter(first, longest time.Duration, n int) time.Duration {
-	d := longest
-	if n < 16 {
-		d = min(first<<n, longest)
-	}
-	return d/2 + rand.N(d/2+1)
-}
-
-// attempt makes a session that can be used: connected, with this process's inbox being read.
-func (b *Bus) attempt(hostPort string, again bool) (*session, error) {
-	s, err := b.dial(hostPort, again)
-	if err != nil {
-		return nil, err
-	}
-	s.watch()
-	if err := b.openInbox(s); err != nil {
-		s.end(err)
-		return nil, err
-	}
-	return s, nil
-}
-
 // openInbox declares where replies and fanouts come in, and reads it.
 func (b *Bus) openInbox(s *session) error {
-	if err := s.exchange(repliesExchange); err != nil {
+	if err := s.exchange(b.ctx, repliesExchange); err != nil {
 		return err
 	}
-	if b.host == "" {
-		if err := b.declareDead(s); err != nil {
+	switch {
+	case b.host != "":
+	case b.clustered():
+		select {
+		case b.deadWanted <- struct{}{}:
+		default:
+		}
+	default:
+		if err := b.declareDead(b.ctx, s); err != nil {
 			return err
 		}
 	}
 	queue := inboxQueue(b.host, b.id)
-	err := s.setup(func(ch *amqp091.Channel) error {
+	err := s.setup(b.ctx, func(ch *amqp091.Channel) error {
 		if _, err := ch.QueueDeclare(queue, false, true, true, false, amqp091.Table{"x-expires": idleExpires}); err != nil {
 			return err
 		}
@@ -99,7 +33,11 @@ func (b *Bus) openInbox(s *session) error {
 	if err != nil {
 		return err
 	}
-	deliveries, err := s.in.Consume(queue, "inbox", true, true, false, false, nil)
+	var deliveries <-chan amqp091.Delivery
+	err = s.soon(func() (err error) {
+		deliveries, err = s.in.Consume(queue, "inbox", true, true, false, false, nil)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -113,15 +51,10 @@ func (b *Bus) openInbox(s *session) error {
 }
 
 // bindFanout makes fanouts to a topic reach this process, once for all its servers.
-func (b *Bus) bindFanout(s *session, topic string) error {
-	return s.setup(func(ch *amqp091.Channel) error {
-		key := fanoutKey(topic)
-		if s.known[key] {
-			return nil
-		}
-		err := ch.QueueBind(inboxQueue(b.host, b.id), key, exchangeOf(topic), false, nil)
-		s.known[key] = err == nil
-		return err
+func (b *Bus) bindFanout(ctx context.Context, s *session, topic string) error {
+	key := fanoutKey(topic)
+	return s.once(ctx, key, func(ch *amqp091.Channel) error {
+		return ch.QueueBind(inboxQueue(b.host, b.id), key, exchangeOf(topic), false, nil)
 	})
 }
 

@@ -59,15 +59,15 @@ func (b *Bus) recount(key string, d amqp091.Delivery) {
 
 // declareDead makes the place for dead letters. When its node is away, or it was declared otherwise, only dead letters suffer: that is told, and the rest of
 // the bus goes on without it.
-func (b *Bus) declareDead(s *session) error {
-	if err := s.exchange(deadExchange); err != nil {
+func (b *Bus) declareDead(ctx context.Context, s *session) error {
+	if err := s.exchange(ctx, deadExchange); err != nil {
 		return err
 	}
 	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(deadKept), "x-overflow": "drop-head", "x-message-ttl": deadLive.Milliseconds()}
 	if b.clustered() {
 		kept["x-queue-type"] = "quorum"
 	}
-	err := s.setup(func(ch *amqp091.Channel) error {
+	err := s.setup(ctx, func(ch *amqp091.Channel) error {
 		if _, err := ch.QueueDeclare(deadQueue, true, false, false, false, kept); err != nil {
 			return err
 		}
@@ -82,13 +82,37 @@ func (b *Bus) declareDead(s *session) error {
 			return err
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.problems, deadQueue)
-	if err != nil {
-		b.problems[deadQueue] = err
-	}
+	b.problem(deadQueue, err)
 	return nil
+}
+
+// keepDead makes that place in a cluster whenever it may be gone, over a link that lasts no longer: see roleConsumers.
+func (b *Bus) keepDead() {
+	for {
+		select {
+		case <-b.deadWanted:
+		case <-b.ctx.Done():
+			return
+		}
+		ctx, cancel := context.WithCancel(b.ctx)
+		l := b.newLink(deadQueue, nil)
+		b.wg.Go(func() { l.keep(ctx) })
+		for try := 0; ; try++ {
+			s, err := l.session(ctx)
+			if err == nil {
+				err = b.declareDead(ctx, s)
+			}
+			if err == nil || b.ctx.Err() != nil {
+				break
+			}
+			b.problem(deadQueue, err)
+			select {
+			case <-time.After(jitter(b.MinBackoff, b.MaxBackoff, try)):
+			case <-ctx.Done():
+			}
+		}
+		cancel()
+	}
 }
 
 // bury puts a message aside. A host, which may write to nobody, only says so in its log.

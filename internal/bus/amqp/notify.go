@@ -190,7 +190,10 @@ func (b *Bus) posting(n bus.Notification) (*posting, error) {
 func (b *Bus) post(ctx context.Context, s *session, pending []*posting) ([]*posting, error) {
 	var sent []*posting
 	for i, p := range pending {
-		if err := b.notifyExchange(s, p.exchange); err != nil {
+		if err := b.notifyExchange(ctx, s, p.exchange); err != nil {
+			if ctx.Err() != nil {
+				return append(sent, pending[i:]...), ctx.Err()
+			}
 			if c := code(err); c == amqp091.AccessRefused || c == amqp091.PreconditionFailed {
 				b.Log.Error("the message broker refuses a notification", "event", p.event, "exchange", p.exchange, "error", err)
 				continue
@@ -214,15 +217,10 @@ func (b *Bus) post(ctx context.Context, s *session, pending []*posting) ([]*post
 
 // notifyExchange declares an exchange as oslo.messaging does with its defaults: topic, not durable, kept without queues. Declared
 // otherwise by its owner (amqp_durable_queues), it is used as it is.
-func (b *Bus) notifyExchange(s *session, name string) error {
+func (b *Bus) notifyExchange(ctx context.Context, s *session, name string) error {
 	declare := func(durable bool) error {
-		return s.setup(func(ch *amqp091.Channel) error {
-			if s.known[name] {
-				return nil
-			}
-			err := ch.ExchangeDeclare(name, "topic", durable, false, false, false, nil)
-			s.known[name] = err == nil
-			return err
+		return s.once(ctx, name, func(ch *amqp091.Channel) error {
+			return ch.ExchangeDeclare(name, "topic", durable, false, false, false, nil)
 		})
 	}
 	err := declare(false)
@@ -248,9 +246,9 @@ func (b *Bus) Subscribe(f func(bus.Notification)) (func(), error) {
 		f(n)
 	})
 	c.own = true
-	c.prepare = func(s *session) error {
+	c.prepare = func(ctx context.Context, s *session) error {
 		for _, exchange := range b.NotifyExchanges {
-			if err := b.notifyExchange(s, exchange); err != nil {
+			if err := b.notifyExchange(ctx, s, exchange); err != nil {
 				return err
 			}
 		}
@@ -269,14 +267,12 @@ func (b *Bus) Subscribe(f func(bus.Notification)) (func(), error) {
 		}
 		return nil
 	}
-	b.mu.Lock()
-	s := b.current
-	b.mu.Unlock()
+	s, _, _ := b.main.state()
 	b.wg.Go(c.run)
 	if s != nil {
 		b.await(s, []*consumer{c})
 	}
-	return sync.OnceFunc(c.stop), nil
+	return sync.OnceFunc(func() { c.stop(); c.release() }), nil
 }
 
 // subscriberBacklog is how many events wait for a slow subscriber before the oldest are lost.

@@ -193,17 +193,25 @@ func TestTheBrokerIsAwayForAMinute(t *testing.T) {
 	l.check(t)
 }
 
-// connections asks the management API for the connections of a virtual host.
-func (c *cloud) connections(t *testing.T) []string {
+// get asks the management API.
+func (c *cloud) get(t *testing.T, path string, into any) error {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.ManagementAddr+"/api/vhosts/"+c.vhost+"/connections", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.ManagementAddr+path, http.NoBody)
 	must(t, err)
 	req.SetBasicAuth(c.User, c.Password)
 	resp, err := http.DefaultClient.Do(req)
-	must(t, err)
+	if err != nil {
+		return err
+	}
 	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// connections asks the management API for the connections of a virtual host.
+func (c *cloud) connections(t *testing.T) []string {
+	t.Helper()
 	var list []struct{ Name string }
-	must(t, json.NewDecoder(resp.Body).Decode(&list))
+	must(t, c.get(t, "/api/vhosts/"+c.vhost+"/connections", &list))
 	var names []string
 	for _, l := range list {
 		names = append(names, l.Name)

@@ -83,8 +83,8 @@ func (b *Bus) Serve(to bus.To, h bus.Handlers) (func(), error) {
 		t.roles = b.roleConsumers(t)
 		begun = append(begun, t.roles...)
 	}
-	session := b.current
 	b.mu.Unlock()
+	session, _, _ := b.main.state()
 	for _, c := range begun {
 		b.wg.Go(c.run)
 	}
@@ -135,6 +135,9 @@ func (b *Bus) unserve(t *topic, s *server) {
 	}
 	s.cancel()
 	s.under.Wait()
+	for _, c := range ended {
+		c.release()
+	}
 }
 
 // hostConsumer reads a host's queue of a topic. The queue is this connection's alone and goes away with it, so nobody waits for a
@@ -148,7 +151,7 @@ func (b *Bus) hostConsumer(t *topic, s *server) *consumer {
 		return ch.QueueBind(queue, hostKey(t.name, s.host), exchange, false, nil)
 	}, func(d amqp091.Delivery) { b.handle(queue, hostKey(t.name, s.host), func() *server { return s }, d) })
 	c.own = true
-	c.prepare = func(s *session) error { return b.bindFanout(s, t.name) }
+	c.prepare = func(ctx context.Context, s *session) error { return b.bindFanout(ctx, s, t.name) }
 	return c
 }
 
@@ -163,7 +166,8 @@ const (
 var errOtherwise = errors.New("the queue was declared otherwise; stop the control side, delete it when it is empty, and start again")
 
 // roleConsumers read the queues that all servers of a topic share. Casts are kept in a quorum queue where the broker is a cluster. On a
-// single node that brings nothing, and after a restart such a queue may stay without leader for ever (rabbitmq-server issue 10070).
+// single node that brings nothing, and after a restart such a queue may stay without leader for ever (rabbitmq-server issue 10070). Such a queue is read over a link of
+// its own: while it has no leader, to declare or to read it takes a quarter of a minute and ends the connection with an INTERNAL_ERROR, whatever else is on it.
 func (b *Bus) roleConsumers(t *topic) []*consumer {
 	exchange := exchangeOf(t.name)
 	shared := func(queue, key string, durable bool, args amqp091.Table) *consumer {
@@ -177,7 +181,9 @@ func (b *Bus) roleConsumers(t *topic) []*consumer {
 			}
 			return ch.QueueBind(queue, key, exchange, false, nil)
 		}, func(d amqp091.Delivery) { b.handle(queue, key, func() *server { return b.pick(t) }, d) })
-		c.prepare = func(s *session) error { return b.bindFanout(s, t.name) }
+		if c.apart = durable && b.clustered(); !c.apart {
+			c.prepare = func(ctx context.Context, s *session) error { return b.bindFanout(ctx, s, t.name) }
+		}
 		return c
 	}
 	kept := amqp091.Table{"x-queue-type": "classic", "x-max-length": int32(castsKept), "x-overflow": "drop-head", "x-message-ttl": castsLive.Milliseconds()}

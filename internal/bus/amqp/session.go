@@ -34,11 +34,12 @@ type session struct {
 	flush   chan struct{} // see returns
 	done    chan struct{} // closed at its end
 
-	once sync.Once
-	err  error // why it ended
+	ended sync.Once
+	err   error // why it ended
 
-	setupMu sync.Mutex
+	turn    chan struct{} // taken by who declares something, on:
 	setupCh *amqp091.Channel
+	knownMu sync.Mutex
 	known   map[string]bool // exchanges that are there, fanouts that are bound
 }
 
@@ -56,14 +57,14 @@ type sent struct {
 }
 
 // dial connects to one node and opens the channels.
-func (b *Bus) dial(hostPort string, again bool) (*session, error) {
+func (b *Bus) dial(ctx context.Context, hostPort, name string, again bool) (*session, error) {
 	scheme := "amqp"
 	cfg := amqp091.Config{
 		SASL:  []amqp091.Authentication{&amqp091.PlainAuth{Username: b.address.User, Password: b.address.Password.Reveal()}},
 		Vhost: b.address.VHost, Heartbeat: b.Heartbeat, ChannelMax: 64,
-		Properties: amqp091.Table{"connection_name": b.Name, "product": "gostack"},
+		Properties: amqp091.Table{"connection_name": name, "product": "gostack"},
 		Dial: func(network, addr string) (net.Conn, error) {
-			conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(b.ctx, network, addr)
+			conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}
@@ -79,7 +80,7 @@ func (b *Bus) dial(hostPort string, again bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{bus: b, conn: conn, began: time.Now(), again: again, queue: make(chan *outgoing), flush: make(chan struct{}), done: make(chan struct{}), known: map[string]bool{}}
+	s := &session{bus: b, conn: conn, began: time.Now(), again: again, queue: make(chan *outgoing), flush: make(chan struct{}), done: make(chan struct{}), turn: make(chan struct{}, 1), known: map[string]bool{}}
 	open := func() error {
 		for _, ch := range []**amqp091.Channel{&s.out, &s.keep} {
 			if *ch, err = conn.Channel(); err != nil {
@@ -89,16 +90,23 @@ func (b *Bus) dial(hostPort string, again bool) (*session, error) {
 				return err
 			}
 		}
-		if s.in, err = conn.Channel(); err != nil {
-			return err
-		}
-		return s.in.Qos(b.Prefetch, 0, false) // for each consumer
+		s.in, err = s.consuming()
+		return err
 	}
-	if err := open(); err != nil {
-		conn.Close()
+	if err := s.soon(open); err != nil {
+		s.end(err)
 		return nil, err
 	}
 	return s, nil
+}
+
+// consuming opens a channel to consume on.
+func (s *session) consuming() (*amqp091.Channel, error) {
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return nil, err
+	}
+	return ch, ch.Qos(s.bus.Prefetch, 0, false) // for each consumer
 }
 
 // watch ends the session when the connection or a channel ends. Its goroutines end with it.
@@ -129,7 +137,7 @@ func (s *session) watch() {
 
 // end closes the session for a reason.
 func (s *session) end(why error) {
-	s.once.Do(func() {
+	s.ended.Do(func() {
 		s.err = why
 		close(s.done)
 		s.bus.wg.Go(func() { _ = s.conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
@@ -227,36 +235,81 @@ func (s *session) confirmed(ctx context.Context, c *amqp091.DeferredConfirmation
 // errRefused says that the broker could not take a message just now.
 var errRefused = errors.New("the message broker did not take the message")
 
-// setup runs declarations on a channel of their own, since a refused one closes its channel.
-func (s *session) setup(f func(ch *amqp091.Channel) error) error {
-	s.setupMu.Lock()
-	defer s.setupMu.Unlock()
-	if s.setupCh == nil || s.setupCh.IsClosed() {
-		ch, err := s.conn.Channel()
-		if err != nil {
-			return err
-		}
-		s.setupCh = ch
+// setupTimeout is how long the broker may take to answer a declaration: a cluster whose nodes come and go may be slow, but a connection that does not answer is of no use.
+const setupTimeout = time.Minute
+
+// errSlow says that the broker keeps a connection and does not answer on it.
+var errSlow = errors.New("the message broker does not answer")
+
+// soon runs what waits for the broker's answer, and ends the session when none comes.
+func (s *session) soon(f func() error) error {
+	defer time.AfterFunc(setupTimeout, func() { s.end(errSlow) }).Stop()
+	return f()
+}
+
+// setup runs declarations on a channel of their own, since a refused one closes its channel. One after the other; who gives up waiting leaves it to itself.
+func (s *session) setup(ctx context.Context, f func(ch *amqp091.Channel) error) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-s.done:
+		return errLost
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return f(s.setupCh)
+	result := make(chan error, 1)
+	s.bus.wg.Go(func() {
+		defer func() { <-s.turn }()
+		result <- s.soon(func() error {
+			if s.setupCh == nil || s.setupCh.IsClosed() {
+				ch, err := s.conn.Channel()
+				if err != nil {
+					return err
+				}
+				s.setupCh = ch
+			}
+			return f(s.setupCh)
+		})
+	})
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// once is setup of what is done once in a session. Who comes later does not wait for others' declarations.
+func (s *session) once(ctx context.Context, name string, f func(ch *amqp091.Channel) error) error {
+	done := func() bool {
+		s.knownMu.Lock()
+		defer s.knownMu.Unlock()
+		return s.known[name]
+	}
+	if done() {
+		return nil
+	}
+	return s.setup(ctx, func(ch *amqp091.Channel) error {
+		if done() {
+			return nil
+		}
+		err := f(ch)
+		s.knownMu.Lock()
+		defer s.knownMu.Unlock()
+		s.known[name] = err == nil
+		return err
+	})
 }
 
 // exchange makes sure that an exchange is there. A host may not declare any, and finds out with errNoExchange.
-func (s *session) exchange(name string) error {
-	return s.setup(func(ch *amqp091.Channel) error {
-		if s.known[name] {
-			return nil
-		}
-		var err error
+func (s *session) exchange(ctx context.Context, name string) error {
+	return s.once(ctx, name, func(ch *amqp091.Channel) error {
 		if s.bus.host == "" {
-			err = ch.ExchangeDeclare(name, "topic", true, false, false, false, nil)
-		} else {
-			err = ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil)
+			return ch.ExchangeDeclare(name, "topic", true, false, false, false, nil)
 		}
+		err := ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil)
 		if code(err) == amqp091.NotFound {
 			return fmt.Errorf("%w: %w", errNoExchange, err)
 		}
-		s.known[name] = err == nil
 		return err
 	})
 }
