@@ -121,6 +121,7 @@ func (s *Service) MetadataOf(ctx context.Context, srv *Server, vifs []neutron.VI
 		UUID: srv.ID, Name: srv.Name, Hostname: srv.Hostname, Domain: "novalocal", ProjectID: srv.ProjectID, AvailabilityZone: srv.AvailabilityZone,
 		LaunchIndex: srv.LaunchIndex, Metadata: srv.Metadata, AdminPass: secret.New(srv.Requested.AdminPass), Password: srv.Requested.Password, NICs: vifs,
 		EC2ID: fmt.Sprintf("i-%08x", srv.Seq), EC2ImageID: fmt.Sprintf("ami-%08x", srv.Seq), ReservationID: srv.ReservationID, FlavorName: srv.Flavor.Name, RootDevice: srv.RootDeviceName,
+		Places: srv.TaggedDevices,
 	}
 	if srv.KeyName != nil {
 		m.Key = &metadata.Key{Name: *srv.KeyName, Type: srv.KeyData.Type, Data: srv.KeyData.PublicKey}
@@ -128,6 +129,17 @@ func (s *Service) MetadataOf(ctx context.Context, srv *Server, vifs []neutron.VI
 	if srv.UserData != nil {
 		if m.UserData, err = rest.Base64(*srv.UserData); err != nil {
 			return nil, err
+		}
+	}
+	if srv.Requested.Devices {
+		devices, err := db.BlockDevicesOf(ctx, s.DB.Read(ctx), srv.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range devices {
+			if d.Tag != "" {
+				m.Disks = append(m.Disks, d.Tag)
+			}
 		}
 	}
 	for _, f := range srv.Requested.Files {

@@ -194,6 +194,10 @@ func (a *Agent) handlers() bus.Handlers {
 			text, err := d.ConsoleLog(ctx, c.ServerID, c.Lines)
 			return rpc.ConsoleLogReply{Output: text}, err
 		}),
+		rpc.TaggedDevices: read(func(ctx context.Context, g rpc.Guest) (rpc.TaggedReply, error) {
+			devices, err := d.TaggedDevices(ctx, g.Spec)
+			return rpc.TaggedReply{Devices: devices}, err
+		}),
 		rpc.Console: read(func(ctx context.Context, c rpc.ConsoleArgs) (driver.ConsoleAddress, error) {
 			return d.Console(ctx, c.ServerID, c.Kind)
 		}),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"gostack/internal/nova/driver"
 	"gostack/internal/store"
 )
 
@@ -57,6 +58,7 @@ type Server struct {
 	TrustedCerts     []string          `bun:"trusted_certs"`
 	Requested        Requested         `bun:"requested"`
 	Kept             Kept              `bun:"kept"`
+	TaggedDevices    []TaggedDevice    `bun:"tagged_devices"`
 	Fault            *Fault            `bun:"fault"`
 	CreatedAt        time.Time         `bun:"created_at"`
 	UpdatedAt        time.Time         `bun:"updated_at"`
@@ -146,6 +148,15 @@ func SetServer(ctx context.Context, tx store.Tx, id, operation, task string, at 
 		q.Set("? = ?", bun.Ident(name), v)
 	}
 	_, err := q.Exec(ctx)
+	return err
+}
+
+// TaggedDevice is where a guest finds a device with a tag.
+type TaggedDevice = driver.TaggedDevice
+
+// SetTaggedDevices stores where the guest of a server that lives finds its tagged devices.
+func SetTaggedDevices(ctx context.Context, tx store.Tx, id string, devices []TaggedDevice) error {
+	_, err := tx.NewUpdate().Model(&Server{TaggedDevices: devices}).Column("tagged_devices").Where("id = ?", id).Exec(ctx)
 	return err
 }
 

@@ -66,6 +66,7 @@ type Driver interface {
 
 	Snapshots
 	Repairs
+	Tags
 
 	// Destroy removes everything of the server on this host: domain, saved
 	// memory, firmware variables, disks, console log.

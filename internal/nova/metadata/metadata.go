@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"gostack/internal/neutron"
+	"gostack/internal/nova/driver"
 	"gostack/internal/secret"
 )
 
@@ -43,7 +44,9 @@ type Server struct {
 	Password         string          // encrypted password that the guest posted
 	Files            []File          // personality (before microversion 2.57), config drive only
 	NICs             []neutron.VIF
-	FloatingIP       string // first one, for EC2
+	Disks            []string              // tags of disks
+	Places           []driver.TaggedDevice // where the guest finds devices with tags, as far as known
+	FloatingIP       string                // first one, for EC2
 	SecurityGroups   []string
 
 	// What only EC2's format shows.

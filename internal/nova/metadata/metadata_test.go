@@ -112,7 +112,7 @@ func TestMetaDataByVersion(t *testing.T) {
 	if m["hostname"] != "web.novalocal" || m["uuid"] != s.UUID || len(m["random_seed"].(string)) != 684 {
 		t.Errorf("meta_data.json %v", m)
 	}
-	want := []any{map[string]any{"type": "nic", "bus": "none", "address": "", "mac": "fa:16:3e:00:00:01", "tags": []any{"front"}, "vf_trusted": false}}
+	want := []any{map[string]any{"type": "nic", "bus": "none", "address": "none", "mac": "fa:16:3e:00:00:01", "tags": []any{"front"}, "vf_trusted": false}}
 	if d := cmp.Diff(want, m["devices"]); d != "" {
 		t.Error(d)
 	}

@@ -141,19 +141,35 @@ func (s *Server) metaData(version int, drive bool) (Reply, error) {
 	return document(m)
 }
 
-// devices lists tagged devices. Where a NIC sits on the guest's bus is not
-// known here, which upstream writes as bus "none".
+// devices lists tagged devices. Where one sits that is not known, or not known yet, upstream writes "none" (nova/api/metadata/base.py,
+// _get_device_metadata).
 func (s *Server) devices(version int) []map[string]any {
 	all := []map[string]any{}
+	add := func(kind, tag, mac string) map[string]any {
+		d := map[string]any{"type": kind, "bus": "none", "address": "none", "tags": []string{tag}}
+		for _, p := range s.Places {
+			if p.Type == kind && p.Tag == tag && p.MAC == mac && p.Bus != "" {
+				d["bus"], d["address"] = p.Bus, p.Address
+				if p.Serial != "" {
+					d["serial"] = p.Serial
+				}
+			}
+		}
+		all = append(all, d)
+		return d
+	}
 	for _, nic := range s.NICs {
 		if nic.Tag == "" {
 			continue
 		}
-		d := map[string]any{"type": "nic", "bus": "none", "address": "", "mac": nic.MAC, "tags": []string{nic.Tag}}
+		d := add("nic", nic.Tag, nic.MAC)
+		d["mac"] = nic.MAC
 		if version >= rocky {
 			d["vf_trusted"] = false
 		}
-		all = append(all, d)
+	}
+	for _, tag := range s.Disks {
+		add("disk", tag, "")
 	}
 	return all
 }

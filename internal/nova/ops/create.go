@@ -159,7 +159,10 @@ func (o *Ops) define(ctx context.Context, r *createRun) error {
 	if err := o.onChosen(ctx, r, rpc.PrepareDisks, rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "disks")}); err != nil {
 		return err
 	}
-	return o.onChosen(ctx, r, rpc.Define, rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "define")})
+	if err := o.onChosen(ctx, r, rpc.Define, rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "define")}); err != nil {
+		return err
+	}
+	return o.noteDevices(ctx, host(r), spec)
 }
 
 // destroyGuest removes what a creation left on its host. A host that is down removes it when it comes back: what it reports and

@@ -100,7 +100,14 @@ func (o *Ops) plug(ctx context.Context, r *attachRun) error {
 	}
 	for _, v := range vifs {
 		if v.PortID == r.State.PortID {
-			return here(o.call(ctx, r.Attempt, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(v, srv)}))
+			if err := here(o.call(ctx, r.Attempt, srv.Host, rpc.AttachInterface, rpc.NICArgs{ServerID: srv.ID, NIC: nic(v, srv)})); err != nil || v.Tag == "" {
+				return err
+			}
+			spec, err := o.guestSpec(ctx, srv)
+			if err != nil {
+				return err
+			}
+			return o.noteDevices(ctx, srv.Host, spec)
 		}
 	}
 	return saga.Permanent(errors.New("the port is gone"))

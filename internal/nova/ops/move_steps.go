@@ -41,7 +41,10 @@ func (m *mover) defineThere(ctx context.Context, at func(host string), flavor *n
 	if err != nil {
 		return err
 	}
-	return m.onChosen(ctx, rpc.Define, rpc.Guest{Spec: spec})
+	if err := m.onChosen(ctx, rpc.Define, rpc.Guest{Spec: spec}); err != nil {
+		return err
+	}
+	return m.o.noteDevices(ctx, m.host(), spec)
 }
 
 // startThere starts the server unless it was off.

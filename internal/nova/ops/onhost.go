@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"gostack/internal/nova"
+	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/saga"
 )
@@ -50,10 +51,21 @@ func (o *Ops) defineAgain(ctx context.Context, h onHost) error {
 	if err := o.bindAgain(ctx, h.server); err != nil {
 		return err
 	}
-	return o.onItsHost(ctx, h, rpc.Define, func(ctx context.Context, srv *nova.Server) (any, error) {
-		spec, err := o.guestSpec(ctx, srv)
+	return o.defineOn(ctx, h, o.guestSpec)
+}
+
+// defineOn defines a server's guest on the host where it is.
+func (o *Ops) defineOn(ctx context.Context, h onHost, as func(context.Context, *nova.Server) (driver.GuestSpec, error)) error {
+	at, spec := "", driver.GuestSpec{}
+	err := o.onItsHost(ctx, h, rpc.Define, func(ctx context.Context, srv *nova.Server) (_ any, err error) {
+		at = srv.Host
+		spec, err = as(ctx, srv)
 		return rpc.Guest{Spec: spec}, err
 	})
+	if err != nil {
+		return err
+	}
+	return o.noteDevices(ctx, at, spec)
 }
 
 // bindAgain binds a server's ports to its host.

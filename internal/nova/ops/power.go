@@ -99,7 +99,10 @@ func (o *Ops) renew(ctx context.Context, r *powerRun) error {
 	if r.State.Action == nova.ActResume {
 		return nil // the saved memory belongs to the definition it was saved with
 	}
-	return here(o.call(ctx, r.Attempt, srv.Host, rpc.Define, rpc.Guest{Spec: spec}))
+	if err := here(o.call(ctx, r.Attempt, srv.Host, rpc.Define, rpc.Guest{Spec: spec})); err != nil {
+		return err
+	}
+	return o.noteDevices(ctx, srv.Host, spec)
 }
 
 // act makes the one call that the action is. The host knows the step by its id: a repetition that comes after the guest has

@@ -56,7 +56,7 @@ func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
 					if err := o.bindAgain(ctx, r.State.ServerID); err != nil {
 						return err
 					}
-					return o.onItsHost(ctx, at(r), rpc.Define, spec(r))
+					return o.defineOn(ctx, at(r), func(ctx context.Context, srv *nova.Server) (driver.GuestSpec, error) { return o.rescueSpec(ctx, srv, r.State) })
 				},
 				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.defineAgain(ctx, at(r))) },
 			},

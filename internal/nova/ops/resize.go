@@ -200,7 +200,10 @@ func (o *Ops) defineAs(ctx context.Context, srv *nova.Server, f nova.MovedFlavor
 	if err != nil {
 		return err
 	}
-	return o.callOn(ctx, host, rpc.Define, rpc.Guest{Spec: spec})
+	if err := o.callOn(ctx, host, rpc.Define, rpc.Guest{Spec: spec}); err != nil {
+		return err
+	}
+	return o.noteDevices(ctx, host, spec)
 }
 
 func (o *Ops) specAs(ctx context.Context, srv *nova.Server, f nova.MovedFlavor) (driver.GuestSpec, error) {

@@ -37,6 +37,7 @@ const (
 	AttachInterface = "attach_interface" // NICArgs
 	DetachInterface = "detach_interface" // NICArgs
 	ConsoleLog      = "console_log"      // ConsoleLogArgs, answers ConsoleLogReply
+	TaggedDevices   = "tagged_devices"   // Guest, answers TaggedReply
 	Console         = "console"          // ConsoleArgs, answers driver.ConsoleAddress
 	PowerState      = "power_state"      // ServerRef, answers PowerStateReply
 	Diagnostics     = "diagnostics"      // ServerRef, answers driver.Diagnostics
@@ -107,6 +108,11 @@ type ConsoleLogArgs struct {
 // ConsoleLogReply is the console's text.
 type ConsoleLogReply struct {
 	Output []byte `json:"output"`
+}
+
+// TaggedReply is where a defined server's tagged devices are.
+type TaggedReply struct {
+	Devices []driver.TaggedDevice `json:"devices"`
 }
 
 // ConsoleArgs asks where a graphical console listens.

@@ -113,7 +113,8 @@ type disk struct {
 	format imageformat.Format
 	target string // suffix of the device name
 	ro     bool
-	size   int64 // bytes, of an ephemeral disk or swap
+	tag    string // the owner's word
+	size   int64  // bytes, of an ephemeral disk or swap
 	make   func(ctx context.Context, path string) error
 
 	// Of a disk that is not like the others: kind, bus and whether the server boots from it whatever the order.
@@ -129,6 +130,7 @@ func (d *Driver) disksOf(spec driver.GuestSpec) []disk {
 			k.device, k.bus = deviceKind(on.Type, on.Bus)
 			on.Bus = k.bus
 		}
+		k.tag = on.Tag
 		all, as = append(all, k), append(as, on)
 	}
 	if spec.Image != nil {

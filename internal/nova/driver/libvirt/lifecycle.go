@@ -31,15 +31,17 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err != nil {
 		return err
 	}
-	err = d.do(ctx, func(l *rpc.Libvirt) error {
-		_, err := l.DomainDefineXMLFlags(text, rpc.DomainDefineValidate)
-		return err
+	dom, err := libvirt.Call(ctx, d.Client, func(l *rpc.Libvirt) (rpc.Domain, error) {
+		return l.DomainDefineXMLFlags(text, rpc.DomainDefineValidate)
 	})
 	if libvirt.Is(err, rpc.ErrConfigUnsupported, rpc.ErrXMLError, rpc.ErrXMLDetail, rpc.ErrXMLInvalidSchema) {
 		return &driver.Fault{Code: driver.CodeUnsupported, Message: "The host cannot run a server like this.", Cause: err}
 	}
 	if err != nil {
 		return fmt.Errorf("define domain: %w", err)
+	}
+	if err := d.locateDevices(ctx, dom, spec); err != nil {
+		return err
 	}
 	return d.returnFirmware(ctx, spec.ID)
 }

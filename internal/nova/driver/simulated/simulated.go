@@ -214,6 +214,13 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	}
 	return d.change(spec.ID, func() error {
 		s := d.ensure(spec)
+		if spec.Tagged() && spec.ConfigDrive != nil {
+			files, err := driver.LocateDevices(spec.ConfigDrive, tagged(spec))
+			if err != nil {
+				return err
+			}
+			spec.ConfigDrive = files
+		}
 		s.Spec, s.Defined = spec, true
 		return nil
 	})
