@@ -36,6 +36,7 @@ type capabilities struct {
 	tpms       struct{ models, versions []string }
 	numa       *hardware.Host
 	cpu        driver.CPUInfo
+	hostCPU    string   // the same in libvirt's words
 	archs      []string // all that can be emulated or run
 	uid, gid   int      // as whom QEMU runs
 }
@@ -138,6 +139,7 @@ func (d *Driver) choose(host *libvirtxml.Caps) (*capabilities, error) {
 		}
 	}
 	if c := host.Host.CPU; c != nil {
+		caps.hostCPU = hostCPU(c)
 		caps.cpu = driver.CPUInfo{Arch: c.Arch, Model: c.Model, Vendor: c.Vendor, Features: []string{}}
 		for _, f := range c.FeatureFlags {
 			caps.cpu.Features = append(caps.cpu.Features, f.Name)

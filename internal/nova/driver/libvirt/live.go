@@ -49,10 +49,8 @@ func (d *Driver) LiveSource(ctx context.Context, id string) (driver.LiveSource, 
 	if def.OS != nil && def.OS.Type != nil {
 		s.Machine = def.OS.Type.Machine
 	}
-	if def.CPU != nil {
-		if s.CPU, err = def.CPU.Marshal(); err != nil {
-			return s, err
-		}
+	if s.CPU, err = d.guestCPU(ctx, def.CPU); err != nil {
+		return s, err
 	}
 	if s.Disks, err = d.liveDisks(ctx, dom, def, id); err != nil {
 		return s, err
@@ -148,25 +146,4 @@ func (d *Driver) LiveTarget(ctx context.Context, id string, from driver.LiveSour
 	}
 	t.FreeBytes = int64(fs.Bavail) * fs.Bsize
 	return t, nil
-}
-
-// compareCPU asks libvirt whether this host's hypervisor can give the guest the processor that it has. One that QEMU emulates is the same
-// everywhere (nova/virt/libvirt/driver.py, _compare_cpu).
-func (d *Driver) compareCPU(ctx context.Context, caps *capabilities, from driver.LiveSource) error {
-	if from.Virt != "kvm" || from.CPU == "" {
-		return nil
-	}
-	result, err := libvirt.Call(ctx, d.Client, func(l *rpc.Libvirt) (int32, error) {
-		return l.ConnectCompareHypervisorCPU(rpc.OptString{caps.emulator}, rpc.OptString{caps.arch}, rpc.OptString{from.Machine}, rpc.OptString{caps.virtType}, from.CPU, 0)
-	})
-	if libvirt.Is(err, rpc.ErrNoSupport, rpc.ErrConfigUnsupported) {
-		return nil // this libvirt cannot say: the migration itself will
-	}
-	if err != nil {
-		return fmt.Errorf("compare processors: %w", err)
-	}
-	if result <= int32(rpc.CPUCompareIncompatible) {
-		return driver.Refuse(driver.CodeUnsupported, "Unacceptable CPU info: CPU doesn't have compatibility.\n\n%d\n\nRefer to http://libvirt.org/html/libvirt-libvirt-host.html#virCPUCompareResult", result)
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +46,7 @@ func (d *Driver) LiveSource(_ context.Context, id string) (driver.LiveSource, er
 	if s.State != driver.Running && s.State != driver.Paused {
 		return driver.LiveSource{}, driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
 	}
-	from := driver.LiveSource{Dir: "/simulated", Probe: uuid.NewString(), Virt: "simulated", Machine: "simulated"}
+	from := driver.LiveSource{Dir: "/simulated", Probe: uuid.NewString(), Virt: "simulated", Machine: "simulated", CPU: strings.Join(d.CPU, ",")}
 	if f := d.storage.get(id); f != nil {
 		from.Disks = []driver.LiveDisk{{File: "disk", Format: "qcow2", Size: int64(f.GB) << 30, Allocated: int64(f.GB) << 28}}
 	}
@@ -75,6 +77,11 @@ func (s *Storage) probe(name string, there bool) {
 func (d *Driver) LiveTarget(ctx context.Context, _ string, from driver.LiveSource) (driver.LiveTarget, error) {
 	if from.Virt != "simulated" {
 		return driver.LiveTarget{}, driver.Refuse(driver.CodeUnsupported, "The supplied hypervisor type of is invalid.")
+	}
+	for f := range strings.SplitSeq(from.CPU, ",") {
+		if f != "" && !slices.Contains(d.CPU, f) { // in upstream's words, as the driver libvirt
+			return driver.LiveTarget{}, driver.Refuse(driver.CodeUnsupported, "Unacceptable CPU info: CPU doesn't have compatibility.\n\n0\n\nRefer to http://libvirt.org/html/libvirt-libvirt-host.html#virCPUCompareResult")
+		}
 	}
 	info, err := d.HostInfo(ctx)
 	if err != nil {

@@ -23,9 +23,10 @@ import (
 // Options say what the host pretends to be.
 type Options struct {
 	Hostname string
-	VCPUs    int // 0: 64
-	MemoryMB int // 0: 262144
-	DiskGB   int // 0: 4096
+	VCPUs    int      // 0: 64
+	MemoryMB int      // 0: 262144
+	DiskGB   int      // 0: 4096
+	CPU      []string // features of the processor, which servers use; a host takes a running one only when it has all of its
 	Delays   Delays
 	Images   driver.ImageSource // nil: images are there
 
