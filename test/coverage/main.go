@@ -63,6 +63,8 @@ var unloaded = []struct{ service, path, plugin string }{
 	{"network", "/vpn/", "VPN (`vpnaas`, neutron-vpnaas)"},
 	{"network", "/sfc/", "Service function chains (`sfc`, networking-sfc)"},
 	{"network", "/taas/", "Tap as a service (`taas`, tap-as-a-service)"},
+	{"network", "/network_segment_ranges", "Network segment ranges (`network-segment-range`)"},
+	{"network", "/network-segment-ranges", "Network segment ranges (`network-segment-range`)"},
 	{"network", "/local_ips", "Local IPs (`local_ip`), which OVN has not"},
 	{"network", "/ndp_proxies", "NDP proxies (`l3-ndp-proxy`), which OVN has not"},
 	{"network", "/conntrack_helpers", "Conntrack helpers (`l3-conntrack-helper`), which OVN has not"},

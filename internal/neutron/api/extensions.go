@@ -49,6 +49,8 @@ var extensions = []extension{
 	{"l3-ha", "HA Router extension", "Adds HA capability to routers."},
 	{"l3_agent_scheduler", "L3 Agent Scheduler", "Schedule routers among l3 agents"},
 	{"logging", "Logging API Extension", "Provides a logging API for resources such as security group and firewall."},
+	{"metering", "Neutron Metering", "Neutron Metering extension."},
+	{"metering_source_and_destination_fields", "Neutron Metering with source and destination filtering", "Neutron Metering extension that enables the use of source and destination IP prefixes to create metering label rules."},
 	{"multi-provider", "Multi Provider Network", "Expose mapping of virtual networks to multiple physical networks"},
 	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource."},
 	{"net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource."},

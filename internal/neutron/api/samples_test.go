@@ -51,6 +51,8 @@ func TestSamples(t *testing.T) {
 	rule := make("security-group-rules", "security_group_rule", `"security_group_id": "`+sg+`", "direction": "ingress"`)
 	rbac := make("rbac-policies", "rbac_policy", `"object_type": "network", "object_id": "`+net+`", "action": "access_as_shared", "target_tenant": "x"`)
 	make("security-groups-default-statefulness", "security_groups_default_statefulness", `"project_id": "project-7"`)
+	label := make("metering/metering-labels", "metering_label", `"name": "l"`)
+	labelRule := make("metering/metering-label-rules", "metering_label_rule", `"metering_label_id": "`+label+`", "direction": "ingress", "remote_ip_prefix": "10.0.0.0/24"`)
 	trunkPort := make("ports", "port", `"network_id": "`+net+`"`)
 	trunk := make("trunks", "trunk", `"port_id": "`+trunkPort+`"`)
 	a.Put(v2+"/quotas/project-7", `{"quota": {"network": 3}}`).Want(200)
@@ -91,6 +93,10 @@ func TestSamples(t *testing.T) {
 		"quotas/quotas-list-for-project-response":                                                 "/quotas/project-7",
 		"quota_details/quota-details-show-for-project-response":                                   "/quotas/project-7/details.json",
 		"port_bindings/port-binding-list-response":                                                "/ports/" + port + "/bindings",
+		"metering/metering-label-show-response":                                                   "/metering/metering-labels/" + label,
+		"metering/metering-labels-list-response":                                                  "/metering/metering-labels",
+		"metering/metering-label-rule-show-response":                                              "/metering/metering-label-rules/" + labelRule,
+		"metering/metering-label-rules-list-response":                                             "/metering/metering-label-rules",
 		"trunks/trunk-show-response":                                                              "/trunks/" + trunk,
 		"trunks/trunks-list-response":                                                             "/trunks",
 	} {

@@ -31,6 +31,8 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 		a.flavors(),
 		a.serviceProfiles(),
 		a.segments(),
+		a.meteringLabels(),
+		a.meteringLabelRules(),
 	}
 	resources = append(resources, a.realised()...)
 	n.PortViews = a.portViews(resourceNamed(resources, "port"))
