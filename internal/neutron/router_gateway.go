@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -96,11 +97,33 @@ func (u *unit) moveGateway(ctx context.Context, port string, info attr.Values) (
 	if err != nil {
 		return nil, err
 	}
+	if nothingNew(p.FixedIPs, asks) {
+		return nil, nil
+	}
 	if err := u.moveAddresses(ctx, p, asks); err != nil {
 		return nil, err
 	}
 	u.changed(kindPort, p.ID)
 	return p.FixedIPs, u.update(ctx, p)
+}
+
+// nothingNew tells whether the subnets and the addresses that are named are the ones a gateway has; another address of its subnet, one that is not
+// named, is no change (upstream: L3_NAT_dbonly_mixin._check_for_external_ip_change).
+func nothingNew(has []db.Allocation, asks []fixedAsk) bool {
+	subnets, addresses := map[string]bool{}, map[string]bool{}
+	for _, a := range has {
+		subnets[a.SubnetID], addresses[a.IPAddress] = true, true
+	}
+	askedSubnets, askedAddresses := map[string]bool{}, map[string]bool{}
+	for _, a := range asks {
+		if a.subnet != "" {
+			askedSubnets[a.subnet] = true
+		}
+		if a.ip.IsValid() {
+			askedAddresses[a.ip.String()] = true
+		}
+	}
+	return maps.Equal(subnets, askedSubnets) && maps.Equal(addresses, askedAddresses)
 }
 
 // dropGateway takes one of a router's gateways away.

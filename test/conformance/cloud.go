@@ -28,12 +28,15 @@ type Cloud struct {
 type prepared struct {
 	Cloud
 	images               [2]string
-	flavors              [2]string
+	flavors, ephemeral   [2]string // the latter with an ephemeral disk of 2 GiB
 	network              string // the external one
 	networkName, private string // its name; a network of tenants
 	extensions           []string
 	hosts                int
 }
+
+// privateName is the name of the network of tenants.
+const privateName = "conformance"
 
 // prepare makes what the suites expect to be there, unless it is, and asks for the rest.
 func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
@@ -52,13 +55,8 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 		}
 	}
 	for i, memory := range []int{128, 192} {
-		id := fmt.Sprintf("conformance-%d", memory)
-		p.flavors[i] = a.find("/compute/v2.1/flavors", "flavors", "id", id)
-		if p.flavors[i] == "" {
-			p.flavors[i] = a.made(a.post("/compute/v2.1/flavors", map[string]any{"flavor": map[string]any{
-				"id": id, "name": id, "ram": memory, "vcpus": 1, "disk": 1,
-			}}), "flavor")
-		}
+		p.flavors[i] = a.flavor(memory, 0)
+		p.ephemeral[i] = a.flavor(memory, 2)
 	}
 	p.network = a.find("/network/v2.0/networks?router:external=true", "networks", "router:external", true)
 	if p.network == "" {
@@ -71,9 +69,9 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 		}})
 	}
 	p.networkName = a.text("/network/v2.0/networks/"+p.network, "network", "name")
-	p.private = a.find("/network/v2.0/networks?name=conformance", "networks", "name", "conformance")
+	p.private = a.find("/network/v2.0/networks?name="+privateName, "networks", "name", privateName)
 	if p.private == "" {
-		p.private = a.made(a.post("/network/v2.0/networks", map[string]any{"network": map[string]any{"name": "conformance"}}), "network")
+		p.private = a.made(a.post("/network/v2.0/networks", map[string]any{"network": map[string]any{"name": privateName}}), "network")
 		a.post("/network/v2.0/subnets", map[string]any{"subnet": map[string]any{"network_id": p.private, "ip_version": 4, "cidr": "10.99.0.0/24"}})
 	}
 	for _, role := range []string{"member", "reader"} {
@@ -112,6 +110,20 @@ func (a *asker) do(method, path string, body, into any) {
 	case into != nil:
 		a.err = answer.Into(into)
 	}
+}
+
+// flavor finds or makes one with so many MiB of memory and GiB of ephemeral disk.
+func (a *asker) flavor(memory, ephemeral int) string {
+	id := fmt.Sprintf("conformance-%d", memory)
+	if ephemeral > 0 {
+		id += fmt.Sprintf("-e%d", ephemeral)
+	}
+	if found := a.find("/compute/v2.1/flavors", "flavors", "id", id); found != "" {
+		return found
+	}
+	return a.made(a.post("/compute/v2.1/flavors", map[string]any{"flavor": map[string]any{
+		"id": id, "name": id, "ram": memory, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": ephemeral,
+	}}), "flavor")
 }
 
 func (a *asker) post(path string, body any) map[string]any {

@@ -30,7 +30,7 @@ func Gophercloud(ctx context.Context, c Cloud, match string) (*Report, error) {
 	run := exec.CommandContext(ctx, "go", args...)
 	run.Env = append(os.Environ(), "OS_AUTH_URL="+strings.TrimSuffix(c.URL, "/")+"/identity/v3", "OS_USERNAME=admin", "OS_PASSWORD="+c.Password, "OS_PROJECT_NAME=admin",
 		"OS_DOMAIN_NAME=Default", "OS_USER_DOMAIN_NAME=Default", "OS_PROJECT_DOMAIN_NAME=Default", "OS_REGION_NAME=RegionOne", "OS_IMAGE_ID="+p.images[0],
-		"OS_FLAVOR_ID="+p.flavors[0], "OS_FLAVOR_ID_RESIZE="+p.flavors[1], "OS_POOL_NAME="+p.networkName, "OS_EXTGW_ID="+p.network, "OS_NETWORK_NAME="+p.private,
+		"OS_FLAVOR_ID="+p.ephemeral[0], "OS_FLAVOR_ID_RESIZE="+p.ephemeral[1], "OS_POOL_NAME="+p.networkName, "OS_EXTGW_ID="+p.network, "OS_NETWORK_NAME="+privateName, "OS_BRANCH=master",
 		"OS_NETWORK_ID="+p.private, "CGO_ENABLED=0")
 	var out, errs bytes.Buffer
 	run.Stdout, run.Stderr = &out, &errs

@@ -158,3 +158,22 @@ func TestZonesOfHosts(t *testing.T) {
 		}
 	}
 }
+
+// The addresses of a gateway change when a subnet or an address is named that it does not have; one more of its own subnet is no change, as upstream's
+// _check_for_external_ip_change says.
+func TestGatewayAddressesThatAreNoChange(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		admin := c.as(t, "admin")
+		ext, subnet := external(admin)
+		gateway := func(fixed string) string {
+			return `{"router": {"external_gateway_info": {"network_id": "` + ext + `", "external_fixed_ips": [` + fixed + `]}}}`
+		}
+		const list = "router.external_gateway_info.external_fixed_ips"
+		at := func(ip string) string { return `{"subnet_id": "` + subnet + `", "ip_address": "` + ip + `"}` }
+		router := admin.Post(v2+"/routers", gateway(at("172.24.4.9"))).Want(201).Text("router.id")
+		path := v2 + "/routers/" + router
+		admin.Put(path, gateway(at("172.24.4.9")+`, {"subnet_id": "`+subnet+`"}`)).Want(200).Has(list+".0.ip_address", "172.24.4.9").Has(list+".1", nil)
+		admin.Put(path, gateway(at("172.24.4.9")+`, `+at("172.24.4.10"))).Want(200).Has(list+".1.ip_address", "172.24.4.10")
+		admin.Put(path, gateway(at("172.24.4.10"))).Want(200).Has(list+".0.ip_address", "172.24.4.10").Has(list+".1", nil)
+	})
+}
