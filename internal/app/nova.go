@@ -85,7 +85,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 				Format: h.Config.Notifications.Format, States: h.Config.Notifications.NotifyOnState, ImageURL: strings.TrimRight(h.Config.PublicURL, "/") + "/image/images/",
 			},
 		},
-		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, OldNetwork: novaProxied{h.Neutron}, OldImages: h.Glance, Placement: h.Placement,
+		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, OldNetwork: novaProxied{h.Neutron}, OldImages: h.Glance, Placement: nova.WithNUMA(h.Placement),
 		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
 	}
 	scheduling := scheduler.DefaultConfig()

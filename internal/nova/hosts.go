@@ -217,7 +217,7 @@ func (s *Service) inventory(nodeID string, info rpc.HostInfo) placement.HostInve
 	if reserved == 0 {
 		reserved = 512
 	}
-	return placement.HostInventory{
+	h := placement.HostInventory{
 		UUID: nodeID, Name: info.Hostname, Traits: info.Traits, Inventories: map[string]placement.Inventory{
 			"VCPU":      {Total: int64(info.VCPUs), AllocationRatio: s.Config.CPURatio},
 			"MEMORY_MB": {Total: int64(info.MemoryMB), Reserved: int64(min(reserved, info.MemoryMB/2)), AllocationRatio: s.Config.RAMRatio},
@@ -225,6 +225,13 @@ func (s *Service) inventory(nodeID string, info rpc.HostInfo) placement.HostInve
 		},
 		InitialRatios: map[string]float64{"VCPU": InitialCPURatio, "MEMORY_MB": InitialRAMRatio, "DISK_GB": InitialDiskRatio},
 	}
+	if info.PCPUs > 0 { // what belongs to one server is promised to no other
+		h.Inventories[placement.PCPU] = placement.Inventory{Total: int64(info.PCPUs), AllocationRatio: 1}
+	}
+	if info.VCPUs == 0 {
+		delete(h.Inventories, placement.VCPU)
+	}
+	return h
 }
 
 // ConductorHandlers answer what hosts report. A host speaks for itself alone.

@@ -68,6 +68,9 @@ func (s *Service) SchedulerSpec(ctx context.Context, w Placing) (*scheduler.Spec
 		},
 		Image: scheduler.Image{ID: srv.ImageID, DiskFormat: image.DiskFormat, Properties: image.Properties}, IgnoredHosts: w.Ignore, BootFromVolume: w.BootFromVolume,
 	}
+	if guest, err := WishOf(f, srv.ImageID, image).Guest(); err == nil {
+		spec.NUMA = guest
+	}
 	host, node, force := w.Host, w.Node, w.Force
 	if host == "" && node == "" && !w.Moving {
 		host, node, force = srv.Requested.Host, srv.Requested.Node, srv.Requested.ForceHost

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gostack/internal/nova/db"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/nova/scheduler"
 )
@@ -36,7 +37,7 @@ type SchedulerNeeds struct {
 	Properties bool                                        // properties of the images of servers
 }
 
-// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. Five statements, or seven when hosts have said something new, however
+// SchedulerHosts is what a decision depends on besides placement: the hosts and the aggregates. Six statements, or eight when hosts have said something new, however
 // many hosts there are; of hosts that are as they were nothing is read.
 func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]scheduler.Host, []scheduler.Aggregate, error) {
 	h := s.DB.Read(ctx)
@@ -72,6 +73,14 @@ func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]s
 			return nil, nil, err
 		}
 	}
+	claims, err := db.NUMAClaims(ctx, h, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	placed := map[string][]*hardware.Guest{}
+	for _, c := range claims {
+		placed[c.Host] = append(placed[c.Host], c.Topology)
+	}
 	states := make(map[string]*db.HostState, len(unusual))
 	for i := range unusual {
 		states[unusual[i].NodeID] = &unusual[i]
@@ -86,6 +95,10 @@ func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]s
 			}
 			host.Up = s.Up(&ServiceRow{Disabled: st.Disabled, ForcedDown: st.ForcedDown, LastSeenAt: st.LastSeenAt})
 			host.Disabled, host.FailedBuilds = st.Disabled, st.FailedBuilds
+		}
+		if guests := placed[host.Name]; host.NUMA != nil && guests != nil {
+			used := host.NUMA.Using(guests...)
+			host.NUMA = &used
 		}
 		host.IOOps, host.Count, host.ImageProperties = busy[host.Name], counts[host.Name], properties[host.Name]
 		hosts = append(hosts, host)
@@ -128,7 +141,7 @@ func (s *Service) knownHypervisors(ctx context.Context) ([]*hypervisor, error) {
 		for _, n := range nodes {
 			had[n.ID] = &hypervisor{n.ID, n.Revision, scheduler.Host{
 				Name: n.Host, Node: n.Hostname, Provider: n.ID, HypervisorType: n.Info.HypervisorType, HypervisorVersion: n.Info.HypervisorVersion,
-				Address: n.Info.HostIP, Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info),
+				Address: n.Info.HostIP, Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info), NUMA: n.Info.NUMA,
 			}}
 		}
 	}

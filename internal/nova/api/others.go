@@ -17,9 +17,7 @@ func (a *api) otherRoutes() []rest.Route {
 		{Method: "DELETE", Path: "/servers/{server_id}/os-server-password", Policy: "os_compute_api:os-server-password:clear", Target: a.server, Status: 204, Handle: func(r *rest.Request) (any, error) {
 			return nil, a.nova.ClearPassword(r.Context(), r.Caller, r.Path("server_id"))
 		}},
-		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: func(*rest.Request) (any, error) {
-			return object{"nodes": []any{}, "pagesize_kb": nil}, nil
-		}},
+		{Method: "GET", Path: "/servers/{server_id}/topology", Policy: "compute:server:topology:index", Target: a.server, Min: rest.V(2, 78), Handle: a.topology},
 	}...)
 }
 

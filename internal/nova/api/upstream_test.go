@@ -29,6 +29,11 @@ func judged(t *testing.T, h http.Handler) http.Handler {
 			return strings.HasSuffix(path, "/diagnostics") // the document has memory as a list, upstream's samples and code have an object
 		},
 		Mend: func(path string, doc any) {
+			if strings.HasSuffix(path, "/topology") { // the document has siblings as a list of numbers, upstream's samples and code have a list of lists
+				for _, node := range doc.(map[string]any)["nodes"].([]any) {
+					node.(map[string]any)["siblings"] = []any{}
+				}
+			}
 			if strings.HasSuffix(path, "/os-migrations") { // the document forgets evacuations, which upstream's reference and code name
 				rows, _ := doc.(map[string]any)["migrations"].([]any)
 				for _, row := range rows {

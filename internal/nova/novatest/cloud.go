@@ -18,6 +18,7 @@ import (
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/driver/simulated"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/ops"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/nova/scheduler"
@@ -46,7 +47,9 @@ type Cloud struct {
 	Agents    map[string]*agent.Agent
 	// Storage, when set before hosts are added, is shared by them.
 	Storage *simulated.Storage
-	fabric  hostlink.Fabric
+	// NUMA, when set before hosts are added, are the cells of each.
+	NUMA   *hardware.Host
+	fabric hostlink.Fabric
 }
 
 // Host is a simulated host whose Define can be made to fail.
@@ -80,7 +83,7 @@ func NewCloudOn(t testing.TB, d *store.DB, hosts int, over bus.Bus) *Cloud {
 		T: t, DB: d, Network: network, Glance: newGlance(t, d), Images: Images{}, Placement: &placement.Service{DB: d}, Bus: over, Hosts: map[string]*Host{}, Agents: map[string]*agent.Agent{},
 	}
 	w.Nova = &nova.Service{
-		DB: d, Clock: clock.System, Network: network, Groups: network, Placement: w.Placement, Images: bothImages{w.Images, w.Glance}, Made: w.Glance, Hosts: ops.BusHosts{Bus: w.Bus}, Log: quiet(),
+		DB: d, Clock: clock.System, Network: network, Groups: network, Placement: nova.WithNUMA(w.Placement), Images: bothImages{w.Images, w.Glance}, Made: w.Glance, Hosts: ops.BusHosts{Bus: w.Bus}, Log: quiet(),
 		Config: nova.Config{ConsoleURL: "http://127.0.0.1:5000/novnc"},
 	}
 	if _, err := w.Bus.Serve(bus.To{Topic: rpc.ConductorTopic}, w.Nova.ConductorHandlers()); err != nil {
@@ -103,7 +106,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // AddHost starts the agent of a new simulated host.
 func (w *Cloud) AddHost(name string) {
 	w.T.Helper()
-	sim, err := simulated.New(simulated.Options{Hostname: name, Storage: w.Storage})
+	sim, err := simulated.New(simulated.Options{Hostname: name, Storage: w.Storage, NUMA: w.NUMA})
 	if err != nil {
 		w.T.Fatal(err)
 	}

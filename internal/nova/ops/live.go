@@ -64,7 +64,7 @@ func (o *Ops) liveClaim(ctx context.Context, tx store.Tx, r *liveRun) error {
 	if _, err := o.Nova.Placement.Move(ctx, tx, srv.ID, r.State.Migration, placement.ConsumerMigration); err != nil {
 		return err
 	}
-	err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{Consumer: srv.ID, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Choice.Allocations})
+	err = o.Nova.ClaimOn(ctx, tx, srv, srv.Flavor, p.Choice.Host, placement.Claim{Consumer: srv.ID, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Choice.Allocations})
 	if errors.Is(err, placement.ErrCapacity) && r.State.Force {
 		return saga.Permanent(fmt.Errorf("Migration pre-check error: Unable to migrate %s to %s: Lack of memory(host:%d <= instance:%d)", srv.ID, p.Choice.Host, p.FreeMB, srv.MemoryMB)) //nolint:staticcheck // upstream's sentence
 	}

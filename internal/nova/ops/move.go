@@ -29,6 +29,7 @@ type mover struct {
 	migration string
 	source    nova.Site
 	p         *nova.MoveProgress
+	flavor    *nova.MovedFlavor // what the server becomes; nil: what it is
 }
 
 // pick chooses a host, or the next alternate.
@@ -95,7 +96,11 @@ func (m *mover) claim(ctx context.Context, tx store.Tx, status string, allowed f
 		}
 		err = errTaken
 		if fits(p.Choice.Host) && (allowed == nil || allowed(p.Choice.Host)) && (srv.PinnedZone == nil || *srv.PinnedZone == p.Zone) {
-			err = o.Nova.Placement.Claim(ctx, tx, placement.Claim{Consumer: m.server, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Choice.Allocations})
+			flavor := srv.Flavor
+			if m.flavor != nil {
+				flavor = m.flavor.Flavor
+			}
+			err = o.Nova.ClaimOn(ctx, tx, srv, flavor, p.Choice.Host, placement.Claim{Consumer: m.server, Project: srv.ProjectID, User: srv.UserID, Allocations: p.Choice.Allocations})
 		}
 		if err == nil {
 			break

@@ -212,7 +212,7 @@ func (o *Ops) take(ctx context.Context, tx store.Tx, srv *nova.Server, places []
 			return nil, "", zoneErr
 		}
 		if allows(places[0].Host) && (srv.PinnedZone == nil || *srv.PinnedZone == zone) {
-			err = o.Nova.Placement.Claim(ctx, tx, claimOf(srv, places[0]))
+			err = o.Nova.ClaimOn(ctx, tx, srv, srv.Flavor, places[0].Host, claimOf(srv, places[0]))
 		}
 		if err == nil {
 			return places, zone, nil

@@ -139,7 +139,7 @@ func (o *Ops) takeAll(ctx context.Context, tx store.Tx, state *nova.PlaceState, 
 			}
 			zones[host] = zone
 		}
-		grouped = grouped || srv.ServerGroupID != nil || srv.PinnedZone != nil && *srv.PinnedZone != zone
+		grouped = grouped || pinned(srv) || srv.ServerGroupID != nil || srv.PinnedZone != nil && *srv.PinnedZone != zone
 		out[id] = taken{places, zone}
 		claims = append(claims, claimOf(srv, places[0]))
 	}
@@ -169,6 +169,12 @@ func (o *Ops) takeAll(ctx context.Context, tx store.Tx, state *nova.PlaceState, 
 		}
 	}
 	return out, nil
+}
+
+// pinned tells whether a server has a place of its own on its host, which is found when it is claimed.
+func pinned(srv *nova.Server) bool {
+	g, err := nova.WishOf(srv.Flavor, srv.ImageID, srv.Image).Guest()
+	return err != nil || g != nil
 }
 
 func withHost(srv *nova.Server, p nova.Place) *nova.Server {

@@ -87,7 +87,7 @@ func power(off bool) int {
 }
 
 func (o *Ops) moverOf(r *moveRun) *mover {
-	return &mover{o: o, op: r.Operation, server: r.State.ServerID, migration: r.State.Migration, source: r.State.Source, p: &r.State.Progress}
+	return &mover{o: o, op: r.Operation, server: r.State.ServerID, migration: r.State.Migration, source: r.State.Source, p: &r.State.Progress, flavor: &r.State.New}
 }
 
 func movedTo(r *moveRun) string {

@@ -61,6 +61,9 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 	if err := o.blockDevices(ctx, srv, &spec); err != nil {
 		return spec, err
 	}
+	if spec.NUMA, err = o.Nova.NUMAOf(ctx, srv); err != nil {
+		return spec, err
+	}
 	for _, v := range vifs {
 		spec.NICs = append(spec.NICs, nic(v, srv))
 	}

@@ -42,6 +42,7 @@ var filters = []filter{
 	{name: "AggregateImagePropertiesIsolation", pass: passAggregateImage},
 	{name: "AggregateTypeAffinityFilter", active: func(q *query) bool { return q.keys["instance_type"] }, pass: passAggregateType},
 	{name: "MetricsFilter", active: hasMetrics, pass: passMetrics},
+	{name: numaFilter, active: func(q *query) bool { return q.spec.NUMA != nil }, always: true, pass: passNUMA},
 	{name: "PciPassthroughFilter", active: func(q *query) bool { return len(q.spec.PCI) > 0 }, pass: passPCI},
 	{name: "AllHostsFilter", active: func(*query) bool { return false }},
 }
@@ -58,7 +59,11 @@ func FilterNames() []string {
 // activeFilters returns the filters of the configuration that have a say in this request.
 func activeFilters(q *query) ([]filter, error) {
 	var active []filter
-	for _, name := range q.config.Filters {
+	names := q.config.Filters
+	if !slices.Contains(names, numaFilter) { // the claim needs a place, so there is no leaving it out
+		names = append(slices.Clone(names), numaFilter)
+	}
+	for _, name := range names {
 		i := slices.IndexFunc(filters, func(f filter) bool { return f.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no scheduler filter %q", name)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gostack/internal/nova/hardware"
 	"gostack/internal/placement"
 )
 
@@ -85,11 +86,13 @@ func flavorResources(spec *Spec) map[string]int64 {
 			resources[class] = int64(amount)
 		}
 	}
-	cpu := placement.VCPU
-	if f.ExtraSpecs["hw:cpu_policy"] == "dedicated" || spec.Image.Properties["hw_cpu_policy"] == "dedicated" {
-		cpu = placement.PCPU
+	wish := hardware.Wish{Flavor: hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, Specs: f.ExtraSpecs}, Image: hardware.Image{Properties: spec.Image.Properties}}
+	shared, dedicated, err := wish.CPUs()
+	if err != nil { // of the time before such wishes were refused
+		shared, dedicated = f.VCPUs, 0
 	}
-	set(cpu, f.VCPUs)
+	set(placement.VCPU, shared)
+	set(placement.PCPU, dedicated)
 	set(placement.MemoryMB, f.MemoryMB)
 	set(placement.DiskGB, disk)
 	if isTrue(f.ExtraSpecs[memEncrypts]) || isTrue(spec.Image.Properties["hw_mem_encryption"]) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gostack/internal/nova/hardware"
 	"gostack/internal/placement"
 )
 
@@ -49,6 +50,9 @@ type Host struct {
 
 	// PCI lists free devices.
 	PCI []PCIPool
+
+	// NUMA are the host's cells, with what servers have of them; nil when it does not say.
+	NUMA *hardware.Host
 }
 
 // Guest is a kind of guest that a hypervisor runs: "x86_64", "kvm", "hvm".
@@ -108,6 +112,7 @@ type host struct {
 	guests     []Guest             // canonical
 	servers    int
 	ioOps      int
+	placed     []*hardware.Guest // on its cells, by decisions
 }
 
 // NewSnapshot prepares hosts for decisions and takes over what it is given. Hosts without a provider in placement cannot
@@ -210,6 +215,7 @@ func (s *Snapshot) book(c Choice, servers int) {
 			p.Inventories[class] = inventory
 		}
 	}
+	c.host.place(c.numa, servers)
 	c.host.servers += servers
 	c.host.ioOps += servers
 	c.host.inventories = inventoriesOf(c.host.provider)

@@ -1,6 +1,10 @@
 package scheduler
 
-import "cmp"
+import (
+	"cmp"
+
+	"gostack/internal/nova/hardware"
+)
 
 // Spec says what to place: one server, or several equal ones in one decision.
 type Spec struct {
@@ -32,6 +36,9 @@ type Spec struct {
 
 	// PCI are devices asked for by the flavor's alias or by ports.
 	PCI []PCIRequest
+
+	// NUMA is the topology that flavor and image ask for; nil is none.
+	NUMA *hardware.Guest
 
 	// Least is how many of the servers must find a host for the decision to stand; 0 is all.
 	Least int
@@ -125,6 +132,7 @@ type Choice struct {
 	Allocations map[string]map[string]int
 
 	host *host
+	numa *hardware.Guest
 }
 
 // Elimination counts the hosts that one filter refused.

@@ -179,3 +179,15 @@ func (d *Driver) Abandon(_ context.Context, id, move string) error {
 		})
 	})
 }
+
+// SpecOf is what the host was told of a server; nil when it does not have it.
+func (d *Driver) SpecOf(id string) *driver.GuestSpec {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.servers[id]
+	if s == nil {
+		return nil
+	}
+	spec := s.Spec
+	return &spec
+}

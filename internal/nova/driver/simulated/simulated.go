@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/hardware"
 )
 
 // Options say what the host pretends to be.
@@ -29,6 +30,9 @@ type Options struct {
 	CPU      []string // features of the processor, which servers use; a host takes a running one only when it has all of its
 	Delays   Delays
 	Images   driver.ImageSource // nil: images are there
+
+	// NUMA are the host's cells, and which of their processors servers have for themselves; nil: one with all that the host has, all shared.
+	NUMA *hardware.Host
 
 	// Storage holds the servers' files; hosts with the same one share it. nil: the host's own.
 	Storage *Storage
@@ -120,6 +124,15 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 		Uptime:    uptime(time.Now(), d.since),
 		Supported: [][3]string{{"x86_64", "simulated", "hvm"}},
 		Traits:    slices.Clone(hostTraits),
+	}
+	h.NUMA = d.NUMA
+	if h.NUMA == nil {
+		h.NUMA = &hardware.Host{Cells: []hardware.Cell{{CPUs: hardware.Range(0, d.VCPUs), MemoryMB: d.MemoryMB}}}
+	} else {
+		h.VCPUs = 0
+		for _, cell := range h.NUMA.Cells {
+			h.VCPUs, h.PCPUs = h.VCPUs+len(cell.CPUs), h.PCPUs+len(cell.Dedicated)
+		}
 	}
 	for _, s := range d.servers {
 		if !s.Defined {
