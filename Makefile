@@ -32,6 +32,11 @@ test: $(GUEST) ## every test; engines that are not installed are skipped loudly
 	$(GO) vet ./...
 	$(GO) test -timeout 40m ./...
 
+# The long suites that choose one database; all others run on both anyway.
+.PHONY: test-postgres
+test-postgres: ## the suites that make test runs on SQLite alone, on PostgreSQL; takes half an hour
+	GOSTACK_REQUIRE=all GOSTACK_TEST_DATABASE=postgres $(GO) test -count=1 -timeout 3h $$(grep -rl 'storetest\.Either(' --include=*_test.go internal | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
 HOSTS ?= 3
 .PHONY: lab
 lab: build $(GUEST) ## a cloud of HOSTS=3 hosts on this machine, in namespaces

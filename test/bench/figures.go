@@ -68,9 +68,11 @@ func start(o options) ([]figure, error) {
 }
 
 // idle lets a process settle and returns the share of a core it then uses, in percent, and its resident memory in MiB.
-func idle(pid int) (share, mib float64) {
+func idle(pid int) (share, mib float64) { return idleFor(pid, 7*time.Second) }
+
+// idleFor is idle with what comes round in a longer window.
+func idleFor(pid int, window time.Duration) (share, mib float64) {
 	time.Sleep(3 * time.Second)
-	const window = 7 * time.Second
 	before := ran(pid)
 	time.Sleep(window)
 	return 100 * float64(ran(pid)-before) / float64(window), residentMiB(pid)

@@ -31,6 +31,7 @@ var parts = []part{
 	{"storm", storm},
 	{"lists", lists},
 	{"networks", networks},
+	{"hosts", hosts},
 	{"decisions", decisions},
 	{"guests", guests},
 }
@@ -45,7 +46,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin/gostack", "the binary to measure")
 	flag.StringVar(&o.image, "image", "build/guest.qcow2", "the guest image of the figures with real guests")
 	flag.IntVar(&o.rows, "rows", 100_000, "servers in the database for the list figure")
-	only := flag.String("part", "", "only the parts that match this regular expression: start, tokens, images, boots, storm, lists, networks, decisions, guests")
+	only := flag.String("part", "", "only the parts that match this regular expression: start, tokens, images, boots, storm, lists, networks, hosts, decisions, guests")
 	inside := flag.Bool("inside", false, "used by bench itself: this is the pretend machine, print the guests' figures as JSON")
 	flag.Parse()
 	var err error
