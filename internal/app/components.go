@@ -23,6 +23,8 @@ var Components = []Component{
 	novaAPI,
 	novaMetadata,
 	novaNoVNCProxy,
+	novaSerialProxy,
+	novaSpiceProxy,
 	novaCompute,
 }
 

@@ -3,7 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
-	"net"
+	"os"
+
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,15 @@ var (
 	}
 	novaNoVNCProxy = Component{
 		Name: "nova-novncproxy", What: "Shows servers' screens in a browser",
-		Needs: []string{"nova-conductor"}, Control: true, Build: buildNovaNoVNCProxy,
+		Needs: []string{"nova-conductor"}, Control: true, Build: consoleProxy(nova.ConsoleNoVNC, novncPrefix, nil),
+	}
+	novaSerialProxy = Component{
+		Name: "nova-serialproxy", What: "Joins WebSockets with servers' serial consoles",
+		Needs: []string{"nova-conductor"}, Control: true, Build: consoleProxy(nova.ConsoleSerial, serialPrefix, func(o *console.Options) { o.Bare = true }),
+	}
+	novaSpiceProxy = Component{
+		Name: "nova-spicehtml5proxy", What: "Shows servers' SPICE screens in a browser",
+		Needs: []string{"nova-conductor"}, Control: true, Build: consoleProxy(nova.ConsoleSPICE, spicePrefix, func(o *console.Options) { o.Pages = os.DirFS(spicePages) }),
 	}
 )
 
@@ -57,9 +66,6 @@ func set(ratio, absent float64) float64 {
 	}
 	return ratio
 }
-
-// novncPrefix is where the console page and its WebSocket are.
-const novncPrefix = "/novnc/"
 
 func liveConfig(cfg config.Nova) nova.LiveConfig {
 	timeout := time.Duration(cfg.LiveTimeout) * time.Second
@@ -74,8 +80,9 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	service := &nova.Service{
 		DB: h.DB, Clock: h.Clock, Log: h.Log,
 		Config: nova.Config{
-			DefaultZone: cfg.AvailabilityZone, ConsoleURL: strings.TrimRight(h.Config.PublicURL, "/") + strings.TrimRight(novncPrefix, "/"),
-			CPURatio: set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
+			DefaultZone: cfg.AvailabilityZone, ConsoleURL: consoleURL(h.Config.PublicURL, novncPrefix), SpiceURL: consoleURL(h.Config.PublicURL, spicePrefix),
+			SerialURL: consoleURL(strings.Replace(h.Config.PublicURL, "http", "ws", 1), serialPrefix),
+			CPURatio:  set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
 			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
 			ResizeToSameHost: cfg.ResizeToSameHost, ResizeConfirmWindow: cfg.ResizeConfirmWindow,
@@ -161,21 +168,4 @@ func (h *House) novaService(binary string) Unit {
 			return nil
 		},
 	}
-}
-
-func buildNovaNoVNCProxy(_ context.Context, h *House) (Unit, error) {
-	proxy, err := console.New(novncPrefix, console.Options{
-		Validator: novaConsoles{h.Nova}, Origins: []string{h.Config.PublicURL}, Log: h.Log,
-		Dial: func(ctx context.Context, host string, _ int, server string) (net.Conn, error) {
-			return h.Nova.DialConsole(ctx, host, server)
-		},
-	})
-	if err != nil {
-		return Unit{}, err
-	}
-	h.Root[novncPrefix] = proxy
-	return Unit{Stop: func(context.Context) error {
-		proxy.Close()
-		return nil
-	}}, nil
 }

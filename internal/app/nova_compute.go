@@ -132,6 +132,8 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: imagelink.Source(h.Link),
 		VirtType: virtType, Hostname: h.Config.Host, HostIP: h.Config.HostIP, Log: h.Log,
 		CPUShared: shared, CPUDedicated: dedicated,
+		Serial: h.Config.Nova.SerialConsole.Enabled, SerialDir: filepath.Join(h.Config.RunDir, "serial"),
+		Spice: h.Config.Nova.Spice.Enabled,
 	})
 	if err != nil {
 		return nil, err

@@ -52,11 +52,14 @@ func (n novaProjects) ProjectExists(ctx context.Context, id string) (bool, error
 	return err == nil, err
 }
 
-// novaConsoles is Nova as the console proxy sees it.
-type novaConsoles struct{ nova *nova.Service }
+// novaConsoles is Nova as the proxy of one type of consoles sees it.
+type novaConsoles struct {
+	nova *nova.Service
+	kind string
+}
 
 func (n novaConsoles) Validate(ctx context.Context, token string) (string, int, string, error) {
-	host, port, server, err := n.nova.ValidateConsole(ctx, token)
+	host, port, server, err := n.nova.ValidateConsole(ctx, n.kind, token)
 	if errors.Is(err, nova.ErrConsoleToken) {
 		err = console.ErrToken
 	}

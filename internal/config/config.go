@@ -114,6 +114,16 @@ type Neutron struct {
 	GlobalMTU      int      `yaml:"global_physnet_mtu" doc:"MTU of the underlay; tunnels take their overhead from it." default:"1500"`
 }
 
+// SerialConsole is upstream's [serial_console].
+type SerialConsole struct {
+	Enabled bool   `yaml:"enabled" doc:"Users may read and type on servers' serial ports; on the hosts, for servers that are started from then on." default:"false"`
+}
+
+// Spice is upstream's [spice].
+type Spice struct {
+	Enabled bool `yaml:"enabled" doc:"Servers get a SPICE screen besides VNC, and a channel for its agent in the guest; on the hosts, for servers that are started from then on. The page is Debian's package spice-html5 on the control side." default:"false"`
+}
+
 // Nova configures servers.
 type Nova struct {
 	Driver               string        `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
@@ -138,6 +148,8 @@ type Nova struct {
 	LiveForce            string        `yaml:"live_migration_force_complete" doc:"How a live migration is forced to its end: pause the server, or post_copy: run it on its new host before all of its memory is there." default:"pause"`
 	LiveConcurrent       int           `yaml:"max_concurrent_live_migrations" doc:"Servers that may leave a host live at once." default:"1"`
 	SimulatedHosts       int           `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
+	SerialConsole        SerialConsole `yaml:"serial_console"`
+	Spice                Spice         `yaml:"spice"`
 	SimulatedNetwork     string        `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
 }
 

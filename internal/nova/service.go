@@ -50,6 +50,8 @@ type Config struct {
 	DefaultScheduleZone string
 	// ConsoleURL is where browsers find the noVNC page, without a query.
 	ConsoleURL string
+	// SpiceURL is where browsers find the page of SPICE, SerialURL the WebSocket of serial consoles; both without a query.
+	SpiceURL, SerialURL string
 	// ConsoleTTL is how long a console's ticket is good; 0 is 10 minutes.
 	ConsoleTTL time.Duration
 	// ShelvedOffloadTime is how long a shelved server stays on its host; 0 is not at all, below 0 for ever.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -19,33 +20,37 @@ func (a *Agent) serveStreams() {
 	a.Link.Handle(rpc.ConsoleStream, a.console)
 }
 
-// console joins control's console proxy with a server's VNC server, which nobody else can reach and which asks for no password.
+// console joins control's console proxies with a server's console, which nobody else can reach and which asks for no password.
 func (a *Agent) console(ctx context.Context, s *hostlink.Stream) error {
 	if !s.Peer.Control {
 		return hostlink.Refuse(hostlink.CodeForbidden, "consoles are for control, not for %s", s.Peer)
 	}
-	var ref rpc.ServerRef
+	var ref rpc.ConsoleArgs
 	if err := s.Decode(&ref); err != nil {
 		return err
 	}
-	at, err := a.Driver.Console(ctx, ref.ServerID, driver.ConsoleVNC)
-	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrBadState) {
-		return hostlink.Refuse(hostlink.CodeNotFound, "server %s has no screen here: %v", ref.ServerID, err)
+	at, err := a.Driver.Console(ctx, ref.ServerID, cmp.Or(ref.Kind, driver.ConsoleVNC))
+	if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrBadState) || errors.Is(err, driver.ErrUnsupported) {
+		return hostlink.Refuse(hostlink.CodeNotFound, "server %s has no such console here: %v", ref.ServerID, err)
 	}
 	if err != nil {
 		return err
 	}
-	vnc, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+	network, address := "tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port))
+	if at.Path != "" {
+		network, address = "unix", at.Path
+	}
+	end, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return err
 	}
-	defer vnc.Close()
+	defer end.Close()
 	conn, err := s.Accept()
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = vnc.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = end.Close() })
 	defer stop()
-	_, _, err = hostlink.Splice(conn, vnc)
+	_, _, err = hostlink.Splice(conn, end)
 	return err
 }

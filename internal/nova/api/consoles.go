@@ -32,16 +32,11 @@ func (a *api) consoleRoutes() []rest.Route {
 			Body: rest.JSON(`{"type": "object", "required": ["os-getConsoleOutput"], "additionalProperties": false, "properties": {"os-getConsoleOutput": {"type": "object", "additionalProperties": false,
 				"properties": {"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}}}}}`),
 		},
-		old("os-getVNCConsole", `"novnc", "xvpvnc"`, a.vncConsole),
-		old("os-getSPICEConsole", `"spice-html5"`, func(*rest.Request) (any, error) { return nil, unavailable("spice-html5") }),
-		old("os-getSerialConsole", `"serial"`, func(*rest.Request) (any, error) { return nil, unavailable("serial") }),
+		old("os-getVNCConsole", `"novnc", "xvpvnc"`, a.oldConsole("os-getVNCConsole")),
+		old("os-getSPICEConsole", `"spice-html5"`, a.oldConsole("os-getSPICEConsole")),
+		old("os-getSerialConsole", `"serial"`, a.oldConsole("os-getSerialConsole")),
 		rest.Route{Method: "GET", Path: "/os-console-auth-tokens/{token}", Policy: "os_compute_api:os-console-auth-tokens", Handle: a.consoleToken},
 	)
-}
-
-// unavailable is the refusal of a kind of console that the cloud does not have.
-func unavailable(kind string) error {
-	return rest.BadRequest("Unavailable console type %s.", kind)
 }
 
 func (a *api) consoleOutput(r *rest.Request) (any, error) {
@@ -65,19 +60,21 @@ func (a *api) consoleOutput(r *rest.Request) (any, error) {
 	return object{"output": text}, err
 }
 
-func (a *api) vncConsole(r *rest.Request) (any, error) {
-	var body struct {
-		Ask struct{ Type string } `json:"os-getVNCConsole"`
+// oldConsole answers an action that opens a console.
+func (a *api) oldConsole(action string) func(*rest.Request) (any, error) {
+	return func(r *rest.Request) (any, error) {
+		var body map[string]struct{ Type string }
+		if err := r.Decode(&body); err != nil {
+			return nil, err
+		}
+		kind := body[action].Type
+		url, err := a.nova.OpenConsole(r.Context(), loaded(r), kind)
+		return object{"console": object{"type": kind, "url": url}}, err
 	}
-	if err := r.Decode(&body); err != nil {
-		return nil, err
-	}
-	if body.Ask.Type != nova.ConsoleNoVNC {
-		return nil, unavailable(body.Ask.Type)
-	}
-	url, err := a.nova.OpenConsole(r.Context(), loaded(r))
-	return object{"console": object{"type": body.Ask.Type, "url": url}}, err
 }
+
+// consoleProtocols are the types of consoles by their protocol.
+var consoleProtocols = map[string]string{nova.ConsoleNoVNC: "vnc", nova.ConsoleSPICE: "spice", nova.ConsoleSerial: "serial"}
 
 func (a *api) remoteConsole(r *rest.Request) (any, error) {
 	var body struct {
@@ -86,11 +83,12 @@ func (a *api) remoteConsole(r *rest.Request) (any, error) {
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	if body.Ask.Protocol != "vnc" || body.Ask.Type != nova.ConsoleNoVNC {
-		return nil, unavailable(body.Ask.Type)
+	ask := body.Ask
+	if consoleProtocols[ask.Type] != ask.Protocol {
+		return nil, nova.ConsoleUnavailable(ask.Type)
 	}
-	url, err := a.nova.OpenConsole(r.Context(), loaded(r))
-	return object{"remote_console": object{"protocol": "vnc", "type": body.Ask.Type, "url": url}}, err
+	url, err := a.nova.OpenConsole(r.Context(), loaded(r), ask.Type)
+	return object{"remote_console": object{"protocol": ask.Protocol, "type": ask.Type, "url": url}}, err
 }
 
 func (a *api) consoleToken(r *rest.Request) (any, error) {

@@ -1,7 +1,8 @@
-// Package console is nova-novncproxy: it shows a server's screen in a browser.
+// Package console is nova-novncproxy, nova-spicehtml5proxy and nova-serialproxy: it
+// shows a server's screen in a browser and joins WebSockets with serial ports.
 //
-// It serves the noVNC page and carries RFB between the page's WebSocket and the
-// VNC server on the compute host. Who may see which server is decided by the
+// It serves a page, of its own that of noVNC, and carries bytes between the page's
+// WebSocket and the console on the compute host. Who may see which server is decided by the
 // token, which is checked anew for each connection; the package knows nothing
 // else of servers. It never redirects, so there is no redirect to abuse
 // (OSSA-2021-002), and never writes a token into a log (OSSA-2020-001).
@@ -53,6 +54,11 @@ type Options struct {
 	// Dial connects to the VNC server of a server as Validate has answered it;
 	// nil for TCP.
 	Dial func(ctx context.Context, host string, port int, serverID string) (net.Conn, error)
+
+	// Pages are the files of another page than noVNC's, which is served with the rights that it wants for itself.
+	Pages fs.FS
+	// Bare is a proxy without a page: its prefix is the WebSocket.
+	Bare bool
 
 	Log *slog.Logger // nil: slog.Default()
 }
@@ -122,13 +128,22 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if name == socketPath {
+	if name == socketPath || p.Bare && name == "" {
 		p.websocket(w, r)
+		return
+	}
+	if p.Bare {
+		http.NotFound(w, r)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "Method not allowed.", http.StatusMethodNotAllowed)
+		return
+	}
+	if p.Pages != nil {
+		w.Header().Set("Cache-Control", "no-store")
+		serveFile(w, r, p.Pages, name, foreignPolicy)
 		return
 	}
 	if pages[name] {
@@ -137,7 +152,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		name = "page/console.html"
 	}
-	serveFile(w, r, name)
+	serveFile(w, r, files, name, securityPolicy)
 }
 
 // securityPolicy keeps the page to itself: a console shows what a guest draws,
@@ -145,20 +160,23 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
 	"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'"
 
-// serveFile serves one embedded file by its exact name.
-func serveFile(w http.ResponseWriter, r *http.Request, name string) {
+// foreignPolicy is for a page that is not ours and has its scripts in its text.
+const foreignPolicy = "default-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
+
+// serveFile serves one file by its exact name.
+func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS, name, policy string) {
 	if !fs.ValidPath(name) || strings.HasPrefix(path.Base(name), ".") {
 		http.NotFound(w, r)
 		return
 	}
-	text, err := files.ReadFile(name)
+	text, err := fs.ReadFile(files, name)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType(name))
-	h.Set("Content-Security-Policy", securityPolicy)
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	if h.Get("Cache-Control") == "" {

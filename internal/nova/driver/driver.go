@@ -83,7 +83,7 @@ type Driver interface {
 	// all that is kept.
 	ConsoleLog(ctx context.Context, id string, lines int) ([]byte, error)
 
-	// Console answers where the server's graphical console listens.
+	// Console answers where a console of the running server listens. A kind that the server does not have is [ErrUnsupported].
 	Console(ctx context.Context, id string, kind ConsoleKind) (ConsoleAddress, error)
 
 	// PowerState answers what the hypervisor says now.
@@ -119,15 +119,20 @@ const (
 	RebootHard RebootKind = "HARD"
 )
 
-// ConsoleKind is a protocol of a graphical console.
+// ConsoleKind is a protocol of a console.
 type ConsoleKind string
 
-// ConsoleVNC is RFB, what the noVNC page speaks.
-const ConsoleVNC ConsoleKind = "vnc"
+// The kinds of consoles.
+const (
+	ConsoleVNC    ConsoleKind = "vnc"    // RFB, what the noVNC page speaks
+	ConsoleSPICE  ConsoleKind = "spice"  // what spice-html5 speaks
+	ConsoleSerial ConsoleKind = "serial" // the bytes of the first serial port, both ways
+)
 
-// ConsoleAddress is where a console listens, as seen from the host itself.
+// ConsoleAddress is where a console listens, as seen from the host itself: a TCP port, or a UNIX socket at Path.
 type ConsoleAddress struct {
 	Kind ConsoleKind `json:"kind"`
 	Host string      `json:"host"`
 	Port int         `json:"port"`
+	Path string      `json:"path,omitempty"`
 }

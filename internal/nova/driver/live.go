@@ -98,8 +98,9 @@ type LiveDisk struct {
 type LiveTarget struct {
 	Dir       string `json:"dir"`
 	VNCListen string `json:"vnc_listen,omitempty"`
-	Shared    bool   `json:"shared"`     // it sees the source's probe: the disks are on storage that both have
-	FreeBytes int64  `json:"free_bytes"` // of the file system with the servers' disks
+	SerialDir string `json:"serial_dir,omitempty"` // of the sockets of serial consoles
+	Shared    bool   `json:"shared"`               // it sees the source's probe: the disks are on storage that both have
+	FreeBytes int64  `json:"free_bytes"`           // of the file system with the servers' disks
 
 	CPUs string `json:"cpus,omitempty"` // the processors that servers share, as "0-3"; empty: all
 }

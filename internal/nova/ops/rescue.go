@@ -56,7 +56,9 @@ func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
 					if err := o.bindAgain(ctx, r.State.ServerID); err != nil {
 						return err
 					}
-					return o.defineOn(ctx, at(r), func(ctx context.Context, srv *nova.Server) (driver.GuestSpec, error) { return o.rescueSpec(ctx, srv, r.State) })
+					return o.defineOn(ctx, at(r), func(ctx context.Context, srv *nova.Server) (driver.GuestSpec, error) {
+						return o.rescueSpec(ctx, srv, r.State)
+					})
 				},
 				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.defineAgain(ctx, at(r))) },
 			},

@@ -53,7 +53,7 @@ const MembersChanged = "members_changed" // nothing
 const StepUndone = "undone"
 
 // Streams of hostlink that a host's agent serves.
-const ConsoleStream = "console" // ServerRef: RFB with the server's screen; for control alone
+const ConsoleStream = "console" // ConsoleArgs: what the server's console of that kind, without one VNC, speaks; for control alone
 
 // What hosts report.
 const (
@@ -115,7 +115,7 @@ type TaggedReply struct {
 	Devices []driver.TaggedDevice `json:"devices"`
 }
 
-// ConsoleArgs asks where a graphical console listens.
+// ConsoleArgs asks where a console listens, or for what it speaks.
 type ConsoleArgs struct {
 	ServerID string             `json:"server_id"`
 	Kind     driver.ConsoleKind `json:"kind"`

@@ -79,13 +79,19 @@ func lastLines(text []byte, n int) []byte {
 	return text[min(at+1, len(text)):]
 }
 
-// Console answers where the running domain's VNC server listens.
+// Console answers where a console of the running domain listens.
 func (d *Driver) Console(ctx context.Context, id string, kind driver.ConsoleKind) (driver.ConsoleAddress, error) {
-	var none driver.ConsoleAddress
-	if kind != driver.ConsoleVNC {
+	none := driver.ConsoleAddress{Kind: kind}
+	switch {
+	case kind == driver.ConsoleVNC, kind == driver.ConsoleSPICE && d.Spice, kind == driver.ConsoleSerial && d.Serial:
+	default:
 		return none, driver.Refuse(driver.CodeUnsupported, "console type %s is not available", kind)
 	}
 	dom, err := d.lookup(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	state, err := d.stateOf(ctx, dom)
 	if err != nil {
 		return none, err
 	}
@@ -93,18 +99,32 @@ func (d *Driver) Console(ctx context.Context, id string, kind driver.ConsoleKind
 	if err != nil {
 		return none, err
 	}
-	if def.Devices != nil {
+	if state.PowerState != driver.Running && state.PowerState != driver.Paused {
+		return none, driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
+	}
+	if kind == driver.ConsoleSerial {
+		if path := d.serialOf(def); path != "" {
+			return driver.ConsoleAddress{Kind: kind, Host: d.HostIP, Path: path}, nil
+		}
+	} else if def.Devices != nil {
 		for _, g := range def.Devices.Graphics {
-			if g.VNC != nil && g.VNC.Port > 0 {
-				host := g.VNC.Listen
-				if host == "" || host == "0.0.0.0" || host == "::" {
-					host = d.HostIP
-				}
-				return driver.ConsoleAddress{Kind: kind, Host: host, Port: g.VNC.Port}, nil
+			host, port := "", 0
+			switch {
+			case g.VNC != nil && kind == driver.ConsoleVNC:
+				host, port = g.VNC.Listen, g.VNC.Port
+			case g.Spice != nil && kind == driver.ConsoleSPICE:
+				host, port = g.Spice.Listen, g.Spice.Port
+			}
+			if host == "" || host == "0.0.0.0" || host == "::" {
+				host = d.HostIP
+			}
+			if port > 0 {
+				return driver.ConsoleAddress{Kind: kind, Host: host, Port: port}, nil
 			}
 		}
 	}
-	return none, driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
+	// It was started before its host had this kind of console.
+	return none, driver.Refuse(driver.CodeUnsupported, "console type %s is not available for instance %s", kind, id)
 }
 
 // definition reads a domain's XML.

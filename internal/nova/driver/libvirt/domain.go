@@ -225,15 +225,12 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 	}
 	port := uint(0)
 	l.Serials = []libvirtxml.DomainSerial{{
-		Source: &libvirtxml.DomainChardevSource{Pty: &libvirtxml.DomainChardevSourcePty{}},
+		Source: d.serialSource(spec.ID),
 		Target: &libvirtxml.DomainSerialTarget{Port: &port},
 		// Appending, so that the log can be trimmed under a running server.
 		Log: &libvirtxml.DomainChardevLog{File: d.consolePath(spec.ID), Append: "on"},
 	}}
-	l.Graphics = []libvirtxml.DomainGraphic{{VNC: &libvirtxml.DomainGraphicVNC{
-		Port: -1, AutoPort: "yes", Listen: d.VNCListen,
-		Listeners: []libvirtxml.DomainGraphicListener{{Address: &libvirtxml.DomainGraphicListenerAddress{Address: d.VNCListen}}},
-	}}}
+	d.graphics(l)
 	if err := video(l, props); err != nil {
 		return nil, err
 	}
@@ -247,10 +244,10 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 	}
 	slots += 2
 	if props[driver.PropQGA] == "yes" || props[driver.PropQGA] == "true" {
-		l.Channels = []libvirtxml.DomainChannel{{
+		l.Channels = append(l.Channels, libvirtxml.DomainChannel{
 			Source: &libvirtxml.DomainChardevSource{UNIX: &libvirtxml.DomainChardevSourceUNIX{Mode: "bind"}},
 			Target: &libvirtxml.DomainChannelTarget{VirtIO: &libvirtxml.DomainChannelTargetVirtIO{Name: "org.qemu.guest_agent.0"}},
-		}}
+		})
 		slots++
 	}
 	l.Controllers = bus.controllers

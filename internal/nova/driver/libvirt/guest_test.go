@@ -82,15 +82,21 @@ func newLab(t *testing.T) *lab {
 
 // open makes another driver of the same host, as a restarted process does.
 func (l *lab) open() *libvirt.Driver {
+	return l.openWith(func(*libvirt.Options) {})
+}
+
+func (l *lab) openWith(more func(*libvirt.Options)) *libvirt.Driver {
 	l.t.Helper()
-	d, err := libvirt.New(libvirt.Options{
+	o := libvirt.Options{
 		Client: l.client, Dir: filepath.Join(l.dir, "instances"), Owner: "cloud-1",
 		Images: func(_ context.Context, image driver.Image) (io.ReadCloser, error) {
 			id := image.ID
 			l.opens++
 			return os.Open(l.sources[id])
 		},
-	})
+	}
+	more(&o)
+	d, err := libvirt.New(o)
 	if err != nil {
 		l.t.Fatal(err)
 	}

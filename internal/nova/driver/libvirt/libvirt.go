@@ -38,6 +38,12 @@ type Options struct {
 	HostIP    string // address for others; empty: 127.0.0.1
 	VNCListen string // empty: 127.0.0.1
 
+	// Serial gives new definitions a serial console that can be talked to, in SerialDir, which must be one of this host alone. Empty:
+	// /run/gostack/serial. Spice gives them a SPICE screen besides VNC, and the channel of an agent in the guest.
+	Serial            bool
+	SerialDir         string
+	Spice             bool
+
 	// LiveDir holds the sockets of moves; the same path on every host. Empty: /run/gostack/live.
 	LiveDir string
 
@@ -86,6 +92,9 @@ func New(o Options) (*Driver, error) {
 		}
 		o.Hostname = name
 	}
+	if o.SerialDir == "" {
+		o.SerialDir = "/run/gostack/serial"
+	}
 	if o.LiveDir == "" {
 		o.LiveDir = "/run/gostack/live"
 	}
@@ -105,6 +114,11 @@ func New(o Options) (*Driver, error) {
 	// need not list.
 	if err := os.MkdirAll(d.baseDir(), 0o711); err != nil {
 		return nil, fmt.Errorf("directory of servers: %w", err)
+	}
+	if d.Serial {
+		if err := d.serialDir(); err != nil {
+			return nil, err
+		}
 	}
 	return d, d.sweep()
 }

@@ -119,7 +119,7 @@ func (d *Driver) sweepProbes() error {
 
 // LiveTarget compares what the guest has with what this host can give.
 func (d *Driver) LiveTarget(ctx context.Context, id string, from driver.LiveSource) (driver.LiveTarget, error) {
-	t := driver.LiveTarget{Dir: d.Dir, VNCListen: d.VNCListen, CPUs: d.CPUShared.String()}
+	t := driver.LiveTarget{Dir: d.Dir, VNCListen: d.VNCListen, SerialDir: d.SerialDir, CPUs: d.CPUShared.String()}
 	if err := checkID(id); err != nil {
 		return t, err
 	}

@@ -135,18 +135,18 @@ func (w *definitionWalk) element(e xml.StartElement) error {
 	case "interface":
 		return w.nicPart(e)
 	case "serial", "console", "channel":
-		if kind := attribute(e, "type"); len(w.path) == 3 && kind != "pty" && (device != "channel" || kind != "unix") {
+		if kind := attribute(e, "type"); len(w.path) == 3 && kind != "pty" && kind != "unix" && (device != "channel" || kind != "spicevmc") {
 			return fmt.Errorf("it is a %q", kind)
 		}
 	case "graphics":
 		switch {
-		case len(w.path) == 3 && attribute(e, "type") != "vnc", e.Name.Local == "listen" && attribute(e, "type") != "address":
+		case len(w.path) == 3 && attribute(e, "type") != "vnc" && attribute(e, "type") != "spice", e.Name.Local == "listen" && attribute(e, "type") != "address":
 			return errNotOurs
 		case len(w.path) == 3 && attribute(e, "listen") != "" && attribute(e, "listen") != w.listen, e.Name.Local == "listen" && attribute(e, "address") != w.listen:
 			return fmt.Errorf("it listens elsewhere than on %s", w.listen)
 		}
 	case "audio":
-		if attribute(e, "type") != "none" && len(w.path) == 3 {
+		if kind := attribute(e, "type"); kind != "none" && kind != "spice" && len(w.path) == 3 {
 			return errNotOurs
 		}
 	case "rng":
@@ -170,7 +170,7 @@ func (w *definitionWalk) allowed(device, name, value string) error {
 	case device == "disk" && name == "file":
 		return nil // diskPart sees to it
 	case device == "serial" || device == "console":
-		if ptyPath.MatchString(value) || name == "file" && w.consoleOf(value) {
+		if ptyPath.MatchString(value) || name == "file" && w.consoleOf(value) || value == w.serial {
 			return nil
 		}
 	case device == "channel":

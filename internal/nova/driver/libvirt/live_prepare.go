@@ -34,7 +34,7 @@ func (d *Driver) LivePrepare(ctx context.Context, plan driver.LivePlan) error {
 			return full(err)
 		}
 	}
-	if err := d.channelDir(plan.ServerID, caps); err != nil {
+	if err := errors.Join(d.serialDir(), d.channelDir(plan.ServerID, caps)); err != nil {
 		return err
 	}
 	d.moves.expect(plan)

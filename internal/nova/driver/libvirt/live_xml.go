@@ -16,7 +16,7 @@ import (
 func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, plan driver.LivePlan) (running, stored string, err error) {
 	target := plan.Target
 	placed := plan.Spec != nil && plan.Spec.NUMA != nil
-	if target.Dir == d.Dir && (target.VNCListen == "" || target.VNCListen == d.VNCListen) && target.CPUs == d.CPUShared.String() && !placed {
+	if target.Dir == d.Dir && (target.VNCListen == "" || target.VNCListen == d.VNCListen) && (target.SerialDir == "" || target.SerialDir == d.SerialDir) && target.CPUs == d.CPUShared.String() && !placed {
 		return "", "", nil
 	}
 	for _, x := range []struct {
@@ -28,6 +28,7 @@ func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, plan driver.LivePl
 			return "", "", err
 		}
 		relocate(def, d.Dir, target)
+		relocateConsoles(def, d.SerialDir, target)
 		if err := replace(def, plan); err != nil {
 			return "", "", err
 		}
@@ -38,7 +39,7 @@ func (d *Driver) liveXML(ctx context.Context, dom rpc.Domain, plan driver.LivePl
 	return running, stored, nil
 }
 
-// relocate makes a definition one of the destination: where files are, where the console listens.
+// relocate makes a definition one of the destination: where files are.
 func relocate(def *libvirtxml.Domain, dir string, target driver.LiveTarget) {
 	move := func(path *string) {
 		if rest, ok := strings.CutPrefix(*path, dir+"/"); ok && target.Dir != "" {
@@ -71,18 +72,6 @@ func relocate(def *libvirtxml.Domain, dir string, target driver.LiveTarget) {
 	for i := range def.Devices.Consoles {
 		if log := def.Devices.Consoles[i].Log; log != nil {
 			move(&log.File)
-		}
-	}
-	for i := range def.Devices.Graphics {
-		v := def.Devices.Graphics[i].VNC
-		if v == nil || target.VNCListen == "" {
-			continue
-		}
-		v.Listen = target.VNCListen
-		for j := range v.Listeners {
-			if v.Listeners[j].Address != nil {
-				v.Listeners[j].Address.Address = target.VNCListen
-			}
 		}
 	}
 }

@@ -15,15 +15,16 @@ import (
 
 // seat lets a test's only token in to one server.
 type seat struct {
-	l  *lab
-	id string
+	l    *lab
+	id   string
+	kind driver.ConsoleKind
 }
 
 func (s seat) Validate(ctx context.Context, token string) (string, int, string, error) {
 	if token != "ticket" {
 		return "", 0, "", console.ErrToken
 	}
-	a, err := s.l.Console(ctx, s.id, driver.ConsoleVNC)
+	a, err := s.l.Console(ctx, s.id, s.kind)
 	return a.Host, a.Port, s.id, err
 }
 
@@ -33,7 +34,7 @@ func TestVNCThroughProxy(t *testing.T) {
 	s := spec()
 	l.prepare(s)
 	l.must("start", l.Start(t.Context(), s.ID))
-	p, err := console.New("/novnc/", console.Options{Validator: seat{l, s.ID}})
+	p, err := console.New("/novnc/", console.Options{Validator: seat{l, s.ID, driver.ConsoleVNC}})
 	if err != nil {
 		t.Fatal(err)
 	}

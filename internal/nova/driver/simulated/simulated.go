@@ -37,6 +37,9 @@ type Options struct {
 	// Storage holds the servers' files; hosts with the same one share it. nil: the host's own.
 	Storage *Storage
 
+	// Consoles are the kinds of consoles that the host says to have.
+	Consoles []driver.ConsoleKind
+
 	// StateFile is a journal that keeps the servers across restarts; empty:
 	// nothing does.
 	StateFile string

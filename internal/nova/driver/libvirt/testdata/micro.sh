@@ -1,7 +1,7 @@
 #!/bin/bash
 # micro.sh OUTDIR: kernel and initramfs (busybox only) of a guest that boots in two seconds.
 # It counts its boots in the first sector of /dev/vda, shows what its config drive says, obeys the
-# power button, with ip4=ADDRESS/LENGTH on its command line counts for whoever connects to TCP 7, and answers on ttyS0 what "echo" would.
+# power button, with ip4=ADDRESS/LENGTH on its command line counts for whoever connects to TCP 7, and says on ttyS0 what it hears there.
 set -eu
 K=$(ls /lib/modules | sort -V | tail -1) OUT=$1 W=$1/root
 mkdir -p $W/{bin,dev,proc,sys,mnt,lib,etc/acpi/PWRF}
@@ -27,6 +27,7 @@ for a in $(cat /proc/cmdline); do case $a in ip4=*)
   ip link set lo up; ip link set eth0 mtu 1400 up; ip addr add ${a#ip4=} dev eth0
   nc -ll -p 7 -e /bin/tick </dev/null & ;; esac; done
 acpid -c /etc/acpi -l /dev/null
+while read -r line; do echo "HEARD $line"; done </dev/ttyS0 >/dev/ttyS0 &
 echo "MICRO-READY" >/dev/console
 i=0; while :; do sleep 1; i=$((i+1)); echo "TICK $i NICS $(ls /sys/class/net | grep -c eth)" >/dev/console; done
 I

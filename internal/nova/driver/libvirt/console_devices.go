@@ -1,0 +1,89 @@
+package libvirt
+
+import (
+	"os"
+	"path/filepath"
+
+	"libvirt.org/go/libvirtxml"
+
+	"gostack/internal/nova/driver"
+)
+
+// serialPath is the socket of a server's serial console.
+func (d *Driver) serialPath(id string) string { return filepath.Join(d.SerialDir, id+".sock") }
+
+// serialDir makes the directory of the sockets. libvirtd binds them and hands them to QEMU; nobody but root may connect.
+func (d *Driver) serialDir() error { return os.MkdirAll(d.SerialDir, 0o700) }
+
+// serialSource is the other end of a server's serial port: one who talks to it, or none but the log, which virtlogd keeps in either case
+// (nova/virt/libvirt/driver.py, _create_consoles). Upstream has a TCP port for it that every process of the host can connect to.
+func (d *Driver) serialSource(id string) *libvirtxml.DomainChardevSource {
+	if d.Serial {
+		return &libvirtxml.DomainChardevSource{UNIX: &libvirtxml.DomainChardevSourceUNIX{Mode: "bind", Path: d.serialPath(id)}}
+	}
+	return &libvirtxml.DomainChardevSource{Pty: &libvirtxml.DomainChardevSourcePty{}}
+}
+
+// serialOf is the socket of the serial port in a definition; empty when nobody can talk to it.
+func (d *Driver) serialOf(def *libvirtxml.Domain) string {
+	if def.Devices == nil {
+		return ""
+	}
+	for _, s := range def.Devices.Serials {
+		if s.Source != nil && s.Source.UNIX != nil && filepath.Dir(s.Source.UNIX.Path) == d.SerialDir {
+			return s.Source.UNIX.Path
+		}
+	}
+	return ""
+}
+
+// graphics gives a server its screens.
+func (d *Driver) graphics(l *libvirtxml.DomainDeviceList) {
+	listen := []libvirtxml.DomainGraphicListener{{Address: &libvirtxml.DomainGraphicListenerAddress{Address: d.VNCListen}}}
+	l.Graphics = []libvirtxml.DomainGraphic{{VNC: &libvirtxml.DomainGraphicVNC{Port: -1, AutoPort: "yes", Listen: d.VNCListen, Listeners: listen}}}
+	if !d.Spice {
+		return
+	}
+	l.Graphics = append(l.Graphics, libvirtxml.DomainGraphic{Spice: &libvirtxml.DomainGraphicSpice{Port: -1, AutoPort: "yes", Listen: d.VNCListen, Listeners: listen}})
+	l.Channels = append(l.Channels, libvirtxml.DomainChannel{
+		Source: &libvirtxml.DomainChardevSource{SpiceVMC: &libvirtxml.DomainChardevSourceSpiceVMC{}},
+		Target: &libvirtxml.DomainChannelTarget{VirtIO: &libvirtxml.DomainChannelTargetVirtIO{Name: "com.redhat.spice.0"}},
+	})
+}
+
+// relocateConsoles makes a definition one of the destination: where its consoles listen.
+func relocateConsoles(def *libvirtxml.Domain, serialDir string, target driver.LiveTarget) {
+	if def.Devices == nil {
+		return
+	}
+	move := func(s *libvirtxml.DomainChardevSource) {
+		if s != nil && s.UNIX != nil && filepath.Dir(s.UNIX.Path) == serialDir && target.SerialDir != "" {
+			s.UNIX.Path = filepath.Join(target.SerialDir, filepath.Base(s.UNIX.Path))
+		}
+	}
+	for i := range def.Devices.Serials {
+		move(def.Devices.Serials[i].Source)
+	}
+	for i := range def.Devices.Consoles {
+		move(def.Devices.Consoles[i].Source)
+	}
+	if target.VNCListen == "" {
+		return
+	}
+	listen := func(at *string, listeners []libvirtxml.DomainGraphicListener) {
+		*at = target.VNCListen
+		for j := range listeners {
+			if listeners[j].Address != nil {
+				listeners[j].Address.Address = target.VNCListen
+			}
+		}
+	}
+	for i := range def.Devices.Graphics {
+		if v := def.Devices.Graphics[i].VNC; v != nil {
+			listen(&v.Listen, v.Listeners)
+		}
+		if s := def.Devices.Graphics[i].Spice; s != nil {
+			listen(&s.Listen, s.Listeners)
+		}
+	}
+}
