@@ -1,6 +1,7 @@
 package neutron
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -229,6 +230,10 @@ func (s *Service) place(ctx context.Context, portIDs []string, all bool, change 
 		if len(rows) < len(portIDs) && all {
 			return PortNotFound(fmt.Sprint(portIDs))
 		}
+		routed, err := u.routedAmong(ctx, rows)
+		if err != nil {
+			return err
+		}
 		for _, p := range rows {
 			if !change(p) {
 				// A change that is still on its way is waited for.
@@ -238,6 +243,11 @@ func (s *Service) place(ctx context.Context, portIDs []string, all bool, change 
 					return err
 				}
 				continue
+			}
+			if routed[p.NetworkID] {
+				if err := u.arrive(ctx, p, cmp.Or(p.MigratingTo, p.Host)); err != nil {
+					return err
+				}
 			}
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {

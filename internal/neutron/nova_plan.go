@@ -194,7 +194,7 @@ func (p *planner) port(r NICRequest, plan *NICPlan) error {
 		return rest.BadRequest("Duplicate port %s", r.PortID)
 	case port.DeviceID != "":
 		return rest.Conflict("Port %s is still in use.", r.PortID)
-	case len(port.FixedIPs) == 0 && len(p.subnets[port.NetworkID]) > 0:
+	case len(port.FixedIPs) == 0 && !port.IPDeferred && len(p.subnets[port.NetworkID]) > 0:
 		return rest.BadRequest("Port %s requires a FixedIP in order to be used.", r.PortID)
 	}
 	p.seen = append(p.seen, r.PortID)

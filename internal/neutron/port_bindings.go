@@ -119,6 +119,9 @@ func (s *Service) ActivatePortBinding(ctx context.Context, port, host string) (B
 			}
 		}
 		p.Host, p.MigratingTo, p.VNICType, p.Profile, p.Status = host, "", row.VNICType, row.Profile, statusDown
+		if err := u.arrive(ctx, p, host); err != nil {
+			return err
+		}
 		if err := u.followParent(ctx, p); err != nil {
 			return err
 		}

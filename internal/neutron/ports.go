@@ -112,7 +112,15 @@ func (u *unit) createPort(ctx context.Context, req portRequest, pairs []attr.Val
 	if err := u.canHaveQoS(ctx, p); err != nil {
 		return err
 	}
-	if p.FixedIPs, err = u.allocate(ctx, p, req.subnets, req.given, req.asks, nil); err != nil {
+	usable, later, err := u.usableSubnets(ctx, p, req.subnets, req.given)
+	if err != nil {
+		return err
+	}
+	p.IPDeferred = later && len(req.subnets) > 0
+	if p.FixedIPs, err = u.allocate(ctx, p, usable, req.given, req.asks, nil); err != nil {
+		return err
+	}
+	if err := onOneSegment(p, usable); err != nil {
 		return err
 	}
 	if p.AllowedAddressPairs, err = pairsOf(pairs, p.MACAddress); err != nil {

@@ -56,6 +56,7 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 		setText(v, "device_id", &p.DeviceID)
 		setText(v, "device_owner", &p.DeviceOwner)
 	}
+	before := p.Host
 	if v.Has("binding:host_id") && v.String("binding:host_id") != p.Host {
 		p.Host = v.String("binding:host_id")
 		p.Status = statusDown
@@ -89,8 +90,13 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 			return err
 		}
 	}
-	if v.Has("fixed_ips") {
+	switch {
+	case v.Has("fixed_ips"):
 		if err := u.moveAddresses(ctx, p, asksOf(v.List("fixed_ips"))); err != nil {
+			return err
+		}
+	case p.Host != before:
+		if err := u.arrive(ctx, p, p.Host); err != nil {
 			return err
 		}
 	}
@@ -104,9 +110,19 @@ func (u *unit) moveAddresses(ctx context.Context, p *db.Port, asks []fixedAsk) e
 		return err
 	}
 	before := p.FixedIPs
-	if p.FixedIPs, err = u.allocate(ctx, p, subnets, true, asks, before); err != nil {
+	usable := subnets
+	if p.Host != "" && isRouted(subnets) && !anywhere(p) {
+		if usable, err = u.subnetsAt(ctx, p.NetworkID, subnets, p.Host); err != nil {
+			return err
+		}
+	}
+	if p.FixedIPs, err = u.allocate(ctx, p, usable, true, asks, before); err != nil {
 		return err
 	}
+	if err := onOneSegment(p, subnets); err != nil {
+		return err
+	}
+	p.IPDeferred = false
 	for i := range p.FixedIPs {
 		p.FixedIPs[i].IPKey = addrKey(parseAddr(p.FixedIPs[i].IPAddress))
 	}

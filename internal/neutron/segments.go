@@ -24,9 +24,6 @@ func (s *Service) Segments() Kind[db.NetworkSegment, *db.NetworkSegment] {
 			if err != nil {
 				return err
 			}
-			if routed, err := u.routed(ctx, n.ID); err != nil || routed {
-				return orElse(err, conflict("SegmentInUse", "Network %s has subnets on its segment: it cannot get another one.", n.ID))
-			}
 			if err := besideOthers(v.String("network_type")); err != nil {
 				return err
 			}
@@ -79,11 +76,6 @@ func besideOthers(kind string) error {
 
 func (u *unit) segmentsOf(ctx context.Context, network string) ([]*db.NetworkSegment, error) {
 	return db.Find[db.NetworkSegment](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.network_id = ?", network).OrderExpr("t.position") })
-}
-
-// routed tells whether a network has subnets that belong to a segment.
-func (u *unit) routed(ctx context.Context, network string) (bool, error) {
-	return u.tx.NewSelect().Model((*db.Subnet)(nil)).Where("t.network_id = ? AND t.segment_id <> ''", network).Exists(ctx)
 }
 
 // dropSegment gives a segment's id back. A network keeps its last segment, and those of its subnets.
@@ -204,8 +196,7 @@ func (u *unit) chooseSegments(ctx context.Context, v attr.Values) ([]*db.Segment
 	return out, nil
 }
 
-// checkSubnetSegment wants all subnets of a network on segments or none. Only a network with one segment can have them there: which
-// addresses a port may have is then known before it has a host.
+// checkSubnetSegment wants all subnets of a network on segments or none.
 func (u *unit) checkSubnetSegment(ctx context.Context, n *db.Network, segment string, others []*db.Subnet) error {
 	for _, o := range others {
 		if (o.SegmentID == "") != (segment == "") {
@@ -223,9 +214,6 @@ func (u *unit) checkSubnetSegment(ctx context.Context, n *db.Network, segment st
 	if seg.NetworkID != n.ID {
 		return bad("NetworkIdsDontMatch", "The subnet's network id, '%s', doesn't match the network_id of segment '%s'.", n.ID, segment)
 	}
-	if len(n.Segments) > 1 {
-		return badRequest("subnets", "Network %s has more than one segment: its subnets cannot be associated with them", n.ID)
-	}
 	return nil
 }
 
@@ -238,6 +226,10 @@ func (u *unit) moveToSegment(ctx context.Context, sn *db.Subnet, segment string)
 	n, err := u.network(ctx, sn.NetworkID, "")
 	if err != nil {
 		return err
+	}
+	if len(n.Segments) > 1 {
+		return bad("NoUpdateSubnetWhenMultipleSegmentsOnNetwork",
+			"The network '%s' has multiple segments, it is only possible to associate an existing subnet with a segment on networks with a single segment.", n.ID)
 	}
 	others, err := db.Find[db.Subnet](ctx, u.tx, func(q *bun.SelectQuery) { q.Where("t.network_id = ? AND t.id <> ?", n.ID, sn.ID) })
 	if err != nil {

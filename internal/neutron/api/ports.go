@@ -137,9 +137,12 @@ func (a *api) pairAction(res *resource, name string, change func(ctx context.Con
 	}}
 }
 
-// ipAllocation tells when a port got its addresses: when it was made, or it has none (extension ip_allocation).
+// ipAllocation tells when a port gets its addresses: when it is made, when its host is known, or it has none (extension ip_allocation).
 func ipAllocation(p *db.Port) string {
-	if len(p.FixedIPs) == 0 {
+	switch {
+	case p.IPDeferred:
+		return "deferred"
+	case len(p.FixedIPs) == 0:
 		return "none"
 	}
 	return "immediate"
@@ -153,7 +156,9 @@ func ipAllocationFilter(values []string) (db.Cond, error) {
 		case "immediate":
 			conds = append(conds, db.Where(has))
 		case "none":
-			conds = append(conds, db.Where("NOT "+has))
+			conds = append(conds, db.Where("NOT t.ip_deferred AND NOT "+has))
+		case "deferred":
+			conds = append(conds, db.Where("t.ip_deferred"))
 		default:
 			conds = append(conds, db.Where("1 = 0"))
 		}

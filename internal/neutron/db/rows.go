@@ -140,6 +140,8 @@ type Port struct {
 	RouterID            string         `bun:"router_id"`   // the router it belongs to
 	QoSPolicyID         string         `bun:"qos_policy_id"`
 
+	IPDeferred bool `bun:"ip_deferred"` // it gets addresses when its host is known
+
 	PropagateUplinkStatus bool           `bun:"propagate_uplink_status"`
 	NUMAAffinityPolicy    string         `bun:"numa_affinity_policy"`
 	DeviceProfile         string         `bun:"device_profile"`

@@ -264,6 +264,18 @@ func (b *Backend) Chassis(context.Context) ([]driver.Chassis, error) {
 	return slices.Clone(b.Hosts), nil
 }
 
+// Reaches implements driver.Backend. A host that is not there reaches everything.
+func (b *Backend) Reaches(_ context.Context, host string, physnets []string) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.Hosts {
+		if c.Host == host {
+			return slices.DeleteFunc(slices.Clone(physnets), func(p string) bool { return c.Bridges[p] == "" }), nil
+		}
+	}
+	return physnets, nil
+}
+
 // RemoveChassis implements driver.Backend.
 func (b *Backend) RemoveChassis(_ context.Context, name string) error {
 	b.mu.Lock()

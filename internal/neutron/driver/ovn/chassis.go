@@ -105,6 +105,16 @@ func bridgeMappings(s string) map[string]string {
 	return out
 }
 
+// Reaches implements driver.Backend.
+func (b *Backend) Reaches(ctx context.Context, host string, physnets []string) ([]string, error) {
+	c, ok, err := b.chassisNamed(ctx, host)
+	if err != nil || !ok {
+		return nil, err
+	}
+	mapped := bridgeMappings(setting(c, "ovn-bridge-mappings"))
+	return slices.DeleteFunc(slices.Clone(physnets), func(p string) bool { return mapped[p] == "" }), nil
+}
+
 // RemoveChassis implements driver.Backend. Nothing in OVN removes a dead host by itself.
 func (b *Backend) RemoveChassis(ctx context.Context, name string) error {
 	var ops []ovsdb.Op

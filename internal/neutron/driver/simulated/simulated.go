@@ -271,6 +271,11 @@ func (b *Backend) Chassis(context.Context) ([]driver.Chassis, error) {
 	return out, nil
 }
 
+// Reaches implements driver.Backend: these hosts map everything.
+func (b *Backend) Reaches(_ context.Context, _ string, physnets []string) ([]string, error) {
+	return physnets, nil
+}
+
 // RemoveChassis implements driver.Backend.
 func (b *Backend) RemoveChassis(_ context.Context, name string) error {
 	b.mu.Lock()
