@@ -127,7 +127,7 @@ func (d *Driver) boot(caps *capabilities, machine string, spec driver.GuestSpec)
 		if policy == hardware.SecureBootRequired && !caps.secureBoot {
 			return nil, false, driver.Refuse(driver.CodeUnsupported, "Secure Boot is not supported by host")
 		}
-		o.Firmware = "efi"
+		o.Firmware, o.NVRam = "efi", d.variables(spec.ID)
 		o.FirmwareInfo = &libvirtxml.DomainOSFirmwareInfo{Features: []libvirtxml.DomainOSFirmwareFeature{
 			{Enabled: yesNo(secure), Name: "secure-boot"},
 		}}

@@ -3,7 +3,6 @@ package libvirt_test
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -81,20 +80,6 @@ func TestInterfaces(t *testing.T) {
 	l.must("detach from a stopped server", l.DetachInterface(ctx, s.ID, second.PortID))
 	if guests, err := l.List(ctx); err != nil || len(guests) != 1 || len(guests[0].PortIDs) != 1 || guests[0].PortIDs[0] != first.PortID {
 		t.Errorf("after changes while off %+v, %v", guests, err)
-	}
-}
-
-func TestUEFI(t *testing.T) {
-	l := newLab(t)
-	s := spec()
-	s.Flavor.MemoryMB = 256
-	s.Image.Properties = map[string]string{driver.PropFirmware: "uefi", driver.PropQGA: "yes", driver.PropDiskBus: "scsi", driver.PropVideoModel: "none"}
-	l.prepare(s)
-	l.must("start", l.Start(t.Context(), s.ID))
-	l.until(s.ID, "BdsDxe") // OVMF looks for something to boot
-	l.must("destroy", l.Destroy(t.Context(), s.ID))
-	if left, err := os.ReadDir("/var/lib/libvirt/qemu/nvram"); err != nil || len(left) != 0 {
-		t.Errorf("firmware variables left over: %v, %v", left, err)
 	}
 }
 

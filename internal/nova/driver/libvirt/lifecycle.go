@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	rpc "github.com/digitalocean/go-libvirt"
 
@@ -31,6 +32,9 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err != nil {
 		return err
 	}
+	if err := d.bringFirmware(ctx, spec.ID); err != nil {
+		return err
+	}
 	dom, err := libvirt.Call(ctx, d.Client, func(l *rpc.Libvirt) (rpc.Domain, error) {
 		return l.DomainDefineXMLFlags(text, rpc.DomainDefineValidate)
 	})
@@ -40,10 +44,7 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err != nil {
 		return fmt.Errorf("define domain: %w", err)
 	}
-	if err := d.locateDevices(ctx, dom, spec); err != nil {
-		return err
-	}
-	return d.returnFirmware(ctx, spec.ID)
+	return d.locateDevices(ctx, dom, spec)
 }
 
 // Destroy removes the domain and all its files.
@@ -81,12 +82,18 @@ func (d *Driver) undefine(ctx context.Context, dom rpc.Domain) error {
 	if err != nil && !gone(err) {
 		return fmt.Errorf("power off domain: %w", err)
 	}
+	firmware, err := d.undefineFirmware(ctx, dom)
+	if err != nil {
+		return fmt.Errorf("undefine domain: %w", err)
+	}
 	err = d.do(ctx, func(l *rpc.Libvirt) error {
-		return l.DomainUndefineFlags(dom, rpc.DomainUndefineManagedSave|rpc.DomainUndefineSnapshotsMetadata|
-			rpc.DomainUndefineCheckpointsMetadata|rpc.DomainUndefineNvram)
+		return l.DomainUndefineFlags(dom, firmware|rpc.DomainUndefineManagedSave|rpc.DomainUndefineSnapshotsMetadata|rpc.DomainUndefineCheckpointsMetadata)
 	})
 	if err != nil && !libvirt.Is(err, rpc.ErrNoDomain) {
 		return fmt.Errorf("undefine domain: %w", err)
+	}
+	if firmware == rpc.DomainUndefineKeepNvram { // a copy of before bringFirmware
+		os.Remove(libvirtsVariables(dom.Name))
 	}
 	return nil
 }

@@ -293,7 +293,7 @@ func (w *definitionWalk) end() error {
 			return fmt.Errorf("%q is no firmware", text)
 		}
 	case "domain/os/nvram":
-		if text != "" && text != "/var/lib/libvirt/qemu/nvram/"+w.name+"_VARS.fd" {
+		if text != "" && !slices.Contains(w.variables, text) {
 			return fmt.Errorf("%q is not the server's", text)
 		}
 	case "domain/devices/emulator":

@@ -22,7 +22,8 @@ type newcomer struct {
 	disks                            map[string]string // format by path
 	kinds                            map[string]string // kind of device by path, of those that are not disks
 	bases                            []string          // images below disks
-	boots                            []string          // kernel and ramdisk
+	variables                        []string
+	boots                            []string // kernel and ramdisk
 	nics                             map[string]driver.NIC
 	texts                            map[string]string // the addresses of the move
 	places                           map[string]bool   // where on this host its processors and memory may be: "vcpupin 0-3", "memnode 0"
@@ -45,6 +46,7 @@ func (d *Driver) newcomer(plan driver.LivePlan, caps *capabilities) (*newcomer, 
 			rpc.MigrateParamDisksURI: "unix://" + d.channelPath(plan.ServerID, channelDisks),
 		},
 	}
+	n.variables = []string{d.variables(plan.ServerID).NVRam, libvirtsVariables(n.name)}
 	spec.ConfigDrive = []driver.File{}
 	for _, k := range d.disksOf(spec) {
 		n.disks[d.filePath(plan.ServerID, k)], _ = k.format.QEMU()

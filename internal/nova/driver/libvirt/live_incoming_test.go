@@ -54,7 +54,7 @@ func TestIncomingDefinition(t *testing.T) {
 		`<serial type="pty">`, `<serial type="pty"><source path="/dev/pts/4"/>`,
 		`<channel type="unix">`, `<channel type="unix"><source mode="bind" path="/var/lib/libvirt/qemu/channel/target/domain-7-instance-00000000-00/org.qemu.guest_agent.0"/>`,
 		`<source mode="bind"></source>`, ``,
-		`</os>`, `<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram template="/usr/share/OVMF/OVMF_VARS_4M.fd">/var/lib/libvirt/qemu/nvram/instance-`+id+`_VARS.fd</nvram></os>`,
+		`<nvram>`, `<loader readonly="yes" type="pflash">/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram template="/usr/share/OVMF/OVMF_VARS_4M.fd">`,
 		`<devices>`, `<resource><partition>/machine</partition></resource><seclabel type="dynamic" model="dac" relabel="yes"/><devices><audio id="1" type="none"/>`,
 	).Replace(good)
 	expected, err := d.newcomer(plan, caps)
@@ -92,7 +92,7 @@ func TestIncomingDefinition(t *testing.T) {
 		"another program":        {`/usr/bin/qemu-system-x86_64`, `/usr/bin/python3`},
 		"root":                   {`<seclabel type="dynamic"`, `<seclabel type="static"`},
 		"a file by firmware":     {`<sysinfo type="smbios">`, `<sysinfo type="fwcfg"><entry name="x" file="/etc/shadow"/></sysinfo><sysinfo type="smbios">`},
-		"another's variables":    {`nvram/instance-` + id, `nvram/instance-` + other},
+		"another's variables":    {dir + `/nvram.fd`, dir + `/../` + other + `/nvram.fd`},
 		"variables made of":      {`template="/usr/share/OVMF/OVMF_VARS_4M.fd"`, `template="/etc/shadow"`},
 		"a loader":               {`>/usr/share/OVMF/OVMF_CODE_4M.fd<`, `>/usr/share/OVMF/../../../etc/shadow<`},
 		"a kernel":               {`</os>`, `<kernel>/etc/shadow</kernel></os>`},

@@ -49,6 +49,9 @@ func relocate(def *libvirtxml.Domain, dir string, target driver.LiveTarget) {
 	if def.OS != nil {
 		move(&def.OS.Kernel)
 		move(&def.OS.Initrd)
+		if def.OS.NVRam != nil {
+			move(&def.OS.NVRam.NVRam)
+		}
 	}
 	if def.Devices == nil {
 		return

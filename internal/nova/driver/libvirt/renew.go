@@ -39,7 +39,7 @@ func (d *Driver) RenewDisks(ctx context.Context, spec driver.GuestSpec, keepEphe
 	if err := os.MkdirAll(d.serverDir(spec.ID), 0o711); err != nil {
 		return full(err)
 	}
-	old := []string{rootFile, swapFile, configFile, rescueFile, rescueConfigFile}
+	old := []string{rootFile, swapFile, configFile, rescueFile, rescueConfigFile, firmwareFile}
 	for i, name := range old {
 		old[i] = filepath.Join(d.serverDir(spec.ID), name)
 	}
@@ -49,6 +49,9 @@ func (d *Driver) RenewDisks(ctx context.Context, spec driver.GuestSpec, keepEphe
 			return err
 		}
 		old = append(old, ephemeral...)
+	}
+	if defined {
+		old = append(old, libvirtsVariables(dom.Name))
 	}
 	for _, path := range old {
 		if err := os.RemoveAll(path); err != nil {

@@ -94,7 +94,7 @@ func (d *Driver) SetAside(ctx context.Context, id, move, to string, grace time.D
 			err = d.cut(ctx, dom)
 		}
 		if err == nil {
-			err = d.keepFirmware(ctx, dom, id)
+			err = d.bringFirmware(ctx, id)
 		}
 		if err == nil {
 			err = d.undefine(ctx, dom)

@@ -57,6 +57,14 @@ func TestGuestMovesWhileOff(t *testing.T) {
 		l.must("image", there.EnsureImage(ctx, driver.Image{ID: id, DiskFormat: "aki"}))
 	}
 	l.must("image", there.EnsureImage(ctx, *s.Image))
+	const variables = "what a guest's UEFI keeps"
+	l.must("variables", os.WriteFile(filepath.Join(l.dir, "instances", s.ID, "nvram.fd"), []byte(variables), 0o600))
+	came := func(where string) {
+		t.Helper()
+		if got, err := os.ReadFile(filepath.Join(where, s.ID, "nvram.fd")); err != nil || string(got) != variables {
+			t.Errorf("the firmware's variables came as %q, %v", got, err)
+		}
+	}
 	move := uuid.NewString()
 	l.must("set aside", l.SetAside(ctx, s.ID, move, "host-b", time.Minute))
 	if code := hostlink.Code(second(fetch("host-c", move, false)(ctx))); code != hostlink.CodeForbidden {
@@ -70,6 +78,7 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l.must("define", there.Define(ctx, bigger))
 	l.must("start", there.Start(ctx, s.ID))
 	other.until(s.ID, "BOOTS 2 SECTORS 4194304")
+	came(dir)
 
 	// Back: what happened there is given up.
 	l.must("drop the copy", there.DropCopy(ctx, s.ID))
@@ -77,6 +86,8 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l.must("define", l.Define(ctx, s))
 	l.must("start", l.Start(ctx, s.ID))
 	l.until(s.ID, "BOOTS 2 SECTORS 2097152")
+
+	came(filepath.Join(l.dir, "instances"))
 
 	// Without its image the disk stands alone.
 	l.must("forget the image", os.Remove(filepath.Join(dir, "_base", diskID)))
@@ -87,6 +98,7 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l.must("define", there.Define(ctx, bigger))
 	l.must("start", there.Start(ctx, s.ID))
 	other.until(s.ID, "BOOTS 3 SECTORS 4194304")
+	came(dir)
 	l.must("confirm", l.Destroy(ctx, s.ID))
 	if left, err := filepath.Glob(filepath.Join(l.dir, "instances", s.ID+"*")); err != nil || len(left) != 0 {
 		t.Errorf("left on the source: %v, %v", left, err)

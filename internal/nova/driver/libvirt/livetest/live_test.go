@@ -44,7 +44,8 @@ func TestLiveMigration(t *testing.T) {
 	w.b.call("Reboot", Move{ID: spec.ID}, nil)
 	w.a.Eventually(t, 90*time.Second, "the guest boots from what was copied", func() bool { return strings.Contains(w.b.console(spec.ID), "BOOTS 2 SECTORS 2097152") })
 	w.b.call("Destroy", Move{ID: spec.ID}, nil)
-	w.shared()
+	uefi := w.firmware()
+	w.shared(uefi)
 }
 
 // aborted: the guest stays where it was, and nothing is left on the other host.
@@ -146,7 +147,8 @@ func (w *world) agentDies(on, to *node, spec driver.GuestSpec) {
 }
 
 // shared: the disks stay where they are, and belong to who runs the server.
-func (w *world) shared() {
+// The directory is one that hosts share, and so are the variables of a UEFI guest in it.
+func (w *world) shared(uefi driver.GuestSpec) {
 	w.t.Helper()
 	dir := filepath.Join(w.dir, "shared")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -165,6 +167,21 @@ func (w *world) shared() {
 	w.only(w.b, w.a, spec)
 	w.b.call("Reboot", Move{ID: spec.ID}, nil)
 	w.a.Eventually(w.t, 90*time.Second, "the guest boots from the shared disk", func() bool { return strings.Contains(w.b.console(spec.ID), "BOOTS 2 ") })
+	w.a.Eventually(w.t, 90*time.Second, "the guest counts", func() bool { return strings.Contains(w.b.console(spec.ID), "TICK 1 ") })
+	// There and back, three times.
+	w.bootUEFI(w.b, uefi)
+	w.mark(w.b, uefi)
+	conn = w.connect()
+	for from, to := range w.thereAndBack(3) {
+		w.move(from, to, spec, limits)
+		w.move(from, to, uefi, limits)
+		w.marked(to, uefi)
+	}
+	w.t.Logf("six moves with shared disks: longest silence %v", conn.close())
+	w.b.call("Reboot", Move{ID: spec.ID}, nil)
+	w.a.Eventually(w.t, 90*time.Second, "the guest boots after all those moves", func() bool { return strings.Contains(w.b.console(spec.ID), "BOOTS 3 ") })
+	w.b.call("Destroy", Move{ID: uefi.ID}, nil)
+	w.only(w.b, w.a, spec)
 	if os.Getenv("GOSTACK_BENCH") != "" {
 		w.bare(w.b, w.a, spec)
 	}
