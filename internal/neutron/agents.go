@@ -2,10 +2,13 @@ package neutron
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"gostack/internal/neutron/driver"
 )
 
 // Agent is an agent as networking-ovn shows it: each chassis is one of ovn-controller and one for metadata.
@@ -50,6 +53,9 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		if c.Gateway {
 			a.AgentType = gatewayAgent
 		}
+		if types, ip := tunnels(c.Encaps); ip != "" {
+			a.Configurations["tunneling_ip"], a.Configurations["tunnel_types"] = ip, types
+		}
 		if a.Zone = strings.Join(c.Zones, ", "); a.Zone == "" && c.Gateway {
 			a.Zone = s.AvailabilityZone
 		}
@@ -65,11 +71,21 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 	return agents, s.describe(ctx, agents)
 }
 
+// tunnels are the types of a host's tunnels and the address where they end.
+func tunnels(encaps []driver.Encap) (types []string, ip string) {
+	for _, e := range encaps {
+		types, ip = append(types, e.Type), e.IP.String()
+	}
+	slices.Sort(types)
+	return types, ip
+}
+
 func mappings(bridges map[string]string) string {
 	var parts []string
 	for physnet, bridge := range bridges {
 		parts = append(parts, physnet+":"+bridge)
 	}
+	slices.Sort(parts)
 	return strings.Join(parts, ",")
 }
 

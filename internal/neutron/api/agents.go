@@ -52,12 +52,14 @@ func (a *api) listAgents(r *rest.Request) (any, error) {
 		q := r.QueryValues()
 		for _, g := range all {
 			alive := map[bool]string{true: "True", false: "False"}[g.Alive]
-			if matches(q["host"], g.Host) && matches(q["agent_type"], g.AgentType) && matches(q["binary"], g.Binary) && matches(q["alive"], alive) && matches(q["id"], g.ID) {
+			if matches(q["host"], g.Host) && matches(q["agent_type"], g.AgentType) && matches(q["binary"], g.Binary) && matches(q["alive"], alive) && matches(q["id"], g.ID) &&
+				matches(q["availability_zone"], g.Zone) {
 				shown = append(shown, g)
 			}
 		}
 	}
-	return map[string]any{"agents": shown}, nil
+	return memoryList(r, "agents", "id", shown, "agent_type", "binary", "host", "topic", "alive", "admin_state_up", "availability_zone", "created_at",
+		"started_at", "heartbeat_timestamp", "description")
 }
 
 func matches(wanted []string, have string) bool {
@@ -118,7 +120,7 @@ func (a *api) ipAvailabilityRoutes() []rest.Route {
 				}
 			}
 		}
-		return map[string]any{"network_ip_availabilities": out}, nil
+		return memoryList(r, "network_ip_availabilities", "network_id", out, "network_name", "project_id", "tenant_id", "total_ips", "used_ips")
 	}
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/network-ip-availabilities", Policy: rest.Authenticated, Handle: list},

@@ -176,6 +176,22 @@ func TestRoutingGroupsAndFloatingIPs(t *testing.T) {
 		}
 		out.Loses(t, "10.6.9.50")
 		s.s2.Reaches(t, "10.6.1.10")
+		// With an address group only its addresses get in, one by one and by network.
+		group := func(list ...string) {
+			t.Helper()
+			s.web.Rules = append(rules[:3:3], driver.SecurityGroupRule{
+				ID: uuid.NewString(), Direction: driver.Ingress, IPVersion: 4, Protocol: "icmp", RemotePrefixes: prefixes(list...),
+			})
+			if err := s.b.EnsureSecurityGroup(ctx, s.web); err != nil {
+				t.Fatal(err)
+			}
+		}
+		group("192.0.2.0/24", "10.6.9.1/32")
+		out.Reaches(t, "10.6.9.50")
+		s.s2.Loses(t, "10.6.1.10")
+		group("192.0.2.0/24", "10.6.1.0/24")
+		s.s2.Reaches(t, "10.6.1.10")
+		out.Loses(t, "10.6.9.50")
 		s.web.Rules = rules
 		if err := s.b.EnsureSecurityGroup(ctx, s.web); err != nil {
 			t.Fatal(err)
