@@ -40,6 +40,7 @@ func doctorCommand(s *settings) *cobra.Command {
 				return err
 			}
 			findings = append(findings, doctorMember(ctx, cfg)...)
+			findings = append(findings, doctorOVN(ctx, cfg)...)
 			broken := false
 			for _, f := range findings {
 				broken = broken || f.Level == host.Broken

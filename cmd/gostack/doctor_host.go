@@ -47,6 +47,15 @@ func doctorMember(ctx context.Context, cfg *config.Config) []host.Finding {
 	return []host.Finding{certificate, control, doctorBroker(ctx, cfg)}
 }
 
+// doctorOVN looks at OVN's databases on other machines: both from control, the southbound one from a host.
+func doctorOVN(ctx context.Context, cfg *config.Config) []host.Finding {
+	addresses := map[string]string{"southbound": cfg.Neutron.OVNSouthbound}
+	if !cfg.IsHost() {
+		addresses["northbound"] = cfg.Neutron.OVNNorthbound
+	}
+	return host.OVNDatabases(ctx, time.Now(), addresses)
+}
+
 // doctorBroker looks whether the message broker can be reached. Whether it lets this host in gostack status tells.
 func doctorBroker(ctx context.Context, cfg *config.Config) host.Finding {
 	f := host.Finding{Name: "message broker", Level: host.OK}

@@ -2,6 +2,7 @@ package replicas
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -28,7 +29,7 @@ func previous(t *testing.T) string {
 		return strings.TrimSpace(string(out))
 	}()
 	for back := 1; back <= 6; back++ {
-		commit := fmt.Sprintf("HEAD~%d", back)
+		commit := cmp.Or(os.Getenv("GOSTACK_BEFORE"), fmt.Sprintf("HEAD~%d", back))
 		out, err := exec.Command("git", "-C", root, "log", "-1", "--format=%h %s", commit).Output()
 		if err != nil {
 			break
