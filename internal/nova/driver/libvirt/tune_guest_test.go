@@ -1,0 +1,142 @@
+package libvirt_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	rpc "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	engine "gostack/internal/engine/libvirt"
+	"gostack/internal/nova/driver"
+	"gostack/internal/nova/driver/libvirt"
+	"gostack/internal/nova/hardware"
+)
+
+// number reads a parameter of libvirt's, -1 when it is not there.
+func number(params []rpc.TypedParam, name string) int64 {
+	for _, p := range params {
+		if p.Field != name {
+			continue
+		}
+		switch v := p.Value.I.(type) {
+		case uint64:
+			return int64(v)
+		case int64:
+			return v
+		case uint32:
+			return int64(v)
+		}
+	}
+	return -1
+}
+
+// running is the definition that libvirt has of a guest that runs.
+func (l *lab) running(id string) *libvirtxml.Domain {
+	l.t.Helper()
+	u, err := engine.ParseUUID(id)
+	l.must("id", err)
+	text, err := engine.Call(l.t.Context(), l.client, func(v *rpc.Libvirt) (string, error) {
+		dom, err := v.DomainLookupByUUID(u)
+		if err != nil {
+			return "", err
+		}
+		return v.DomainGetXMLDesc(dom, 0)
+	})
+	l.must("definition", err)
+	def := &libvirtxml.Domain{}
+	l.must("definition", def.Unmarshal(text))
+	return def
+}
+
+// A real guest has its quotas, its devices and its place on the host; QEMU says so, not only the definition.
+func TestRealGuestHasWhatItsFlavorAsks(t *testing.T) {
+	l := newLab(t)
+	ctx := t.Context()
+	info, err := l.HostInfo(ctx)
+	l.must("host", err)
+	s := spec()
+	s.Flavor.VCPUs = 1
+	s.Flavor.ExtraSpecs = map[string]string{
+		"quota:disk_read_bytes_sec": "104857600", "quota:disk_write_iops_sec": "5000", "quota:disk_write_iops_sec_max": "9000",
+		"hw:watchdog_action": "poweroff", "hw_rng:rate_bytes": "2048", "hw_rng:rate_period": "1000", "hw:hide_hypervisor_id": "true",
+	}
+	if info.NUMA != nil {
+		s.Flavor.ExtraSpecs["hw:numa_nodes"] = "1"
+		g, err := driver.WishOf(s.Flavor, s.Image).Guest()
+		l.must("wish", err)
+		if s.NUMA = hardware.Fit(*info.NUMA, g, hardware.Ratios{}); s.NUMA == nil {
+			t.Fatalf("a small guest does not fit on %+v", info.NUMA)
+		}
+	}
+	l.boot(s)
+	u, err := engine.ParseUUID(s.ID)
+	l.must("id", err)
+	io, err := engine.Call(ctx, l.client, func(v *rpc.Libvirt) ([]rpc.TypedParam, error) {
+		dom, err := v.DomainLookupByUUID(u)
+		if err != nil {
+			return nil, err
+		}
+		params, _, err := v.DomainGetBlockIOTune(dom, rpc.OptString{"vda"}, 32, 0)
+		return params, err
+	})
+	l.must("limits of the disk", err)
+	if number(io, "read_bytes_sec") != 104857600 || number(io, "write_iops_sec") != 5000 || number(io, "write_iops_sec_max") != 9000 || number(io, "total_bytes_sec") != 0 {
+		t.Errorf("QEMU limits the disk to %+v", io)
+	}
+	def := l.running(s.ID)
+	if len(def.Devices.Watchdogs) == 0 || def.Devices.Watchdogs[0].Action != "poweroff" || len(def.Devices.RNGs) != 1 || def.Devices.RNGs[0].Rate == nil || def.Devices.RNGs[0].Rate.Bytes != 2048 {
+		t.Errorf("watchdogs %+v, generators %+v", def.Devices.Watchdogs, def.Devices.RNGs)
+	}
+	if s.NUMA != nil && (def.CPU.Numa == nil || len(def.CPU.Numa.Cell) != 1 || def.NUMATune == nil || def.CPUTune == nil || def.CPUTune.VCPUPin[0].CPUSet != s.NUMA.Cells[0].Shared.String()) {
+		t.Errorf("cells %+v, places %+v %+v", def.CPU.Numa, def.NUMATune, def.CPUTune)
+	}
+
+	// Processor time, where the host can share it out.
+	shared := spec()
+	shared.Flavor.ExtraSpecs = map[string]string{"quota:cpu_shares": "512"}
+	for _, id := range []string{kernelID, ramdiskID} {
+		l.must("image", l.EnsureImage(ctx, driver.Image{ID: id, DiskFormat: "aki"}))
+	}
+	l.must("disks", l.PrepareDisks(ctx, shared))
+	t.Cleanup(func() { _ = l.Destroy(context.Background(), shared.ID) })
+	switch err := l.Define(ctx, shared); {
+	case err != nil && strings.Contains(err.Error(), "Requested CPU control policy not supported by host"):
+		t.Log("this host cannot share out processor time")
+	case err != nil:
+		t.Errorf("define: %v", err)
+	default:
+		if err := l.Start(ctx, shared.ID); err != nil {
+			t.Errorf("start with shares: %v", err)
+		} else if def := l.running(shared.ID); def.CPUTune == nil || def.CPUTune.Shares == nil || def.CPUTune.Shares.Value != 512 {
+			t.Errorf("shares %+v", def.CPUTune)
+		}
+	}
+}
+
+// A guest of UEFI firmware gets it, with Secure Boot where the host has such firmware.
+func TestRealGuestOfUEFI(t *testing.T) {
+	l := newLab(t)
+	info, err := l.HostInfo(t.Context())
+	l.must("host", err)
+	s := spec()
+	s.Flavor.MemoryMB = 192
+	s.Image.Properties = map[string]string{driver.PropFirmware: "uefi", driver.PropSecureBoot: "optional"}
+	l.must("image", l.EnsureImage(t.Context(), *s.Image))
+	l.must("disks", l.PrepareDisks(t.Context(), s))
+	l.must("define", l.Define(t.Context(), s))
+	t.Cleanup(func() { _ = l.Destroy(context.Background(), s.ID) })
+	l.must("start", l.Start(t.Context(), s.ID))
+	def := l.running(s.ID)
+	if def.OS.Loader == nil || !strings.Contains(def.OS.Loader.Path, "OVMF") || def.OS.NVRam == nil || !strings.Contains(def.OS.NVRam.NVRam, libvirt.DomainName(s.ID)) {
+		t.Errorf("firmware %+v, variables %+v", def.OS.Loader, def.OS.NVRam)
+	}
+	secure := false
+	for _, trait := range info.Traits {
+		secure = secure || trait == "COMPUTE_SECURITY_UEFI_SECURE_BOOT"
+	}
+	if got := def.OS.Loader != nil && def.OS.Loader.Secure == "yes"; got != secure {
+		t.Errorf("Secure Boot is %v on a host where it is %v: %+v", got, secure, def.OS.Loader)
+	}
+}
