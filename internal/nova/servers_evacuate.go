@@ -35,6 +35,9 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 		if err := Allowed(srv, "evacuate", Active, Stopped, InError); err != nil {
 			return err
 		}
+		if err := notWithTPM(srv, "evacuate"); err != nil {
+			return err
+		}
 		if srv.OperationID != nil {
 			return InvalidState(srv, "evacuate", "task_state", "an interface's attachment")
 		}

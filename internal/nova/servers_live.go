@@ -31,6 +31,9 @@ func (s *Service) LiveMigrate(ctx context.Context, c *policy.Caller, id string, 
 		if err := Allowed(srv, "os-migrateLive", Active, Paused); err != nil {
 			return err
 		}
+		if err := notWithTPM(srv, "live-migration"); err != nil {
+			return err
+		}
 		if srv.OperationID != nil {
 			return rest.Conflict("Cannot 'os-migrateLive' instance %s while an interface is being attached to it or detached from it", id)
 		}

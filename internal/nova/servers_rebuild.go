@@ -64,6 +64,9 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 		if err := launched(srv, "rebuild", Active, Stopped, InError); err != nil {
 			return err
 		}
+		if err := notWithTPM(srv, "rebuild"); err != nil {
+			return err
+		}
 		if err := imageFits(image, srv.MemoryMB, srv.RootGB); err != nil {
 			return err
 		}

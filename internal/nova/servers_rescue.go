@@ -48,6 +48,9 @@ func (s *Service) Rescue(ctx context.Context, c *policy.Caller, id, imageID, pas
 		if err := launched(srv, "rescue", Active, Stopped, InError); err != nil {
 			return err
 		}
+		if err := notWithTPM(srv, "rescue"); err != nil {
+			return err
+		}
 		if !usable {
 			return rest.BadRequest("Requested rescue image '%s' is not supported", imageID)
 		}

@@ -35,6 +35,9 @@ func (s *Service) Shelve(ctx context.Context, c *policy.Caller, id string) error
 		if err := Allowed(srv, "shelve", imageable...); err != nil {
 			return err
 		}
+		if err := notWithTPM(srv, "shelve"); err != nil {
+			return err
+		}
 		image, err := s.imageOf(ctx, c, srv, srv.Name+"-shelved", imageSnapshot, nil)
 		if err != nil {
 			return err

@@ -2,6 +2,10 @@ package libvirt_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,5 +142,38 @@ func TestRealGuestOfUEFI(t *testing.T) {
 	}
 	if got := def.OS.Loader != nil && def.OS.Loader.Secure == "yes"; got != secure {
 		t.Errorf("Secure Boot is %v on a host where it is %v: %+v", got, secure, def.OS.Loader)
+	}
+}
+
+// A guest has a trusted platform module where the host can emulate one, and its secrets outlast the power.
+func TestRealGuestWithTPM(t *testing.T) {
+	l := newLab(t)
+	ctx := t.Context()
+	info, err := l.HostInfo(ctx)
+	l.must("host", err)
+	if !slices.Contains(info.Traits, "COMPUTE_SECURITY_TPM_2_0") || !slices.Contains(info.Traits, "COMPUTE_SECURITY_TPM_CRB") {
+		if os.Getenv("GOSTACK_REQUIRE") == "all" {
+			t.Fatal("libvirt has no swtpm or swtpm_setup here")
+		}
+		t.Skip("libvirt has no swtpm or swtpm_setup here")
+	}
+	s := spec()
+	s.Flavor.ExtraSpecs = map[string]string{"hw:tpm_version": "2.0", "hw:tpm_model": "tpm-crb"}
+	l.boot(s)
+	if def := l.running(s.ID); len(def.Devices.TPMs) != 1 || def.Devices.TPMs[0].Model != "tpm-crb" {
+		t.Errorf("modules %+v", def.Devices.TPMs)
+	}
+	state := filepath.Join("/var/lib/libvirt/swtpm", s.ID, "tpm2", "tpm2-00.permall")
+	if _, err := os.Stat(state); err != nil {
+		t.Errorf("what the module keeps: %v", err)
+	}
+	l.must("stop", l.Stop(ctx, s.ID, 0))
+	if _, err := os.Stat(state); err != nil {
+		t.Errorf("what the module keeps without power: %v", err)
+	}
+	l.must("start", l.Start(ctx, s.ID))
+	l.must("destroy", l.Destroy(ctx, s.ID))
+	if _, err := os.Stat(state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of a server that is gone: %v", err)
 	}
 }
