@@ -29,8 +29,8 @@ type prepared struct {
 	Cloud
 	images               [2]string
 	flavors, ephemeral   [2]string // the latter with an ephemeral disk of 2 GiB
-	network              string // the external one
-	networkName, private string // its name; a network of tenants
+	network              string    // the external one
+	networkName, private string    // its name; a network of tenants
 	extensions           []string
 	hosts                int
 }
