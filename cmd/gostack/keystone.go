@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gostack/internal/app"
+	"gostack/internal/keystone/jws"
 	"gostack/internal/secret"
 )
 
@@ -35,6 +36,7 @@ every control replica sees the change, within a second.`,
 			return app.RotateFernetKeys(cmd.Context(), c)
 		},
 	})
+	cmd.AddCommand(jwsKeypairCommand())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "credential-rotate",
 		Short: "Use the next key for new credentials",
@@ -90,5 +92,26 @@ gostack; all tokens of the user admin end.`,
 			return app.ResetAdmin(cmd.Context(), c, secret.New(password))
 		},
 	})
+	return cmd
+}
+
+func jwsKeypairCommand() *cobra.Command {
+	force := false
+	cmd := &cobra.Command{
+		Use:   "create-jws-keypair DIRECTORY",
+		Short: "Make a pair of keys for signed tokens",
+		Long: `Write private.pem and public.pem into a directory. For keystone.token_provider: jws, a host's private.pem belongs into
+keystone.jws_private_key_repository of that host, and the public keys of all hosts, each under a name of its own, into
+keystone.jws_public_key_repository of every host: those first, so that nobody meets a token he cannot read.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := jws.CreatePair(args[0], force); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "private.pem and public.pem are in %s\n", args[0])
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace keys that are there")
 	return cmd
 }

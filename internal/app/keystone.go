@@ -16,6 +16,7 @@ import (
 	"gostack/internal/config"
 	"gostack/internal/keystone"
 	keystoneapi "gostack/internal/keystone/api"
+	"gostack/internal/keystone/jws"
 	"gostack/internal/rest"
 	"gostack/internal/secret"
 	"gostack/internal/store"
@@ -60,7 +61,16 @@ func buildKeystone(ctx context.Context, h *House) (Unit, error) {
 }
 
 func newKeystone(h *House) (*keystone.Service, error) {
+	var signed *jws.Repository
+	if c := h.Config.Keystone; keystone.TokenProvider(c.TokenProvider) == keystone.JWS {
+		signed = &jws.Repository{Private: c.JWSPrivateKeys, Public: c.JWSPublicKeys}
+		if _, _, err := signed.Keys(); err != nil {
+			return nil, err
+		}
+	}
 	return keystone.New(keystone.Options{
+		SignedTokens: signed,
+
 		DB:    h.DB,
 		Clock: h.Clock,
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gostack/internal/keystone/db"
-	"gostack/internal/keystone/fernet"
 	"gostack/internal/keystone/token"
 	"gostack/internal/rest"
 	"gostack/internal/secret"
@@ -335,13 +334,9 @@ func (s *Service) setScope(ctx context.Context, p *token.Payload, l LoginScope) 
 	return err
 }
 
-// seal encrypts the token and remembers it, so that its first use costs as little as the next. start is what the login was judged by.
+// seal writes the token and remembers it, so that its first use costs as little as the next. start is what the login was judged by.
 func (s *Service) seal(ctx context.Context, t *Token, who *proof, start generations) error {
-	packed, err := token.Pack(&t.Payload)
-	if err != nil {
-		return err
-	}
-	keys, keyGeneration, err := s.keys.Keys()
+	format, keyGeneration, err := s.format()
 	if err != nil {
 		return err
 	}
@@ -355,7 +350,7 @@ func (s *Service) seal(ctx context.Context, t *Token, who *proof, start generati
 		}
 		seen = now
 	}
-	if t.ID, err = fernet.Encrypt(keys[0], packed, t.IssuedAt); err != nil {
+	if err := format.seal(t); err != nil {
 		return err
 	}
 	t.settle()

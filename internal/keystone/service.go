@@ -16,6 +16,7 @@ import (
 	"gostack/internal/clock"
 	"gostack/internal/keystone/db"
 	"gostack/internal/keystone/fernet"
+	"gostack/internal/keystone/jws"
 	"gostack/internal/keystone/password"
 	"gostack/internal/store"
 )
@@ -57,6 +58,8 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Notifications says what is told to others.
 	Notifications Notifications
+	// SignedTokens are the keys of tokens of the provider JWS; nil: tokens are Fernet's.
+	SignedTokens *jws.Repository
 	// HashCost is the bcrypt cost of new passwords; 0 means password.DefaultCost.
 	HashCost int
 	// PasswordRules that users and their passwords must keep to.
@@ -69,7 +72,8 @@ type Options struct {
 type Service struct {
 	db        *store.DB
 	keys      KeyRepository
-	table     *tableKeys // keys, when they are in the database
+	table     *tableKeys      // keys, when they are in the database
+	signed    *jws.Repository // the keys of tokens, when those are signed; nil: encrypted with keys
 	clock     clock.Clock
 	lifetime  time.Duration
 	passwords *password.Hasher
@@ -105,7 +109,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		db: o.DB, keys: o.Keys, clock: o.Clock, lifetime: o.TokenLifetime, passwords: hasher, memory: newMemory(),
+		db: o.DB, keys: o.Keys, signed: o.SignedTokens, clock: o.Clock, lifetime: o.TokenLifetime, passwords: hasher, memory: newMemory(),
 		limitModel: o.LimitModel, rules: o.PasswordRules, regex: regex,
 		newID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}

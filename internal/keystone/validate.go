@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"gostack/internal/keystone/db"
-	"gostack/internal/keystone/fernet"
-	"gostack/internal/keystone/token"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/store"
@@ -52,14 +50,14 @@ func (s *Service) check(ctx context.Context, text string, window time.Duration) 
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	keys, keyGeneration, err := s.keys.Keys()
+	format, keyGeneration, err := s.format()
 	if err != nil {
 		return nil, err
 	}
 	t, generation := s.memory.token(text, keyGeneration)
 	known := t != nil
 	if !known {
-		if t, err = s.open(keys, text); err != nil {
+		if t, err = format.open(text); err != nil {
 			return nil, err
 		}
 	}
@@ -80,19 +78,6 @@ func (s *Service) check(ctx context.Context, text string, window time.Duration) 
 	}
 	s.memory.remember(text, &remembered{token: t, identity: generation, keys: keyGeneration})
 	return t, nil
-}
-
-// open decrypts a token. It knows nothing yet of what the token is worth.
-func (s *Service) open(keys []fernet.Key, text string) (*Token, error) {
-	packed, issuedAt, err := fernet.Decrypt(keys, text)
-	if err != nil {
-		return nil, invalid("%v", err)
-	}
-	p, err := token.Unpack(packed)
-	if err != nil {
-		return nil, invalid("%v", err)
-	}
-	return &Token{ID: text, Payload: *p, IssuedAt: issuedAt}, nil
 }
 
 // load looks up what the payload names: a user, a scope, roles. What is missing or disabled makes the token invalid.
