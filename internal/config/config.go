@@ -119,7 +119,7 @@ type Neutron struct {
 
 // SerialConsole is upstream's [serial_console].
 type SerialConsole struct {
-	Enabled bool   `yaml:"enabled" doc:"Users may read and type on servers' serial ports; on the hosts, for servers that are started from then on." default:"false"`
+	Enabled bool `yaml:"enabled" doc:"Users may read and type on servers' serial ports; on the hosts, for servers that are started from then on." default:"false"`
 }
 
 // Spice is upstream's [spice].

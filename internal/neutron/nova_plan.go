@@ -14,7 +14,7 @@ import (
 )
 
 // PlanPorts finds out which ports a new server needs and whether they are possible, for the project of the caller. It changes
-// nothing, so what it found may be gone when CreatePorts comes. Its errors are Nova's answers to POST /servers, with Nova's
+// nothing but that a project which asks for a network and has none gets its own topology, so what it found may be gone when CreatePorts comes. Its errors are Nova's answers to POST /servers, with Nova's
 // statuses and sentences.
 func (s *Service) PlanPorts(ctx context.Context, c *policy.Caller, reqs []NICRequest) ([]NICPlan, error) {
 	if len(reqs) == 0 {
@@ -29,7 +29,7 @@ func (s *Service) PlanPorts(ctx context.Context, c *policy.Caller, reqs []NICReq
 		return nil, nil
 	}
 	if reqs[0].Mode == NICAuto || reqs[0].NetworkID == "" && reqs[0].PortID == "" {
-		reqs, err = defaultNIC(ctx, h, c, reqs[0])
+		reqs, err = s.defaultNIC(ctx, h, c, reqs[0])
 		if err != nil {
 			return nil, err
 		}
@@ -116,8 +116,8 @@ func planGroups(ctx context.Context, h bun.IDB, c *policy.Caller, reqs []NICRequ
 	return ids, nil
 }
 
-// defaultNIC chooses the network when the request names none: the project's only one.
-func defaultNIC(ctx context.Context, h bun.IDB, c *policy.Caller, r NICRequest) ([]NICRequest, error) {
+// defaultNIC chooses the network when the request names none: the project's only one, or for "auto" the one that is made for it.
+func (s *Service) defaultNIC(ctx context.Context, h bun.IDB, c *policy.Caller, r NICRequest) ([]NICRequest, error) {
 	rows, err := db.Networks(ctx, h, db.Query{Project: c.ProjectID, Limit: 3, Where: []db.Cond{
 		db.Or(db.Where("t.project_id = ?", c.ProjectID), db.SharedWith("t.id", db.AccessAsShared, c.ProjectID)),
 		db.Where("NOT t.external OR ?", c.IsAdmin() && r.Mode != NICAuto),
@@ -131,7 +131,12 @@ func defaultNIC(ctx context.Context, h bun.IDB, c *policy.Caller, r NICRequest) 
 		r.NetworkID, r.Mode = rows[0].ID, NICNamed
 		return []NICRequest{r}, nil
 	case r.Mode == NICAuto:
-		return nil, rest.BadRequest("Unable to automatically allocate a network for project %s", c.ProjectID)
+		made, err := s.AutoTopology(ctx, c, c.ProjectID, false)
+		if code := rest.StatusOf(err); code >= 400 && code < 500 {
+			return nil, rest.BadRequest("Unable to automatically allocate a network for project %s", c.ProjectID).Because(err)
+		}
+		r.NetworkID, r.Mode = made, NICNamed
+		return []NICRequest{r}, err
 	}
 	return []NICRequest{}, nil
 }

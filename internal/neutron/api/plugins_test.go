@@ -3,6 +3,7 @@ package api_test
 import (
 	"testing"
 
+	"gostack/internal/neutron"
 	"gostack/internal/neutron/driver"
 	"gostack/internal/rest/resttest"
 )
@@ -38,6 +39,18 @@ func TestAutoAllocatedTopology(t *testing.T) {
 		m.Delete(path).Want(204)
 		m.Delete(path).Want(204)
 		m.Get(v2 + "/networks/" + net).Want(404)
+		// A server that asks for a network by itself makes the topology, the next one finds it.
+		for range 2 {
+			plan, err := c.n.PlanPorts(t.Context(), resttest.Personas["member"], []neutron.NICRequest{{Mode: neutron.NICAuto}})
+			if err != nil || len(plan) != 1 {
+				t.Fatalf("networks auto: %+v, %v", plan, err)
+			}
+			m.Get(v2+"/networks/"+plan[0].NetworkID).Want(200).Has("network.name", "auto_allocated_network").Has("network.project_id", "project-1")
+		}
+		if n := m.Get(v2 + "/routers?name=auto_allocated_router").Len("routers"); n != 1 {
+			t.Errorf("%d routers of two servers", n)
+		}
+		m.Delete(path).Want(204)
 		if n := m.Get(v2 + "/routers").Len("routers"); n != 0 {
 			t.Errorf("%d routers are left", n)
 		}

@@ -40,9 +40,9 @@ type Options struct {
 
 	// Serial gives new definitions a serial console that can be talked to, in SerialDir, which must be one of this host alone. Empty:
 	// /run/gostack/serial. Spice gives them a SPICE screen besides VNC, and the channel of an agent in the guest.
-	Serial            bool
-	SerialDir         string
-	Spice             bool
+	Serial    bool
+	SerialDir string
+	Spice     bool
 
 	// LiveDir holds the sockets of moves; the same path on every host. Empty: /run/gostack/live.
 	LiveDir string

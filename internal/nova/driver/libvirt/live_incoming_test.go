@@ -105,7 +105,7 @@ func TestIncomingDefinition(t *testing.T) {
 		"a socket of the host":   {`domain-7-instance-00000000-00/org.qemu.guest_agent.0`, `../../../../../run/libvirt/libvirt-sock`},
 		"another's agent":        {`domain-7-instance-00000000-00/`, `domain-7-instance-11111111-11/`},
 		"a console elsewhere":    {`file="` + dir + `/console.log"`, `file="/etc/cron.d/x"`},
-		"a socket of another":  {`<serial type="pty">`, `<serial type="unix"><source mode="bind" path="/run/gostack/serial/00000000-0000-4000-8000-00000000000f.sock"/>`},
+		"a socket of another":    {`<serial type="pty">`, `<serial type="unix"><source mode="bind" path="/run/gostack/serial/00000000-0000-4000-8000-00000000000f.sock"/>`},
 		"a console of a file":    {`<serial type="pty">`, `<serial type="file">`},
 		"a screen for all":       {`listen="127.0.0.1"`, `listen="0.0.0.0"`},
 		"a screen for all, too":  {`address="127.0.0.1"`, `address="0.0.0.0"`},
