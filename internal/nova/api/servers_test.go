@@ -251,6 +251,22 @@ func TestConsole(t *testing.T) {
 	})
 }
 
+// The files of old microversions reach the guest on its config drive, with the path that each belongs to.
+func TestPersonality(t *testing.T) {
+	eachLive(t, func(t *testing.T, c *live) {
+		body := `{"server": {"name": "x", "flavorRef": "1", "imageRef": "` + image + `", "config_drive": true, "personality": [{"path": "/etc/banner", "contents": "aGVsbG8="}, {"path": "/etc/b", "contents": "%s"}]}}`
+		c.As("member").Post(base+"/servers", strings.Replace(body, "%s", "not base64!", 1)).Want(400)
+		id := c.As("member").At("compute 2.56").Post(base+"/servers", strings.Replace(strings.Replace(body, "%s", "", 1), `"config_drive"`, `"networks": "none", "config_drive"`, 1)).Want(202).Text("server.id")
+		g, err := c.Hosts[c.Settled(id).Host].Inside(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := string(g.Files["openstack/latest/meta_data.json"]); string(g.Files["openstack/content/0000"]) != "hello" || !strings.Contains(told, `{"content_path":"/content/0000","path":"/etc/banner"}`) || !strings.Contains(told, "/content/0001") {
+			t.Errorf("config drive: %q, %s", g.Files["openstack/content/0000"], told)
+		}
+	})
+}
+
 func TestMetadataIsTheGuestsOwn(t *testing.T) {
 	eachLive(t, func(t *testing.T, c *live) {
 		id := c.boot(t, `, "metadata": {"role": "web"}`)
