@@ -2,6 +2,8 @@ package neutron
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -47,47 +49,78 @@ func (s *Service) describe(ctx context.Context, agents []Agent) error {
 	return err
 }
 
-// GatewayAgents are the agents that may carry a router's gateway: those of the chassis that reach its external network.
+// GatewayAgents are the agents that may carry one of a router's gateways: those of the chassis that reach its external network and are in
+// one of the zones that the router asks for.
 func (s *Service) GatewayAgents(ctx context.Context, router string) ([]Agent, error) {
-	r, err := db.Get[db.Router](ctx, s.DB.Read(ctx), router)
-	if err != nil {
+	if _, err := db.Get[db.Router](ctx, s.DB.Read(ctx), router); err != nil {
 		return nil, or(err, RouterNotFound(router))
 	}
-	out := []Agent{}
-	if r.GWNetworkID == "" {
-		return out, nil
-	}
-	n, err := oneNetwork(ctx, s.DB.Read(ctx), r.GWNetworkID, "")
+	gateways, err := s.placedGateways(ctx, "r.id = ?", router)
 	if err != nil {
 		return nil, err
 	}
+	out := []Agent{}
+	if len(gateways) == 0 {
+		return out, nil
+	}
 	all, err := s.Agents(ctx)
 	for _, a := range all {
-		if a.AgentType == gatewayAgent && a.reaches(n.PhysicalNetwork) {
+		if slices.ContainsFunc(gateways, func(g placedGateway) bool { return s.carries(a, g) }) {
 			out = append(out, a)
 		}
 	}
 	return out, err
 }
 
-// AgentRouters are the routers whose gateway an agent may carry.
+// AgentRouters are the routers of which an agent may carry a gateway.
 func (s *Service) AgentRouters(ctx context.Context, agent string) ([]string, error) {
 	a, err := s.Agent(ctx, agent)
 	if err != nil {
 		return nil, err
 	}
-	if a.AgentType != gatewayAgent {
-		return nil, nil
-	}
-	var rows []struct{ ID, PhysicalNetwork string }
-	err = s.DB.Read(ctx).NewRaw(`SELECT r.id, n.physical_network FROM neutron_routers r JOIN neutron_networks n ON n.id = r.gw_network_id ORDER BY r.id`).Scan(ctx, &rows)
+	gateways, err := s.placedGateways(ctx, "r.id <> ?", "")
 	var out []string
-	for _, r := range rows {
-		if a.reaches(r.PhysicalNetwork) {
-			out = append(out, r.ID)
+	for _, g := range gateways {
+		if s.carries(*a, g) && !slices.Contains(out, g.Router) {
+			out = append(out, g.Router)
 		}
 	}
 	return out, err
+}
+
+// placedGateway is what decides on which hosts a gateway may be.
+type placedGateway struct {
+	Router, Physnet string
+	Hints           []string
+}
+
+func (s *Service) placedGateways(ctx context.Context, where string, arg any) (out []placedGateway, err error) {
+	var rows []struct{ Router, Physnet, Hints string }
+	err = s.DB.Read(ctx).NewRaw(`SELECT r.id AS router, n.physical_network AS physnet, COALESCE(r.availability_zone_hints, '') AS hints FROM neutron_routers r
+JOIN neutron_ports p ON p.router_id = r.id AND p.device_owner = 'network:router_gateway' JOIN neutron_networks n ON n.id = p.network_id
+WHERE `+where+` ORDER BY r.id, p.id`, arg).Scan(ctx, &rows)
+	for _, r := range rows {
+		g := placedGateway{Router: r.Router, Physnet: r.Physnet}
+		if r.Hints != "" {
+			if err := json.Unmarshal([]byte(r.Hints), &g.Hints); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, g)
+	}
+	return out, err
+}
+
+// carries tells whether a gateway may be on an agent's host.
+func (s *Service) carries(a Agent, g placedGateway) bool {
+	if a.AgentType != gatewayAgent || !a.reaches(g.Physnet) {
+		return false
+	}
+	zones := a.zones
+	if len(zones) == 0 {
+		zones = []string{s.AvailabilityZone}
+	}
+	return len(g.Hints) == 0 || slices.ContainsFunc(zones, func(z string) bool { return slices.Contains(g.Hints, z) })
 }
 
 func (a Agent) reaches(physnet string) bool { return physnet == "" || a.bridges[physnet] != "" }

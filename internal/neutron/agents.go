@@ -29,6 +29,7 @@ type Agent struct {
 	Resources      map[string]any `json:"resources_synced"`
 	chassis        string
 	bridges        map[string]string
+	zones          []string
 }
 
 var agentSpace = uuid.MustParse("6e1f1a52-0b0f-4c9c-a9a1-6f3d8e0a4b11")
@@ -48,7 +49,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		a := Agent{
 			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: c.Alive,
 			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
-			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges,
+			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges, zones: c.Zones,
 		}
 		if c.Gateway {
 			a.AgentType = gatewayAgent

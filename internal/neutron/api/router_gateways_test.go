@@ -156,6 +156,9 @@ func TestZonesOfHosts(t *testing.T) {
 		if s, _ := neutrontest.Spec[driver.RouterSpec](c.engine, "router", router); s.Gateway == nil || fmt.Sprint(s.Gateway.Zones) != zones {
 			t.Errorf("%s: the engine's router is %+v", hint, s.Gateway)
 		}
+		if got := admin.Get(v2+"/routers/"+router+"/l3-agents").Want(200).Len("agents") == 1; got != (hint == "east") {
+			t.Errorf("%s: the router's agents tell another zone", hint)
+		}
 	}
 }
 
