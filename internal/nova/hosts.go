@@ -3,6 +3,7 @@ package nova
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -62,7 +63,7 @@ func (s *Service) Heartbeat(ctx context.Context, binary, host string) error {
 	hosts := s.heard.hosts
 	s.heard.hosts, s.heard.last = nil, now
 	s.heard.mu.Unlock()
-	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		for binary, set := range hosts {
 			if err := db.SeenServices(ctx, tx, binary, keysOf(set), now); err != nil {
 				return err
@@ -70,6 +71,18 @@ func (s *Service) Heartbeat(ctx context.Context, binary, host string) error {
 		}
 		return nil
 	})
+	if err != nil { // the next one writes these too: hosts must not seem dead because the database was away for a moment
+		s.heard.mu.Lock()
+		defer s.heard.mu.Unlock()
+		for binary, set := range s.heard.hosts {
+			if hosts[binary] == nil {
+				hosts[binary] = set
+			}
+			maps.Copy(hosts[binary], set)
+		}
+		s.heard.hosts, s.heard.last = hosts, time.Time{}
+	}
+	return err
 }
 
 func keysOf(set map[string]bool) []string {

@@ -86,6 +86,9 @@ func TestHostsAsOperatorsSeeThem(t *testing.T) {
 		admin.Get(base + "/os-hypervisors/host-1/uptime").Want(404).Says("Hypervisor with ID 'host-1' could not be found.")
 		admin.Delete(base + "/os-services/99").Want(404).Says("Service 99 not found.")
 		admin.Get(base+"/os-hypervisors/statistics").Want(200).Has("hypervisor_statistics.count", 2)
+		admin.Put(base+"/os-services/disable", `{"host": "host-2", "binary": "nova-compute"}`).Want(200)
+		admin.Get(base+"/os-hypervisors/statistics").Want(200).Has("hypervisor_statistics.count", 1) // upstream leaves disabled ones out
+		admin.Put(base+"/os-services/enable", `{"host": "host-2", "binary": "nova-compute"}`).Want(200)
 		admin.At("compute 2.88").Get(base + "/os-hypervisors/statistics").Want(404)
 		admin.Get(base + "/os-hypervisors/host/servers").Want(200)
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -165,6 +166,7 @@ func (a *api) showHypervisor(r *rest.Request) (any, error) {
 
 func (a *api) statistics(r *rest.Request) (any, error) {
 	rows, err := a.nova.Hypervisors(r.Context(), 0, 0, false)
+	rows = slices.DeleteFunc(rows, func(h *nova.Hypervisor) bool { return h.Service.Disabled }) // as upstream's compute_node_statistics
 	sum := map[string]int64{"count": int64(len(rows))}
 	for _, k := range []string{"vcpus", "memory_mb", "local_gb", "vcpus_used", "memory_mb_used", "local_gb_used", "free_ram_mb", "free_disk_gb", "current_workload", "running_vms", "disk_available_least"} {
 		sum[k] = 0

@@ -45,6 +45,32 @@ func TestWatchTellsHostsThatDie(t *testing.T) {
 	look(nova.Change{Host: "host-1"})
 }
 
+// What is heard while the database cannot be written is written with what is heard next.
+func TestHeartbeatsOutliveTheDatabase(t *testing.T) {
+	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 2)
+	ctx := t.Context()
+	for _, a := range w.Agents {
+		a.Stop()
+	}
+	must(t, w.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		return db.SeenServices(ctx, tx, nova.BinaryCompute, []string{"host-1", "host-2"}, w.Nova.Now().Add(-61*time.Second))
+	}))
+	s := &nova.Service{DB: w.DB} // has heard of nobody
+	away, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := s.Heartbeat(away, nova.BinaryCompute, "host-1"); err == nil {
+		t.Fatal("written")
+	}
+	must(t, s.Heartbeat(ctx, nova.BinaryCompute, "host-2"))
+	list, err := s.Hypervisors(ctx, 0, 0, false)
+	must(t, err)
+	for _, h := range list {
+		if !h.Up {
+			t.Errorf("%s seems dead", h.Host)
+		}
+	}
+}
+
 // Rows follow their guests even when no news of it came, and what was deleted without its host hearing it goes.
 func TestSyncPowerStates(t *testing.T) {
 	w := newWorld(t, storetest.Either(t, novatest.Migrations...), 1)
