@@ -410,7 +410,7 @@ func (o *Options) purgeFiles() error {
 	_ = os.Remove(dir) // when nothing of the user's is in it
 	// By name: a directory that an operator chose may hold other things.
 	for dir, names := range map[string][]string{
-		o.Config.StateDir: {"gostack.db", "gostack.db-wal", "gostack.db-shm", "images", "staging", "instances", "keystone", "engines", "guest.qcow2", "compute", "console", "hostlink"},
+		o.Config.StateDir: {"gostack.db", "gostack.db-wal", "gostack.db-shm", "images", "staging", "instances", "keystone", "engines", "guest.qcow2", "compute", "console", "hostlink", "ovn"},
 		o.Config.RunDir:   {"admin.sock", "gostack.json", "engines"},
 		o.Config.LogDir:   {"gostack.log"},
 	} {
