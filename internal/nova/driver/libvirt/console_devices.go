@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -12,8 +13,17 @@ import (
 // serialPath is the socket of a server's serial console.
 func (d *Driver) serialPath(id string) string { return filepath.Join(d.SerialDir, id+".sock") }
 
-// serialDir makes the directory of the sockets. libvirtd binds them and hands them to QEMU; nobody but root may connect.
-func (d *Driver) serialDir() error { return os.MkdirAll(d.SerialDir, 0o700) }
+// serialDir makes the directory of the sockets. libvirtd binds them and hands them to QEMU; nobody but root may connect. What is above it
+// others must get through: QEMU's user has sockets beside.
+func (d *Driver) serialDir() error {
+	if err := os.MkdirAll(filepath.Dir(d.SerialDir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(d.SerialDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
 
 // serialSource is the other end of a server's serial port: one who talks to it, or none but the log, which virtlogd keeps in either case
 // (nova/virt/libvirt/driver.py, _create_consoles). Upstream has a TCP port for it that every process of the host can connect to.

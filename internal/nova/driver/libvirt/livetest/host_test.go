@@ -55,7 +55,7 @@ func serveHost(dir, instances string) error {
 	}
 	images := filepath.Join(filepath.Dir(dir), "images")
 	d, err := libvirt.New(libvirt.Options{
-		Client: engine.New(""), Dir: instances, Owner: "cloud-1",
+		Client: engine.New(""), Dir: instances, Owner: "cloud-1", Serial: true,
 		Images: func(_ context.Context, i driver.Image) (io.ReadCloser, error) {
 			return os.Open(filepath.Join(images, i.ID))
 		},
@@ -263,6 +263,39 @@ func (h *Host) Destroy(m Move, _ *Nothing) error {
 
 func (h *Host) Reboot(m Move, _ *Nothing) error {
 	return call(func(ctx context.Context) error { return h.d.Reboot(ctx, m.ID, driver.RebootHard, 0) })
+}
+
+// Type writes a line to the serial console of a server and answers what comes back until the line is repeated. With line "" it waits for the end.
+func (h *Host) Type(line string, out *string) error {
+	return call(func(ctx context.Context) error {
+		id, line, _ := strings.Cut(line, " ")
+		at, err := h.d.Console(ctx, id, driver.ConsoleSerial)
+		if err != nil {
+			return err
+		}
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", at.Path)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+		if line != "" {
+			if _, err := io.WriteString(conn, line+"\n"); err != nil {
+				return err
+			}
+		}
+		text := bufio.NewScanner(conn)
+		for text.Scan() {
+			*out += text.Text() + "\n"
+			if line != "" && strings.Contains(text.Text(), "HEARD "+line) {
+				return nil
+			}
+		}
+		if line != "" {
+			return fmt.Errorf("the console ended: %w", errors.Join(io.ErrUnexpectedEOF, text.Err()))
+		}
+		return text.Err()
+	})
 }
 
 func (h *Host) Console(m Move, out *string) error {

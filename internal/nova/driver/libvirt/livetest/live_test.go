@@ -25,9 +25,19 @@ func TestLiveMigration(t *testing.T) {
 	conn := w.connect()
 
 	// Local disks are copied, there and back.
+	w.a.call("Type", spec.ID+" here", new(string))
+	left := make(chan error, 1)
+	go func() { left <- w.a.try("Type", spec.ID, new(string)) }() // its console ends when the server has left
 	r := w.move(w.a, w.b, spec, limits)
 	t.Logf("disks copied: %d ms, downtime %d ms", r.TotalMS, r.DowntimeMS)
 	w.only(w.b, w.a, spec)
+	if err := <-left; err != nil {
+		t.Errorf("the serial console that was open: %v", err)
+	}
+	w.b.call("Type", spec.ID+" there", new(string))
+	if err := w.a.try("Type", spec.ID+" here", new(string)); err == nil {
+		t.Error("the source still has a serial console of the server")
+	}
 	if log := w.b.console(spec.ID); strings.Count(log, "MICRO-READY") != 1 {
 		t.Errorf("the console's story is not whole:\n%s", log)
 	}
