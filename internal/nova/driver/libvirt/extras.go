@@ -44,12 +44,12 @@ func features(caps *capabilities, spec driver.GuestSpec, w hardware.Wish, def *l
 			def.Features.HyperV.VendorId = &libvirtxml.DomainFeatureHyperVVendorId{DomainFeatureState: *state(true), Value: "1234567890ab"}
 		}
 	}
-	menu, said := props["hw_boot_menu"], false
+	menu := props["hw_boot_menu"]
 	if menu == "" {
 		menu = specs["hw:boot_menu"]
 	}
-	if _, said = hardware.ParseBool(menu); said && def.OS.Kernel == "" {
-		def.OS.BootMenu = &libvirtxml.DomainBootMenu{Enable: yesNo(hardware.IsTrue(menu))}
+	if shown, said := hardware.ParseBool(menu); said && def.OS.Kernel == "" {
+		def.OS.BootMenu = &libvirtxml.DomainBootMenu{Enable: yesNo(shown)}
 	}
 	return nil
 }
