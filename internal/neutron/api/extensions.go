@@ -97,6 +97,7 @@ var extensions = []extension{
 	{"rbac-subnetpool", "Add subnetpool type to RBAC", "Add subnetpool type to RBAC"},
 	{"revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported."},
 	{"router", "Neutron L3 Router", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway."},
+	{"router-enable-snat", "Exposes the router \"enable_snat\" read-only configuration flag", "Exposes the router \"enable_snat\" read-only configuration flag"},
 	{"router_availability_zone", "Router Availability Zone", "Availability zone support for router."},
 	{"security-group", "security-group", "The security groups extension."},
 	{"security-groups-default-rules", "Default rules for security groups", "Configure set of security group rules used as default rules for every new security group"},

@@ -97,7 +97,12 @@ func TestSeveralGateways(t *testing.T) {
 		}
 		m.Put(path+"/add_external_gateways", gateways(on(second))).Want(200)
 		m.Put(path, `{"router": {"external_gateway_info": {}}}`).Want(200).Has("router.external_gateway_info.network_id", second)
-		m.Put(path+"/update_external_gateways", gateways("")).Want(200).Has("router.external_gateway_info", "<nil>").Has("router.external_gateways", "[]")
+		admin.Put(path, `{"router": {"external_gateway_info": {"network_id": "`+second+`", "enable_snat": false}}}`).Want(200).Has("router.enable_snat", false)
+		if s := spec(); s.Gateway == nil || s.Gateway.EnableSNAT {
+			t.Errorf("without SNAT the engine has %+v", s.Gateway)
+		}
+		admin.Put(path, `{"router": {"enable_snat": true}}`).Want(400) // only with the gateway
+		m.Put(path+"/update_external_gateways", gateways("")).Want(200).Has("router.enable_snat", true).Has("router.external_gateway_info", "<nil>").Has("router.external_gateways", "[]")
 		m.Put(path+"/add_external_gateways", gateways(on(ext)+","+on(second))).Want(200)
 		m.Put(path+"/remove_router_interface", `{"subnet_id": "`+subnet+`"}`).Want(200)
 		m.Delete(path).Want(204)

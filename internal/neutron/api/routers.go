@@ -52,6 +52,7 @@ func (a *api) routers() *resource {
 			{Name: "flavor_id", Post: true, Check: attr.OrNull(attr.UUID), Column: "t.flavor_id"},
 			{Name: "ha", Post: true, Check: attr.OrNull(alwaysHA)},
 			{Name: "external_gateways"},
+			{Name: "enable_snat"},
 			{Name: "enable_default_route_ecmp", Post: true, Put: true, Check: attr.Boolean},
 			{Name: "enable_default_route_bfd", Post: true, Put: true, Check: attr.Boolean},
 		}),
@@ -124,7 +125,7 @@ func (a *api) routerView(r *db.Router) attr.Values {
 	for name, x := range map[string]any{
 		"name": r.Name, "admin_state_up": r.AdminStateUp, "status": r.Status, "external_gateway_info": info, "routes": listOf(r.Routes),
 		"availability_zone_hints": listOf(r.AvailabilityZoneHints), "availability_zones": a.n.ZonesOf(r.AvailabilityZoneHints),
-		"flavor_id": text(r.FlavorID), "ha": true, "external_gateways": gateways, "enable_default_route_ecmp": r.DefaultRouteECMP,
+		"flavor_id": text(r.FlavorID), "ha": true, "enable_snat": r.EnableSNAT, "external_gateways": gateways, "enable_default_route_ecmp": r.DefaultRouteECMP,
 		"enable_default_route_bfd": r.DefaultRouteBFD,
 	} {
 		v[name] = x
