@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -78,6 +79,8 @@ type House struct {
 	Purgers []func(ctx context.Context) error
 	// Root answers what no service does: version lists of services at their own paths are services; this is for pages.
 	Root map[string]Page
+	// RootSocket answers WebSockets at the root; nil: there are none.
+	RootSocket http.Handler
 
 	Neighbours
 

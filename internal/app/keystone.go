@@ -49,7 +49,11 @@ func buildKeystone(ctx context.Context, h *House) (Unit, error) {
 	h.Keystone, h.Authenticator = service, service
 	h.Serve(keystoneapi.Services(service)...)
 	// Clients that were given only host and port find the Identity API from the root.
-	h.Root["GET /{$}"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h.Root["GET /{$}"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.RootSocket != nil && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			h.RootSocket.ServeHTTP(w, r)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusMultipleChoices)
 		_ = json.NewEncoder(w).Encode(keystoneapi.Versions(strings.TrimSuffix(h.Config.PublicURL, "/") + "/identity/v3/"))

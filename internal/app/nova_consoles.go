@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 
+	"gostack/internal/nova"
 	"gostack/internal/nova/console"
 )
 
@@ -40,6 +42,10 @@ func consoleProxy(kind, prefix string, more func(*console.Options)) func(context
 			return Unit{}, err
 		}
 		h.Root[prefix] = proxy
+		if kind == nova.ConsoleNoVNC { // where clients look that take host and port from the page's address, and the path from its query
+			h.RootSocket = http.HandlerFunc(proxy.Socket)
+			h.Root["GET /websockify"] = h.RootSocket
+		}
 		return Unit{Stop: func(context.Context) error {
 			proxy.Close()
 			return nil

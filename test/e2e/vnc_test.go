@@ -42,6 +42,7 @@ func (g *gopherWalk) vnc() {
 		}
 	}
 
+	socket := "/novnc/websockify"
 	open := func(token, origin string) (*websocket.Conn, int, error) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
@@ -49,7 +50,7 @@ func (g *gopherWalk) vnc() {
 		if origin != "" {
 			h.Set("Origin", origin)
 		}
-		ws, resp, err := websocket.Dial(ctx, "ws://127.0.0.1:5000/novnc/websockify?token="+url.QueryEscape(token),
+		ws, resp, err := websocket.Dial(ctx, "ws://127.0.0.1:5000"+socket+"?token="+url.QueryEscape(token),
 			&websocket.DialOptions{HTTPClient: g.http(), HTTPHeader: h, Subprotocols: []string{"binary"}})
 		if resp == nil {
 			return ws, 0, err
@@ -73,6 +74,7 @@ func (g *gopherWalk) vnc() {
 		}
 	}
 
+	socket = "/" // where a page looks that takes host and port from its own address, and the path from its query
 	ws, status, err := open(token, "http://127.0.0.1:5000")
 	if err != nil {
 		g.t.Fatalf("the WebSocket: %d, %v", status, err)

@@ -129,7 +129,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if name == socketPath || p.Bare && name == "" {
-		p.websocket(w, r)
+		p.Socket(w, r)
 		return
 	}
 	if p.Bare {

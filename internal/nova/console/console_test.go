@@ -157,6 +157,10 @@ func TestRefuses(t *testing.T) {
 		}
 		if r == nil || r.StatusCode != c.status {
 			t.Errorf("%s: %v, %v", name, r, err)
+			continue
+		}
+		if body, err := io.ReadAll(r.Body); err != nil || len(body) > 0 || r.Header.Get("Warning") == "" {
+			t.Errorf("%s: %q follows the headers %v (%v): a client may take it for frames", name, body, r.Header, err)
 		}
 	}
 	if ws, _, err := dial(t, s, "?token=good", ""); err != nil {

@@ -22,25 +22,25 @@ const (
 	maxMessage = 4 << 20
 )
 
-// websocket connects a browser with the VNC server of its token.
-func (p *Proxy) websocket(w http.ResponseWriter, r *http.Request) {
+// Socket connects a browser with the server of its token, wherever it asks.
+func (p *Proxy) Socket(w http.ResponseWriter, r *http.Request) {
 	if !p.originAllowed(r.Header.Values("Origin")) {
-		http.Error(w, "Origin header not allowed.", http.StatusForbidden)
+		refuse(w, http.StatusForbidden, "Origin header not allowed.")
 		return
 	}
 	token := tokenOf(r)
 	if token == "" {
-		http.Error(w, "A token is needed.", http.StatusForbidden)
+		refuse(w, http.StatusForbidden, "A token is needed.")
 		return
 	}
 	host, port, serverID, err := p.Validator.Validate(r.Context(), token)
 	if errors.Is(err, ErrToken) {
-		http.Error(w, "The token is unknown or has expired.", http.StatusForbidden)
+		refuse(w, http.StatusForbidden, "The token is unknown or has expired.")
 		return
 	}
 	if err != nil {
 		p.Log.WarnContext(r.Context(), "console token cannot be checked", "server", serverID, "error", err)
-		http.Error(w, "The console is not available.", http.StatusBadGateway)
+		refuse(w, http.StatusBadGateway, "The console is not available.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), dialTimeout)
@@ -48,7 +48,7 @@ func (p *Proxy) websocket(w http.ResponseWriter, r *http.Request) {
 	cancel()
 	if err != nil {
 		p.Log.WarnContext(r.Context(), "console is not reachable", "server", serverID, "error", err)
-		http.Error(w, "The console is not reachable.", http.StatusBadGateway)
+		refuse(w, http.StatusBadGateway, "The console is not reachable.")
 		return
 	}
 	defer vnc.Close()
@@ -65,6 +65,14 @@ func (p *Proxy) websocket(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	p.carry(ws, vnc)
 	p.Log.InfoContext(r.Context(), "console closed", "server", serverID, "took", time.Since(began).Round(time.Second))
+}
+
+// refuse answers a WebSocket that nobody gets, without a body: a client that takes what follows the headers for frames would read it as the guest's
+// (tempest does). The reason is in the header Warning.
+func refuse(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Warning", `199 gostack "`+reason+`"`)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(status)
 }
 
 // carry copies both ways until one side ends or the proxy closes.

@@ -79,8 +79,7 @@ type Driver interface {
 
 	Resizer
 
-	// ConsoleLog answers the last lines of the serial console; lines < 0 means
-	// all that is kept.
+	// ConsoleLog answers the last lines of the serial console, what follows the last line feed being one; lines < 0 means all that is kept.
 	ConsoleLog(ctx context.Context, id string, lines int) ([]byte, error)
 
 	// Console answers where a console of the running server listens. A kind that the server does not have is [ErrUnsupported].

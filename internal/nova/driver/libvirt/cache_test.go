@@ -157,7 +157,7 @@ func TestHousekeep(t *testing.T) {
 			t.Errorf("%s: there %t, want %t", id, err == nil, want)
 		}
 	}
-	log, err := d.ConsoleLog(t.Context(), s.ID, 1)
+	log, err := d.ConsoleLog(t.Context(), s.ID, 2)
 	if err != nil || !bytes.HasSuffix(log, []byte("the end\n")) {
 		t.Errorf("console log ends with %q, %v", log[max(0, len(log)-20):], err)
 	}
@@ -190,7 +190,7 @@ func TestConsoleLogLines(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "console.log"), []byte("one\ntwo\nthree\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for n, want := range map[int]string{-1: "one\ntwo\nthree\n", 0: "", 1: "three\n", 2: "two\nthree\n", 9: "one\ntwo\nthree\n"} {
+	for n, want := range map[int]string{-1: "one\ntwo\nthree\n", 0: "", 1: "", 2: "three\n", 3: "two\nthree\n", 4: "one\ntwo\nthree\n", 9: "one\ntwo\nthree\n"} {
 		if got, err := d.ConsoleLog(t.Context(), diskID, n); err != nil || string(got) != want {
 			t.Errorf("%d lines: %q, %v", n, got, err)
 		}

@@ -60,19 +60,15 @@ func tailFile(path string, n int) ([]byte, error) {
 	return text[:read], err
 }
 
-// lastLines answers the last n lines, all when n < 0.
+// lastLines answers the last n lines, all when n < 0. What follows the last line feed counts as a line, be it empty, as upstream counts
+// (ComputeManager._tail_log); clients ask for one more for that reason.
 func lastLines(text []byte, n int) []byte {
 	if n < 0 {
 		return text
 	}
-	end := len(text)
-	if end > 0 && text[end-1] == '\n' {
-		end--
-	}
-	at := end
-	for ; n > 0 && at >= 0; n-- {
-		at = bytes.LastIndexByte(text[:max(at, 0)], '\n')
-		if at < 0 {
+	at := len(text)
+	for ; n > 0; n-- {
+		if at = bytes.LastIndexByte(text[:at], '\n'); at < 0 {
 			return text
 		}
 	}

@@ -96,8 +96,8 @@ func (d *Driver) ConsoleLog(_ context.Context, id string, lines int) ([]byte, er
 	}
 	var log bytes.Buffer
 	first := 0
-	if lines >= 0 {
-		first = max(0, s.Boots-lines)
+	if lines >= 0 { // what follows the last line feed counts as a line
+		first = min(max(0, s.Boots-lines+1), s.Boots)
 	}
 	for i := first; i < s.Boots; i++ {
 		fmt.Fprintf(&log, "simulated boot %d of %s\n", i+1, s.Spec.Name)
