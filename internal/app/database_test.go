@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gostack/internal/store"
 	"gostack/internal/store/storetest"
 )
 
@@ -79,5 +80,60 @@ func TestTheDatabaseGoesAwayDuringTheStart(t *testing.T) {
 	broken := errors.New("broken")
 	if err := h.patiently(t.Context(), func(context.Context) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("an error that no waiting mends: %v", err)
+	}
+}
+
+// TestTheClockIsWrong puts a replica's clock an hour behind the database's: leases and tokens follow the database's, on which all replicas agree, and the status says so.
+func TestTheClockIsWrong(t *testing.T) {
+	url := storetest.PostgreSQLURL(t)
+	ctx := t.Context()
+	db, err := store.Open(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		var name string
+		if err := tx.QueryRowContext(ctx, "SELECT current_database()").Scan(&name); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			"CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$",
+			`ALTER DATABASE "` + name + `" SET search_path = public, pg_catalog`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = store.Open(ctx, url); err != nil {
+		t.Fatal(err)
+	}
+	if ahead := db.ClockAhead(); ahead < 50*time.Minute { // from the first moment on: the first lease is taken by it
+		t.Errorf("the database is ahead by %s", ahead)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := testHouse(t)
+	h.Config.Database = url
+	if err := h.Start(ctx, "keystone-api"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := h.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	if off := h.Clock.Now().Sub(time.Now()) - time.Hour; off.Abs() > 10*time.Minute {
+		t.Errorf("the cloud's clock is %s off the database's", off)
+	}
+	if s := h.databaseStatus(ctx); !strings.Contains(s.Why, "this machine's clock is") || !strings.Contains(s.Why, "set it by NTP") {
+		t.Errorf("%+v", s)
 	}
 }

@@ -111,7 +111,7 @@ func (h *herald) session(ctx context.Context) {
 		return
 	}
 	defer func() { _ = tell.Close(context.WithoutCancel(ctx)) }()
-	if h.compareClocks(ctx, tell) != nil {
+	if h.compareClocks(ctx, over(tell)) != nil {
 		return
 	}
 	h.missed()
@@ -166,7 +166,7 @@ func (h *herald) tell(ctx context.Context, c *pgx.Conn) {
 			return
 		case <-h.wake:
 		case <-check.C:
-			if h.compareClocks(ctx, c) != nil {
+			if h.compareClocks(ctx, over(c)) != nil {
 				return
 			}
 		}
@@ -195,13 +195,20 @@ func (h *herald) tell(ctx context.Context, c *pgx.Conn) {
 	}
 }
 
+const askTime = "SELECT clock_timestamp()"
+
+// over asks for the time over a connection.
+func over(c *pgx.Conn) func(context.Context, *time.Time) error {
+	return func(ctx context.Context, there *time.Time) error { return c.QueryRow(ctx, askTime).Scan(there) }
+}
+
 // compareClocks learns how far the database's clock is ahead.
-func (h *herald) compareClocks(ctx context.Context, c *pgx.Conn) error {
+func (h *herald) compareClocks(ctx context.Context, ask func(ctx context.Context, there *time.Time) error) error {
 	ctx, cancel := context.WithTimeout(ctx, deadAfter)
 	defer cancel()
 	before := time.Now()
 	var there time.Time
-	if err := c.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&there); err != nil {
+	if err := ask(ctx, &there); err != nil {
 		return err
 	}
 	took := time.Since(before)

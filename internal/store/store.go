@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -121,7 +122,15 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 		return nil, err
 	}
 	h := newBun(pool, pgdialect.New()).WithQueryHook(countHook{})
-	return &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h), herald: newHerald(cfg)}, nil
+	db := &DB{kind: PostgreSQL, readers: h, writers: h, pg: newPGWriter(h), herald: newHerald(cfg)}
+	// Before the first lease is taken: one by a clock that is ahead would hold up the other replicas for as long as it is.
+	if err := db.herald.compareClocks(ctx, func(ctx context.Context, there *time.Time) error {
+		return pool.QueryRowContext(ctx, askTime).Scan(there)
+	}); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 // newBun ignores columns that the program does not know: a newer release may have added them, while this one still runs beside it.
