@@ -92,7 +92,7 @@ func TestOldNetworkAndImageCalls(t *testing.T) {
 		id, ip := f.Text("floating_ip.id"), f.Text("floating_ip.ip")
 		m.Get(computeV21+"/os-floating-ips").Want(200).Has("floating_ips.0.ip", ip)
 		other.On(t).Get(computeV21 + "/os-floating-ips/" + id).Want(404).Says("Floating IP not found for ID " + id)
-		m.Post(action, `{"addFloatingIp": {"address": "`+ip+`", "fixed_address": "10.0.0.99"}}`).Want(400).Says("Specified fixed address not assigned to instance")
+		m.Post(action, `{"addFloatingIp": {"address": "`+ip+`", "fixed_address": "10.0.0.1"}}`).Want(400).Says("Specified fixed address not assigned to instance")
 		m.Post(action, `{"addFloatingIp": {"address": "203.0.113.250"}}`).Want(404).Says("floating IP not found")
 		m.Post(action, `{"addFloatingIp": {"address": "nonsense"}}`).Want(400)
 		m.Post(action, `{"addFloatingIp": {"address": "`+ip+`"}}`).Want(202)
@@ -113,7 +113,7 @@ func TestOldNetworkAndImageCalls(t *testing.T) {
 			t.Fatalf("ports: %+v, %v", ports, err)
 		}
 		m.Post(action, `{"removeFixedIp": {"address": "`+ports[srv.ID][0].FixedIPs[1].Address+`"}}`).Want(202)
-		m.Post(action, `{"removeFixedIp": {"address": "10.0.0.99"}}`).Want(400).Says("doesn't have fixed IP '10.0.0.99'.")
+		m.Post(action, `{"removeFixedIp": {"address": "10.0.0.1"}}`).Want(400).Says("doesn't have fixed IP '10.0.0.1'.")
 		m.Post(action, `{"addFixedIp": {"networkId": "`+ext+`"}}`).Want(404).Says("Network could not be found for instance")
 	})
 	t.Run("security groups", func(t *testing.T) { oldGroups(t, member.On(t), other.On(t), reader.On(t)) })
