@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"net/url"
 	"testing"
 
@@ -53,7 +54,7 @@ func TestSerialAndSpiceConsoles(t *testing.T) {
 		}
 		c.As("member").Delete(path).Want(204)
 		c.Settled(id)
-		if _, _, _, err := c.Nova.ValidateConsole(t.Context(), nova.ConsoleSerial, now); err != nova.ErrConsoleToken {
+		if _, _, _, err := c.Nova.ValidateConsole(t.Context(), nova.ConsoleSerial, now); !errors.Is(err, nova.ErrConsoleToken) {
 			t.Errorf("the ticket of a server that is gone: %v", err)
 		}
 	})

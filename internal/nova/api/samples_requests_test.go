@@ -92,7 +92,7 @@ func TestSampleRequests(t *testing.T) {
 	}
 	used, judged := map[string]bool{}, 0
 	for _, s := range upstream.Samples(t, "compute") {
-		method, path, action := "", "", ""
+		var method, path, action string
 		if words := strings.Fields(sampleRequests[s.Name]); len(words) > 1 {
 			method, path = words[0], words[1]
 			action = strings.Join(words[2:], "")

@@ -23,7 +23,8 @@ func TestTaggedDevices(t *testing.T) {
 		Networks: []neutron.NICRequest{{NetworkID: novatest.NetworkID, Tag: "front"}},
 		Devices: []nova.BlockDevice{
 			{Source: "image", Destination: "local", UUID: novatest.ImageID, BootIndex: &first, Tag: "system"},
-			{Source: "blank", Destination: "local", Size: &size}, {Source: "blank", Destination: "local", Size: &size, Tag: "scratch"},
+			{Source: "blank", Destination: "local", Size: &size},
+			{Source: "blank", Destination: "local", Size: &size, Tag: "scratch"},
 		},
 	})
 	must(t, err)
