@@ -100,9 +100,9 @@ func jwsKeypairCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create-jws-keypair DIRECTORY",
 		Short: "Make a pair of keys for signed tokens",
-		Long: `Write private.pem and public.pem into a directory. For keystone.token_provider: jws, a host's private.pem belongs into
-keystone.jws_private_key_repository of that host, and the public keys of all hosts, each under a name of its own, into
-keystone.jws_public_key_repository of every host: those first, so that nobody meets a token he cannot read.`,
+		Long: `Write private.pem and public.pem into a directory. For keystone.token_provider: jws:/etc/gostack/jws-keys, a host's private.pem belongs into
+/etc/gostack/jws-keys/private of that host, and the public keys of all hosts, each under a name of its own, into /etc/gostack/jws-keys/public of
+every host: those first, so that nobody meets a token he cannot read.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := jws.CreatePair(args[0], force); err != nil {

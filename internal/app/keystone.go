@@ -66,8 +66,8 @@ func buildKeystone(ctx context.Context, h *House) (Unit, error) {
 
 func newKeystone(h *House) (*keystone.Service, error) {
 	var signed *jws.Repository
-	if c := h.Config.Keystone; keystone.TokenProvider(c.TokenProvider) == keystone.JWS {
-		signed = &jws.Repository{Private: c.JWSPrivateKeys, Public: c.JWSPublicKeys}
+	if dir := h.Config.Keystone.JWSKeys(); dir != "" {
+		signed = &jws.Repository{Private: filepath.Join(dir, "private"), Public: filepath.Join(dir, "public")}
 		if _, _, err := signed.Keys(); err != nil {
 			return nil, err
 		}

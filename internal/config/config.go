@@ -74,12 +74,18 @@ type Notifications struct {
 type Keystone struct {
 	TokenExpiration time.Duration `yaml:"token_expiration" doc:"How long a token is good." default:"1h"`
 	BcryptCost      int           `yaml:"bcrypt_cost" doc:"Cost of password hashes; each step doubles it. Upstream's is 12." default:"12"`
-	TokenProvider   string        `yaml:"token_provider" doc:"How tokens are written: fernet (encrypted, keys in the database) or jws (signed with ES256, keys in the two directories below)." default:"fernet"`
-	JWSPrivateKeys  string        `yaml:"jws_private_key_repository" doc:"Directory of private.pem, which this host signs tokens with." default:"/etc/gostack/jws-keys/private"`
-	JWSPublicKeys   string        `yaml:"jws_public_key_repository" doc:"Directory of the public keys of all hosts that sign tokens." default:"/etc/gostack/jws-keys/public"`
+	TokenProvider   string        `yaml:"token_provider" doc:"How tokens are written: fernet (encrypted, keys in the database), or jws:/directory (signed with ES256: private/private.pem of this host, public/ with the keys of all hosts)." default:"fernet"`
 	MaxActiveKeys   int           `yaml:"max_active_keys" doc:"Fernet keys kept; rotate at most max_active_keys-2 times in a token's life." default:"3"`
 	LimitModel      string        `yaml:"limit_enforcement_model" doc:"How unified limits of projects below each other go together: flat or strict_two_level." default:"flat"`
 	Password        PasswordRules `yaml:"password"`
+}
+
+// JWSKeys is the directory of the keys that tokens are signed with; empty: they are not signed.
+func (k Keystone) JWSKeys() string {
+	if dir, ok := strings.CutPrefix(k.TokenProvider, "jws:"); ok && filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // PasswordRules are upstream's [security_compliance].
@@ -303,8 +309,8 @@ func (c *Config) verify() error {
 	if c.Keystone.BcryptCost < 4 || c.Keystone.BcryptCost > 31 {
 		bad("keystone.bcrypt_cost", "must be 4 to 31")
 	}
-	if p := c.Keystone.TokenProvider; p != "fernet" && p != "jws" {
-		bad("keystone.token_provider", "%q is not fernet or jws", p)
+	if p := c.Keystone.TokenProvider; p != "fernet" && c.Keystone.JWSKeys() == "" {
+		bad("keystone.token_provider", "%q is not fernet or jws:/directory", p)
 	}
 	if m := c.Keystone.LimitModel; m != "flat" && m != "strict_two_level" {
 		bad("keystone.limit_enforcement_model", "%q is not flat or strict_two_level", m)

@@ -6,16 +6,8 @@ import (
 	"gostack/internal/keystone/token"
 )
 
-// TokenProvider says how tokens are written (upstream: [token] provider).
-type TokenProvider string
-
-// The providers. Either reads its own tokens only: the other's are no good after a change.
-const (
-	Fernet TokenProvider = "fernet" // encrypted and short
-	JWS    TokenProvider = "jws"    // signed, for all to read
-)
-
-// tokenFormat writes tokens and reads them, with the keys of the moment.
+// tokenFormat writes tokens and reads them, with the keys of the moment (upstream: [token] provider). Either format reads its own tokens only: the
+// other's are no good after a change.
 type tokenFormat interface {
 	// seal writes the token's ID.
 	seal(t *Token) error

@@ -58,7 +58,7 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Notifications says what is told to others.
 	Notifications Notifications
-	// SignedTokens are the keys of tokens of the provider JWS; nil: tokens are Fernet's.
+	// SignedTokens are the keys of signed tokens; nil: tokens are encrypted with the Fernet keys.
 	SignedTokens *jws.Repository
 	// HashCost is the bcrypt cost of new passwords; 0 means password.DefaultCost.
 	HashCost int

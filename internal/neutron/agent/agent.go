@@ -22,6 +22,7 @@ import (
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/sb"
 	"gostack/internal/engine/ovsdb/vswitch"
+	"gostack/internal/neutron/agent/chassis"
 )
 
 // Request is what a guest asked, without anything by which it could pretend to be another.
@@ -65,9 +66,6 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// retry is the pause before failed networks are tried again.
-const retry = 2 * time.Second
-
 // Agent runs the namespaces of one host.
 type Agent struct {
 	cfg   Config
@@ -110,65 +108,34 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer beside.Wait()
 	defer a.vs.Close()
 	beside.Go(func() { a.tameConntrack(ctx) })
-	host, err := a.settings(ctx)
+	host, err := chassis.Wait(ctx, a.vs, a.cfg.Southbound, a.log)
 	if err != nil {
-		return ended(ctx, err)
-	}
-	endpoints := a.cfg.Southbound
-	if len(endpoints) == 0 {
-		endpoints = host.remotes
+		return chassis.Ended(ctx, err)
 	}
 	a.sb = ovsdb.Open(ovsdb.Config{
-		Database: sb.Database, Endpoints: endpoints, TLS: a.cfg.SouthboundTLS, Log: a.log,
+		Database: sb.Database, Endpoints: host.Southbound, TLS: a.cfg.SouthboundTLS, Log: a.log,
 		Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}, {Row: &sb.ChassisPrivate{}}, {Row: &sb.Global{}}},
 	})
 	defer a.sb.Close()
 	defer a.stopAll()
 	sub := a.sb.Subscribe("Port_Binding", "Chassis", "SB_Global")
 	defer sub.Cancel()
-	for again := time.Duration(0); ; {
-		wait, cancel := ctx, context.CancelFunc(func() {})
-		if again > 0 {
-			wait, cancel = context.WithTimeout(ctx, again)
-		}
-		_, err := sub.Next(wait)
-		cancel()
-		if ctx.Err() != nil || errors.Is(err, ovsdb.ErrClosed) {
-			return ended(ctx, err)
-		}
+	return chassis.Follow(ctx, sub, a.ready, a.log, func(changed bool) (time.Duration, error) {
 		look := guardEvery
-		if err == nil {
-			look = guardSettle // something has changed
+		if changed {
+			look = guardSettle
 		}
-		again, err = a.reconcile(ctx, host.chassis)
-		if guards, failed := a.guard(ctx, host.chassis); failed != nil {
+		again, err := a.reconcile(ctx, host.Chassis)
+		if guards, failed := a.guard(ctx, host.Chassis); failed != nil {
 			err = errors.Join(err, failed)
 		} else if guards && (again == 0 || again > look) {
 			again = look
 		}
 		if err == nil {
-			err = a.report(ctx, host.chassis)
+			err = a.report(ctx, host.Chassis)
 		}
-		if err != nil {
-			again = retry
-			if ctx.Err() == nil {
-				a.log.Warn("not everything of this host's networks is as it should be yet", "error", err)
-			}
-			continue
-		}
-		select {
-		case <-a.ready:
-		default:
-			close(a.ready)
-		}
-	}
-}
-
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+		return again, err
+	})
 }
 
 // reconcile makes namespaces, ports and servers as the Southbound database wants them. It should be repeated after the returned time,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -14,33 +13,6 @@ import (
 
 // ownerKey marks our ports in external_ids; the value is the network.
 const ownerKey = "gostack:metadata"
-
-// settings are what the host's switch is told about OVN.
-type settings struct {
-	chassis string
-	remotes []string
-}
-
-// settings waits until the host is set up as a chassis.
-func (a *Agent) settings(ctx context.Context) (settings, error) {
-	sub := a.vs.Subscribe("Open_vSwitch")
-	defer sub.Cancel()
-	for {
-		if _, err := sub.Next(ctx); err != nil {
-			return settings{}, err
-		}
-		roots, err := ovsdb.List[vswitch.OpenvSwitch](ctx, a.vs, nil)
-		if err != nil || len(roots) != 1 {
-			continue // connection lost, or a database not initialised yet: both end with a change
-		}
-		ids := roots[0].ExternalIDs
-		remotes := strings.FieldsFunc(ids["ovn-remote"], func(r rune) bool { return r == ',' })
-		if ids["system-id"] != "" && (len(remotes) > 0 || len(a.cfg.Southbound) > 0) {
-			return settings{chassis: ids["system-id"], remotes: remotes}, nil
-		}
-		a.log.Info("Open vSwitch is not set up for OVN yet (external_ids:system-id, ovn-remote)")
-	}
-}
 
 // integrationBridge finds br-int.
 func (a *Agent) integrationBridge(ctx context.Context) (*vswitch.Bridge, error) {

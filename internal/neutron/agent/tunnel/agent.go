@@ -13,16 +13,15 @@ package tunnel
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/sb"
 	"gostack/internal/engine/ovsdb/vswitch"
+	"gostack/internal/neutron/agent/chassis"
 	"gostack/internal/neutron/driver"
 )
 
@@ -35,11 +34,8 @@ type Config struct {
 	Log           *slog.Logger
 }
 
-const (
-	retry = 2 * time.Second
-	// lookEvery is how often flows that Open vSwitch may have lost are looked for while there are networks.
-	lookEvery = 30 * time.Second
-)
+// lookEvery is how often flows that Open vSwitch may have lost are looked for while there are networks.
+const lookEvery = 30 * time.Second
 
 // Agent keeps the tunnels of one host.
 type Agent struct {
@@ -70,77 +66,18 @@ func (a *Agent) Ready() <-chan struct{} { return a.ready }
 func (a *Agent) Run(ctx context.Context) error {
 	a.vs = ovsdb.Open(ovsdb.Config{Database: vswitch.Database, Endpoints: a.cfg.Switch, Tables: vswitch.Tables(), Log: a.log})
 	defer a.vs.Close()
-	h, err := a.host(ctx)
+	h, err := chassis.Wait(ctx, a.vs, a.cfg.Southbound, a.log)
 	if err != nil {
-		return ended(ctx, err)
-	}
-	endpoints := a.cfg.Southbound
-	if len(endpoints) == 0 {
-		endpoints = h.remotes
+		return chassis.Ended(ctx, err)
 	}
 	a.sb = ovsdb.Open(ovsdb.Config{
-		Database: sb.Database, Endpoints: endpoints, TLS: a.cfg.SouthboundTLS, Log: a.log,
+		Database: sb.Database, Endpoints: h.Southbound, TLS: a.cfg.SouthboundTLS, Log: a.log,
 		Tables: []ovsdb.Table{{Row: &sb.PortBinding{}}, {Row: &sb.Chassis{}}, {Row: &sb.Encap{}}},
 	})
 	defer a.sb.Close()
 	sub := a.sb.Subscribe("Port_Binding", "Chassis", "Encap")
 	defer sub.Cancel()
-	for again := time.Duration(0); ; {
-		wait, cancel := ctx, context.CancelFunc(func() {})
-		if again > 0 {
-			wait, cancel = context.WithTimeout(ctx, again)
-		}
-		_, err := sub.Next(wait)
-		cancel()
-		if ctx.Err() != nil || errors.Is(err, ovsdb.ErrClosed) {
-			return ended(ctx, err)
-		}
-		if again, err = a.reconcile(ctx, h.chassis); err != nil {
-			again = retry
-			if ctx.Err() == nil {
-				a.log.Warn("tunnels of this host are not as they should be yet", "error", err)
-			}
-			continue
-		}
-		select {
-		case <-a.ready:
-		default:
-			close(a.ready)
-		}
-	}
-}
-
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// host is what the switch is told about OVN.
-type host struct {
-	chassis string
-	remotes []string
-}
-
-// host waits until the switch is set up as a chassis.
-func (a *Agent) host(ctx context.Context) (host, error) {
-	sub := a.vs.Subscribe("Open_vSwitch")
-	defer sub.Cancel()
-	for {
-		if _, err := sub.Next(ctx); err != nil {
-			return host{}, err
-		}
-		roots, err := ovsdb.List[vswitch.OpenvSwitch](ctx, a.vs, nil)
-		if err != nil || len(roots) != 1 {
-			continue
-		}
-		ids := roots[0].ExternalIDs
-		h := host{chassis: ids["system-id"], remotes: strings.FieldsFunc(ids["ovn-remote"], func(r rune) bool { return r == ',' })}
-		if h.chassis != "" && (len(h.remotes) > 0 || len(a.cfg.Southbound) > 0) {
-			return h, nil
-		}
-	}
+	return chassis.Follow(ctx, sub, a.ready, a.log, func(bool) (time.Duration, error) { return a.reconcile(ctx, h.Chassis) })
 }
 
 // reconcile makes bridges, ports and flows as the Southbound database wants them, and says when to look again.

@@ -14,7 +14,6 @@ import (
 
 	engine "gostack/internal/engine/libvirt"
 	"gostack/internal/nova/driver"
-	"gostack/internal/nova/driver/libvirt"
 	"gostack/internal/nova/hardware"
 )
 
@@ -133,7 +132,7 @@ func TestRealGuestOfUEFI(t *testing.T) {
 	t.Cleanup(func() { _ = l.Destroy(context.Background(), s.ID) })
 	l.must("start", l.Start(t.Context(), s.ID))
 	def := l.running(s.ID)
-	if def.OS.Loader == nil || !strings.Contains(def.OS.Loader.Path, "OVMF") || def.OS.NVRam == nil || !strings.Contains(def.OS.NVRam.NVRam, libvirt.DomainName(s.ID)) {
+	if def.OS.Loader == nil || !strings.Contains(def.OS.Loader.Path, "OVMF") || def.OS.NVRam == nil || !strings.HasSuffix(def.OS.NVRam.NVRam, s.ID+"/nvram.fd") {
 		t.Errorf("firmware %+v, variables %+v", def.OS.Loader, def.OS.NVRam)
 	}
 	secure := false
