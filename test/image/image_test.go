@@ -241,6 +241,8 @@ func TestGuestWithMetadataService(t *testing.T) {
 		}
 		check("host name", "hostname", "^web1$")
 		check("sudo", "sudo -n -u root id -u", "^0$")
+		check("curl", "(printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 81 >/dev/null &); sleep 1; curl -s http://127.0.0.1:81/", "^hello$")
+		check("curl does not do all", "curl -X PUT http://127.0.0.1/ 2>&1 || true", "^curl: method PUT")
 		check("root file system", "df -m / | awk 'END {print ($2 > 900)}'", "^1$")
 		check("IPv4 address", "ip -4 -o address show eth0", `169\.254\.169\.10/24`)
 		check("default route", "ip route", `default via 169\.254\.169\.254`)
