@@ -212,18 +212,36 @@ func (a *Admin) RemoveHostUser(ctx context.Context, host string) error {
 	if err := present(a.do(ctx, http.MethodDelete, nil, nil, "users", user)); err != nil {
 		return err
 	}
-	// The broker ends them by itself; not always at once.
-	var list []struct{ Name string }
-	if err := a.do(ctx, http.MethodGet, nil, &list, "connections", "username", user); err != nil {
-		return present(err)
-	}
-	for _, c := range list {
-		if err := present(a.do(ctx, http.MethodDelete, nil, nil, "connections", c.Name)); err != nil {
-			return err
+	// The broker ends them by itself, not always at once; and it answers 500 for one that is ending just now.
+	var failed error
+	for try := range closeTries {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return errors.Join(failed, ctx.Err())
+			case <-time.After(closePause):
+			}
+		}
+		var list []struct{ Name string }
+		if err := a.do(ctx, http.MethodGet, nil, &list, "connections", "username", user); err != nil {
+			return present(err)
+		}
+		failed = nil
+		for _, c := range list {
+			failed = errors.Join(failed, present(a.do(ctx, http.MethodDelete, nil, nil, "connections", c.Name)))
+		}
+		if failed == nil {
+			return nil
 		}
 	}
-	return nil
+	return failed
 }
+
+// How often, and after which pause, the connections of a removed user are looked for when the broker failed to end one.
+const (
+	closeTries = 10
+	closePause = 300 * time.Millisecond
+)
 
 func (a *Admin) setUser(ctx context.Context, user string, password secret.String) error {
 	return a.do(ctx, http.MethodPut, map[string]string{"password": password.Reveal(), "tags": ""}, nil, "users", user)
