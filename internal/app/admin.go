@@ -111,15 +111,41 @@ func openAdmin(ctx context.Context, runDir, method, path string) (io.ReadCloser,
 	return resp.Body, nil
 }
 
+// alone returns when no other gostack answers on the admin socket. One that was killed a moment ago may still hold it, without answering.
+func (h *House) alone(ctx context.Context) error {
+	path := AdminSocket(h.Config.RunDir)
+	for end := time.Now().Add(30 * time.Second); ; {
+		c, err := net.DialTimeout("unix", path, time.Second)
+		if err != nil {
+			return nil
+		}
+		_ = c.Close()
+		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+		body, err := openAdmin(asking, h.Config.RunDir, http.MethodGet, "/status")
+		late := asking.Err() != nil || time.Now().After(end)
+		cancel()
+		if err == nil {
+			_ = body.Close()
+		}
+		if err == nil || late {
+			return fmt.Errorf("gostack runs already: %s answers; see gostack status", path)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // ServeAdmin opens the admin socket until ctx ends.
 func (h *House) ServeAdmin(ctx context.Context) error {
 	path := AdminSocket(h.Config.RunDir)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		_ = c.Close()
-		return fmt.Errorf("gostack runs already: %s answers; see gostack status", path)
+	if err := h.alone(ctx); err != nil {
+		return err
 	}
 	_ = os.Remove(path)
 	ln, err := net.Listen("unix", path)

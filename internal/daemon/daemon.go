@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,38 +34,79 @@ type record struct {
 
 // Running returns the pid of the process that was started, or 0.
 func (d *Daemon) Running() int {
+	pid, state := d.find()
+	if state == zombie {
+		return 0
+	}
+	return pid
+}
+
+const zombie = "Z"
+
+// find returns the remembered process and its state, or 0.
+func (d *Daemon) find() (pid int, state string) {
 	b, err := os.ReadFile(d.Record)
 	if err != nil {
-		return 0
+		return 0, ""
 	}
 	var r record
 	if json.Unmarshal(b, &r) != nil {
-		return 0
+		return 0, ""
 	}
-	if start, err := startTime(r.PID); err != nil || start != r.Start {
-		return 0
+	state, start, err := stat(filepath.Join("/proc", strconv.Itoa(r.PID), "stat"))
+	if err != nil || start != r.Start {
+		return 0, ""
 	}
-	return r.PID
+	return r.PID, state
 }
 
-// startTime is field 22 of /proc/PID/stat; the name in field 2 may hold blanks, so count from its closing parenthesis.
-func startTime(pid int) (uint64, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+// stat is the state and the start time of a process or a thread: fields 3 and 22 of its file in /proc. The name in field 2 may hold blanks,
+// so count from its closing parenthesis.
+func stat(name string) (state string, start uint64, err error) {
+	b, err := os.ReadFile(name)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	i := strings.LastIndexByte(string(b), ')')
 	f := strings.Fields(string(b[i+1:]))
-	if i < 0 || len(f) < 20 || f[0] == "Z" {
-		return 0, fs.ErrNotExist
+	if i < 0 || len(f) < 20 {
+		return "", 0, fs.ErrNotExist
 	}
-	return strconv.ParseUint(f[19], 10, 64)
+	start, err = strconv.ParseUint(f[19], 10, 64)
+	return f[0], start, err
+}
+
+// patience is how long a killed process may take to leave.
+const patience = 30 * time.Second
+
+// left waits until a killed process has left. One of its threads may still wait for the disk while the process itself is a zombie already;
+// until that thread has ended too, the process holds its sockets and locks.
+func (d *Daemon) left() error {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		pid, state := d.find()
+		if state != zombie {
+			return nil
+		}
+		threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
+		if err != nil || !slices.ContainsFunc(threads, func(name string) bool {
+			state, _, err := stat(name)
+			return err == nil && state != zombie && state != "X"
+		}) {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("process %d was killed and does not leave: one of its threads waits, for a disk perhaps; see /proc/%d/task/*/stack", pid, pid)
+		}
+	}
 }
 
 // Start runs the program unless it runs already, and reports whether it had to.
 func (d *Daemon) Start() (started bool, err error) {
 	if d.Running() != 0 {
 		return false, nil
+	}
+	if err := d.left(); err != nil {
+		return false, err
 	}
 	for _, f := range []string{d.Record, d.Log} {
 		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
@@ -84,8 +126,8 @@ func (d *Daemon) Start() (started bool, err error) {
 		return false, err
 	}
 	go func() { _ = cmd.Wait() }() // no zombie while we live; init takes it over afterwards
-	start, err := startTime(cmd.Process.Pid)
-	if err != nil {
+	state, start, err := stat(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "stat"))
+	if err != nil || state == zombie {
 		return false, fmt.Errorf("%s ended at once; see %s", d.Argv[0], d.Log)
 	}
 	b, err := json.Marshal(record{cmd.Process.Pid, start})
@@ -112,7 +154,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return d.forget()
+	return errors.Join(d.left(), d.forget())
 }
 
 func (d *Daemon) forget() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,5 +59,38 @@ func TestReusedPidIsLeftAlone(t *testing.T) {
 	}
 	if d.Running() != 0 {
 		t.Error("process 1 was taken for ours")
+	}
+}
+
+// A process is a zombie before its last thread has ended; what that thread holds is not free before.
+func TestKilledProcessThatLingers(t *testing.T) {
+	dir := t.TempDir()
+	lingers := `import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(2,)).start()
+ctypes.CDLL(None).pthread_exit(None)`
+	d := &Daemon{Record: filepath.Join(dir, "r.json"), Log: filepath.Join(dir, "out"), Argv: []string{"python3", "-c", lingers}}
+	if _, err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := d.Running()
+	for d.Running() != 0 {
+		time.Sleep(time.Millisecond)
+	}
+	threads := func() int {
+		files, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*"))
+		return len(files)
+	}
+	if threads() < 2 {
+		t.Fatal("the process does not linger; the test shows nothing")
+	}
+	d.Argv = []string{"sleep", "1000"}
+	if started, err := d.Start(); !started || err != nil {
+		t.Fatal(started, err)
+	}
+	if n := threads(); n > 1 {
+		t.Errorf("the next one was started while %d threads of the last one lived", n)
+	}
+	if err := d.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -106,7 +106,7 @@ func (c *cloud) pid() int {
 	return r.PID
 }
 
-// running looks for the process inside the machine; one that has ended but was not reaped does not run.
+// running looks for the process inside the machine, as gostack does; one that has ended but was not reaped does not run.
 func (c *cloud) running() bool {
 	b, err := os.ReadFile(c.Path(fmt.Sprintf("/proc/%d/stat", c.pid())))
 	return err == nil && !strings.Contains(string(b), ") Z ")

@@ -29,7 +29,8 @@ type Repository struct {
 	Private, Public string
 
 	mu         sync.Mutex
-	seen       []time.Time
+	seen       []os.FileInfo
+	settled    bool // what was seen had been there long enough that a later change shows
 	generation uint64
 	keys       *Keys
 }
@@ -41,24 +42,37 @@ const privateFile = "private.pem"
 func (r *Repository) Keys() (*Keys, uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var now []time.Time
+	begin := time.Now()
+	var now []os.FileInfo
+	settled := true
 	for _, name := range []string{filepath.Join(r.Private, privateFile), r.Public} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return nil, 0, fmt.Errorf("keys of tokens: %w; gostack keystone create-jws-keypair makes a pair", err)
 		}
-		now = append(now, info.ModTime())
+		now = append(now, info)
+		settled = settled && begin.Sub(info.ModTime()) > granularity
 	}
-	if r.keys != nil && slices.EqualFunc(now, r.seen, time.Time.Equal) {
+	if r.settled && slices.EqualFunc(now, r.seen, func(a, b os.FileInfo) bool { return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) }) {
 		return r.keys, r.generation, nil
 	}
 	keys, err := read(filepath.Join(r.Private, privateFile), r.Public)
 	if err != nil {
 		return nil, 0, err
 	}
-	r.keys, r.seen = keys, now
-	r.generation++
-	return keys, r.generation, nil
+	r.seen, r.settled = now, settled
+	if r.keys == nil || !keys.equal(r.keys) {
+		r.keys = keys
+		r.generation++
+	}
+	return r.keys, r.generation, nil
+}
+
+// granularity is more than the step in which any file system counts time: two changes within it may look like one.
+const granularity = 2 * time.Second
+
+func (k *Keys) equal(other *Keys) bool {
+	return k.private.Equal(other.private) && slices.EqualFunc(k.public, other.public, func(a, b *ecdsa.PublicKey) bool { return a.Equal(b) })
 }
 
 func read(private, public string) (*Keys, error) {

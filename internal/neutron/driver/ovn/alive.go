@@ -53,6 +53,34 @@ func (b *Backend) Chassis(ctx context.Context) ([]driver.Chassis, error) {
 	return alive(all, now, asked), nil
 }
 
+// applied returns when a host has applied everything the Northbound database says now. All hosts answer such a question, so it is for rare
+// moments.
+func (b *Backend) applied(ctx context.Context, host string) error {
+	asked, err := b.ask(ctx)
+	if err != nil {
+		return err
+	}
+	return b.until(ctx, "Chassis_Private", func() (bool, error) {
+		all, err := b.chassis(ctx)
+		i := slices.IndexFunc(all, func(c driver.Chassis) bool { return c.Host == host })
+		return i >= 0 && all[i].Generation >= asked, err
+	})
+}
+
+// until waits for something a table of the Southbound database tells, or for the end of ctx.
+func (b *Backend) until(ctx context.Context, table string, done func() (bool, error)) error {
+	sub := b.sb.Subscribe(table)
+	defer sub.Cancel()
+	for {
+		if ok, err := done(); ok && err == nil {
+			return nil
+		}
+		if _, err := sub.Next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // ask raises the configuration number and returns it. A database that was never initialised has none: nobody is asked.
 func (b *Backend) ask(ctx context.Context) (int64, error) {
 	rows, err := ovsdb.List[nb.Global](ctx, b.nb, nil)

@@ -62,12 +62,14 @@ func (b *Backend) ensurePort(ctx context.Context, s driver.PortSpec) error {
 	})
 }
 
-// arrivalPatience is how long a host may take to claim a port whose server has arrived.
-const arrivalPatience = 3 * time.Second
+// arrivalPatience is how long a host may take to claim a port whose server has arrived, and to translate for it.
+const arrivalPatience = 10 * time.Second
 
 // arrive lets the host of an arrived server claim its translated port while the port is silent. ovn-controller plugs a port that it has
 // claimed a moment before it knows, from the Southbound database, that it is the one who translates; what the server said in between would
-// leave under the router's address.
+// leave under the router's address. The port's up tells nothing here: it may still be the word of the host that was left, and the new one
+// says it in the same moment that is too early. So the new host is asked, as Chassis asks, once the database names it: it answers when
+// the flows that follow from its name are in place.
 func (b *Backend) arrive(ctx context.Context, s driver.PortSpec) error {
 	lsp, err := ovsdb.Get[nb.LogicalSwitchPort](ctx, b.nb, s.ID)
 	if err != nil {
@@ -82,17 +84,18 @@ func (b *Backend) arrive(ctx context.Context, s driver.PortSpec) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, arrivalPatience)
 	defer cancel()
-	sub := b.sb.Subscribe("Port_Binding")
-	defer sub.Cancel()
-	for {
+	err = b.until(wait, "Port_Binding", func() (bool, error) {
 		states, err := b.PortStates(wait, []string{s.ID})
-		if err == nil && states[s.ID].Up && states[s.ID].Host == s.Host {
-			return nil
-		}
-		if _, err := sub.Next(wait); err != nil {
-			return ctx.Err() // a host that takes longer claims it later
-		}
+		return states[s.ID].Host == s.Host, err
+	})
+	if err == nil {
+		err = b.applied(wait, s.Host)
 	}
+	if err != nil && ctx.Err() == nil {
+		b.log.Warn("a host does not take over a port whose server has arrived; it speaks from there as soon as it does", "port", s.ID, "host", s.Host, "error", err)
+		return nil
+	}
+	return ctx.Err()
 }
 
 // DeletePort implements driver.Backend. Port groups lose the port by themselves.
