@@ -39,6 +39,8 @@ type LiveMove struct {
 	Begun bool `json:"begun,omitempty"`
 	// Landed says that the server runs on the destination: from then on there is no way back.
 	Landed bool `json:"landed,omitempty"`
+	// PausedMS is how long an emulated server was held while its memory went, in milliseconds, as its source has said.
+	PausedMS int64 `json:"paused_ms,omitempty"`
 	// Aborted says that the source gave up, because it took too long.
 	Aborted bool `json:"aborted,omitempty"`
 }

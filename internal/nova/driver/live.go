@@ -155,6 +155,8 @@ type LiveState struct {
 	Aborted  bool         `json:"aborted,omitempty"`
 	PostCopy bool         `json:"post_copy,omitempty"` // past the point of return
 	Progress LiveProgress `json:"progress"`
+	// PausedMS is how long the source held an emulated server while its memory went, in milliseconds, once that has ended.
+	PausedMS int64 `json:"paused_ms,omitempty"`
 	// Here says that the host has a definition of the server, Power what the hypervisor says of it. A copy that waits for its memory
 	// to arrive is neither running nor paused: NoState.
 	Here  bool       `json:"here"`

@@ -202,7 +202,7 @@ func (o *Ops) liveCleanUp(ctx context.Context, r *liveRun) error {
 		return err
 	}
 	if took.TotalMS > 0 {
-		r.Note("took %d ms, the server paused for %d ms", took.TotalMS, took.DowntimeMS)
+		r.Note("took %d ms, the server paused for %d ms", took.TotalMS, max(took.DowntimeMS, p.PausedMS))
 	}
 	return o.unlessDown(ctx, r.State.SourceHost, o.Nova.Hosts.Call(ctx, r.State.SourceHost, rpc.LiveLeave, args, nil))
 }

@@ -83,7 +83,7 @@ func (o *Ops) liveWatch(ctx context.Context, r *liveRun) error {
 		}
 		switch outcome {
 		case liveLanded:
-			p.Landed = true
+			p.Landed, p.PausedMS = true, s.PausedMS
 			return o.liveCount(ctx, r, s.Progress)
 		case liveStays:
 			p.Aborted = s.Aborted

@@ -46,8 +46,9 @@ func (d *Driver) channelPath(id, kind string) string {
 	return filepath.Join(d.LiveDir, id, kind+".sock")
 }
 
-// openChannels makes the sockets of a move on its source. Whoever connects to one talks to its other end until close.
-func (d *Driver) openChannels(ctx context.Context, plan driver.LivePlan, caps *capabilities, dial driver.Channels) (closeAll func(), err error) {
+// openChannels makes the sockets of a move on its source. Whoever connects to one talks to its other end until close; memory comes after
+// beforeMemory.
+func (d *Driver) openChannels(ctx context.Context, plan driver.LivePlan, caps *capabilities, dial driver.Channels, beforeMemory func(context.Context) error) (closeAll func(), err error) {
 	if err := d.channelDir(plan.ServerID, caps); err != nil {
 		return nil, err
 	}
@@ -61,6 +62,7 @@ func (d *Driver) openChannels(ctx context.Context, plan driver.LivePlan, caps *c
 		}
 		work.Wait()
 	}
+	before := map[string]func(context.Context) error{channelMemory: beforeMemory}
 	for _, kind := range []string{channelLibvirt, channelMemory, channelDisks} {
 		path := d.channelPath(plan.ServerID, kind)
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -85,7 +87,7 @@ func (d *Driver) openChannels(ctx context.Context, plan driver.LivePlan, caps *c
 					return
 				}
 				work.Go(func() {
-					if err := d.carry(ctx, near, plan, kind, dial); err != nil && ctx.Err() == nil {
+					if err := d.carry(ctx, near, plan, kind, dial, before[kind]); err != nil && ctx.Err() == nil {
 						d.Log.WarnContext(ctx, "channel of a migration", "server", plan.ServerID, "kind", kind, "error", err)
 					}
 				})
@@ -95,14 +97,20 @@ func (d *Driver) openChannels(ctx context.Context, plan driver.LivePlan, caps *c
 	return closeAll, nil
 }
 
-// carry takes one connection to the other host.
-func (d *Driver) carry(ctx context.Context, near net.Conn, plan driver.LivePlan, kind string, open driver.Channels) error {
+// carry takes one connection to the other host. Nothing is said over it until before, if there is one, has succeeded.
+func (d *Driver) carry(ctx context.Context, near net.Conn, plan driver.LivePlan, kind string, open driver.Channels, before func(context.Context) error) error {
 	defer near.Close()
 	dial, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	far, err := open(dial, channelHeader{Server: plan.ServerID, Ticket: plan.Ticket, Kind: kind})
 	if err != nil {
 		return err
+	}
+	if before != nil {
+		if err := before(dial); err != nil {
+			_ = far.Close()
+			return err
+		}
 	}
 	return relay(ctx, near, far)
 }

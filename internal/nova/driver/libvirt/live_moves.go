@@ -28,6 +28,8 @@ type move struct {
 	forced   bool
 	postCopy bool
 	broken   bool
+	held     time.Time // since when the guest is paused because its memory goes; zero: it is not
+	paused   time.Duration
 	progress driver.LiveProgress
 }
 
@@ -88,13 +90,16 @@ func (v *move) end(err error, broken bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.ended, v.err, v.broken = true, err, broken
+	if !v.held.IsZero() {
+		v.paused = time.Since(v.held)
+	}
 }
 
 // state is what the process itself knows.
 func (v *move) state() driver.LiveState {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := driver.LiveState{Phase: driver.LiveRunning, PostCopy: v.postCopy, Progress: v.progress, Aborted: v.abort}
+	s := driver.LiveState{Phase: driver.LiveRunning, PostCopy: v.postCopy, Progress: v.progress, Aborted: v.abort, PausedMS: v.paused.Milliseconds()}
 	switch {
 	case !v.ended:
 		s.Aborted = false
