@@ -19,8 +19,20 @@ func (s *Service) Interfaces(ctx context.Context, serverID string) ([]neutron.Po
 	return ports[serverID], err
 }
 
+// attachable are the states in which a server's interfaces may come and go.
+var attachable = []string{Active, Paused, Stopped}
+
 // AttachInterface gives a server a new interface and returns when it is plugged.
 func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id string, req neutron.NICRequest) (*neutron.Port, error) {
+	srv, err := s.ServerFor(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, refused := range []error{Unlocked(c, srv), Allowed(srv, "attach_interface", attachable...)} { // before the network is asked
+		if refused != nil {
+			return nil, refused
+		}
+	}
 	plan, err := s.Network.PlanPorts(ctx, c, []neutron.NICRequest{req})
 	if err != nil {
 		return nil, err
@@ -65,7 +77,7 @@ func (s *Service) StartAttach(ctx context.Context, c *policy.Caller, id string, 
 
 func (s *Service) startAttach(ctx context.Context, c *policy.Caller, id string, plan []neutron.NICPlan) (operation string, err error) {
 	err = s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
-		if err := Allowed(srv, "attach_interface", Active, Paused, Stopped); err != nil {
+		if err := Allowed(srv, "attach_interface", attachable...); err != nil {
 			return err
 		}
 		if srv.OperationID != nil {
@@ -89,7 +101,7 @@ func (s *Service) DetachInterface(ctx context.Context, c *policy.Caller, id, por
 		found = found || p.ID == portID
 	}
 	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
-		if err := Allowed(srv, "detach_interface", Active, Paused, Stopped); err != nil {
+		if err := Allowed(srv, "detach_interface", attachable...); err != nil {
 			return err
 		}
 		if !found {

@@ -76,11 +76,9 @@ func (s *Service) ReleaseFloatingIP(ctx context.Context, c *policy.Caller, id st
 	return s.OldNetwork.ReleaseFloatingIP(ctx, c, id)
 }
 
-// AddFloatingIP leads a floating IP, named by its address, to an address of a server: the one given, or its first of IPv4.
+// AddFloatingIP leads a floating IP, named by its address, to an address of a server: the one given, or its first of IPv4. A lock does
+// not forbid it: it is Neutron's matter alone.
 func (s *Service) AddFloatingIP(ctx context.Context, c *policy.Caller, srv *Server, address, fixed string) error {
-	if err := Unlocked(c, srv); err != nil {
-		return err
-	}
 	ports, err := s.Interfaces(ctx, srv.ID)
 	if err != nil {
 		return err
@@ -133,9 +131,6 @@ func (s *Service) floatingIPAt(ctx context.Context, c *policy.Caller, address st
 
 // RemoveFloatingIP leads a floating IP of a server nowhere.
 func (s *Service) RemoveFloatingIP(ctx context.Context, c *policy.Caller, srv *Server, address string) error {
-	if err := Unlocked(c, srv); err != nil {
-		return err
-	}
 	f, err := s.floatingIPAt(ctx, c, address)
 	if err != nil {
 		return err

@@ -19,9 +19,13 @@ type EvacuateRequest struct {
 	StayOff  bool   // microversion 2.95
 }
 
-// Evacuate starts to run a server on another host because its own is lost. A host that reports is not lost.
+// Evacuate starts to run a server on another host because its own is lost. A host that reports is not lost. A lock does not forbid
+// it, as upstream's does not: it is for the cloud's keepers alone.
 func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in EvacuateRequest) error {
-	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+	return s.changeLocked(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		if err := notWithTPM("evacuate")(srv); err != nil {
+			return err
+		}
 		if in.Host != "" {
 			if _, err := db.GetServiceOf(ctx, tx, BinaryCompute, in.Host); store.IsNotFound(err) {
 				return rest.NotFound("Compute host %s not found.", in.Host)
@@ -33,9 +37,6 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 			}
 		}
 		if err := Allowed(srv, "evacuate", Active, Stopped, InError); err != nil {
-			return err
-		}
-		if err := notWithTPM(srv, "evacuate"); err != nil {
 			return err
 		}
 		if srv.OperationID != nil {

@@ -55,12 +55,14 @@ func resizeFits(srv *Server, f *Flavor) error {
 	return hardwareFits(flavorCopy(f), srv.ImageID, srv.Image)
 }
 
-// notWithTPM refuses to part a server from its trusted platform module, whose secrets stay on the host where it was made. Upstream refused so too
-// until it kept them in a key manager (reject_vtpm_instances).
-func notWithTPM(srv *Server, operation string) error {
-	tpm, err := WishOf(srv.Flavor, srv.ImageID, srv.Image).TPM()
-	if err != nil || tpm == nil {
-		return nil //nolint:nilerr // of the time before such wishes were refused: it has none
+// notWithTPM refuses an operation that would part a server from its trusted platform module (upstream's reject_vtpm_instances). Cold migrations and
+// resizes take the module along.
+func notWithTPM(operation string) func(*Server) error {
+	return func(srv *Server) error {
+		tpm, err := WishOf(srv.Flavor, srv.ImageID, srv.Image).TPM()
+		if err != nil || tpm == nil {
+			return nil //nolint:nilerr // of the time before such wishes were refused: it has none
+		}
+		return rest.Conflict("Operation '%s' not supported for vTPM-enabled instance (instance=%s).", operation, srv.ID)
 	}
-	return rest.Conflict("Operation '%s' not supported for vTPM-enabled instance (instance=%s).", operation, srv.ID)
 }

@@ -31,9 +31,6 @@ func (s *Service) LiveMigrate(ctx context.Context, c *policy.Caller, id string, 
 		if err := Allowed(srv, "os-migrateLive", Active, Paused); err != nil {
 			return err
 		}
-		if err := notWithTPM(srv, "live-migration"); err != nil {
-			return err
-		}
 		if srv.OperationID != nil {
 			return rest.Conflict("Cannot 'os-migrateLive' instance %s while an interface is being attached to it or detached from it", id)
 		}
@@ -63,7 +60,7 @@ func (s *Service) LiveMigrate(ctx context.Context, c *policy.Caller, id string, 
 		}
 		srv.Progress = 0
 		return db.UpdateServer(ctx, tx, srv, "operation_id", "task_state", "progress", "updated_at")
-	})
+	}, notWithTPM("live-migration"))
 	if err != nil || !in.Wait {
 		return err
 	}
@@ -103,10 +100,13 @@ func (s *Service) checked(ctx context.Context, m *Migration) error {
 	}
 }
 
-// liveMove reads a server's live migration for an action on it.
+// liveMove reads a server's live migration for an action on it that a lock forbids.
 func (s *Service) liveMove(ctx context.Context, tx store.Tx, c *policy.Caller, id, number, action string, states ...string) (*Server, *Migration, error) {
 	srv, err := s.serverFor(ctx, tx, c, id)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := Unlocked(c, srv); err != nil {
 		return nil, nil, err
 	}
 	if srv.TaskState != TaskMigrating {
@@ -146,9 +146,6 @@ func (s *Service) AbortLive(ctx context.Context, c *policy.Caller, id, number st
 		if err != nil {
 			return err
 		}
-		if err := Unlocked(c, srv); err != nil {
-			return err
-		}
 		if err := s.noteAction(ctx, tx, c, srv, "live_migration_cancel", nil); err != nil {
 			return err
 		}
@@ -167,9 +164,6 @@ func (s *Service) ForceLive(ctx context.Context, c *policy.Caller, id, number st
 					return rest.BadRequest("Migration %s not found for instance %s", number, id)
 				}
 			}
-			return err
-		}
-		if err := Unlocked(c, srv); err != nil {
 			return err
 		}
 		if srv.VMState != Active {

@@ -55,14 +55,24 @@ func (s *Service) Power(ctx context.Context, c *policy.Caller, id string, action
 	})
 }
 
-// change reads a server anew in a transaction, refuses when it is locked for the caller, and lets fn change it.
-func (s *Service) change(ctx context.Context, c *policy.Caller, id string, fn func(ctx context.Context, tx store.Tx, srv *Server) error) error {
+// change reads a server anew in a transaction, refuses when it is locked for the caller, and lets fn change it. What before refuses is refused
+// even before the lock is looked at.
+func (s *Service) change(ctx context.Context, c *policy.Caller, id string, fn func(ctx context.Context, tx store.Tx, srv *Server) error, before ...func(*Server) error) error {
+	return s.changeLocked(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+		for _, refused := range append(before, func(srv *Server) error { return Unlocked(c, srv) }) {
+			if err := refused(srv); err != nil {
+				return err
+			}
+		}
+		return fn(ctx, tx, srv)
+	})
+}
+
+// changeLocked is change for what a lock does not forbid.
+func (s *Service) changeLocked(ctx context.Context, c *policy.Caller, id string, fn func(ctx context.Context, tx store.Tx, srv *Server) error) error {
 	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		srv, err := s.serverFor(ctx, tx, c, id)
 		if err != nil {
-			return err
-		}
-		if err := Unlocked(c, srv); err != nil {
 			return err
 		}
 		return fn(ctx, tx, srv)
@@ -96,21 +106,34 @@ func InvalidState(srv *Server, action, attribute, state string) error {
 	return rest.Fail(http.StatusConflict, "Cannot '%s' instance %s while it is in %s %s", action, srv.ID, attribute, state)
 }
 
-// Lock locks a server against its project's users; an administrator's lock is an administrator's to lift.
+// lockOf is whose lock a caller's is: one of the server's project's own, whatever their roles, or an administrator's (nova/compute/api.py, lock).
+func lockOf(c *policy.Caller, srv *Server) string {
+	if c.ProjectID == srv.ProjectID {
+		return "owner"
+	}
+	return "admin"
+}
+
+// OwnLock tells whether a server's lock, if there is one, is the caller's to lift; another's wants the right to override it.
+func OwnLock(c *policy.Caller, srv *Server) bool {
+	return srv.LockedBy == "" || srv.LockedBy == lockOf(c, srv)
+}
+
+// Lock locks a server against its project's users. To its own project a lock that there is stays as it is, reason and all; somebody else's takes its place.
 func (s *Service) Lock(ctx context.Context, c *policy.Caller, id string, reason *string) error {
 	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		srv, err := s.serverFor(ctx, tx, c, id)
 		if err != nil {
 			return err
 		}
-		by := "admin"
-		if c.ProjectID == srv.ProjectID && !c.IsAdmin() {
-			by = "owner"
+		by := lockOf(c, srv)
+		if srv.LockedBy != "" && by == "owner" {
+			return nil
 		}
-		if srv.LockedBy == "admin" && by == "owner" {
-			by = "admin"
+		srv.LockedBy = by
+		if reason != nil {
+			srv.LockedReason = reason
 		}
-		srv.LockedBy, srv.LockedReason = by, reason
 		if err := s.noteAction(ctx, tx, c, srv, "lock", nil); err != nil {
 			return err
 		}
@@ -118,7 +141,7 @@ func (s *Service) Lock(ctx context.Context, c *policy.Caller, id string, reason 
 	})
 }
 
-// Unlock lifts a lock. Whether the caller may lift an administrator's has been asked before.
+// Unlock lifts a lock. Whether the caller may lift somebody else's has been asked before.
 func (s *Service) Unlock(ctx context.Context, c *policy.Caller, id string) error {
 	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		srv, err := s.serverFor(ctx, tx, c, id)
@@ -155,14 +178,11 @@ func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error
 // TaskDeleting is the task_state of a server that is being deleted.
 const TaskDeleting = "deleting"
 
-// ChangeSecurityGroup adds a security group to a server's ports, or removes it.
+// ChangeSecurityGroup adds a security group to a server's ports, or removes it. A lock does not forbid it, as upstream's asks Neutron and nobody else.
 func (s *Service) ChangeSecurityGroup(ctx context.Context, c *policy.Caller, srv *Server, group string, add bool) error {
 	action := "addSecurityGroup"
 	if !add {
 		action = "removeSecurityGroup"
-	}
-	if err := Unlocked(c, srv); err != nil {
-		return err
 	}
 	if err := Allowed(srv, action); err != nil {
 		return err

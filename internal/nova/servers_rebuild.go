@@ -39,6 +39,15 @@ type RebuildRequest struct {
 
 // Rebuild starts to build a server anew on the host where it is, from an image, with its ports and its address.
 func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in RebuildRequest) (*Server, error) {
+	srv, err := s.ServerFor(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, refused := range []error{notWithTPM("rebuild")(srv), Unlocked(c, srv)} { // before the image is looked for, as upstream does
+		if refused != nil {
+			return nil, refused
+		}
+	}
 	image, err := s.Images.Image(ctx, c, in.ImageID)
 	if rest.IsNotFound(err) {
 		return nil, rest.BadRequest("Cannot find image for rebuild")
@@ -58,13 +67,9 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 	if err := s.metadataFits(ctx, c, in.Metadata, in.Files); err != nil {
 		return nil, err
 	}
-	var srv *Server
 	err = s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, found *Server) error {
 		srv = found
 		if err := launched(srv, "rebuild", Active, Stopped, InError); err != nil {
-			return err
-		}
-		if err := notWithTPM(srv, "rebuild"); err != nil {
 			return err
 		}
 		if err := imageFits(image, srv.MemoryMB, srv.RootGB); err != nil {
@@ -112,7 +117,7 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 		}
 		return db.UpdateServer(ctx, tx, srv, "image_id", "image", "progress", "name", "disk_config", "access_ip_v4", "access_ip_v6", "hostname", "description", "user_data", "key_name", "key_data",
 			"trusted_certs", "metadata", "requested", "operation_id", "task_state", "updated_at")
-	})
+	}, notWithTPM("rebuild"))
 	return srv, err
 }
 

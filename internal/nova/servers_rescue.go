@@ -48,9 +48,6 @@ func (s *Service) Rescue(ctx context.Context, c *policy.Caller, id, imageID, pas
 		if err := launched(srv, "rescue", Active, Stopped, InError); err != nil {
 			return err
 		}
-		if err := notWithTPM(srv, "rescue"); err != nil {
-			return err
-		}
 		if !usable {
 			return rest.BadRequest("Requested rescue image '%s' is not supported", imageID)
 		}
@@ -59,7 +56,7 @@ func (s *Service) Rescue(ctx context.Context, c *policy.Caller, id, imageID, pas
 			state.AdminPass = password
 		}
 		return s.beginOn(ctx, tx, c, srv, work{action: "rescue", task: "rescuing", kind: KindRescue, state: state})
-	})
+	}, notWithTPM("rescue"))
 }
 
 // Unrescue starts to boot a rescued server from its own disk again.

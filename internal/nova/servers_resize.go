@@ -75,9 +75,6 @@ func (s *Service) movable(ctx context.Context, tx store.Tx, srv *Server, action 
 	if err := Allowed(srv, action, Active, Stopped); err != nil {
 		return err
 	}
-	if err := notWithTPM(srv, action); err != nil {
-		return err
-	}
 	if srv.OperationID != nil {
 		return rest.Conflict("Cannot '%s' instance %s while an interface is being attached to it or detached from it", action, srv.ID)
 	}

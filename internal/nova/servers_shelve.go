@@ -35,9 +35,6 @@ func (s *Service) Shelve(ctx context.Context, c *policy.Caller, id string) error
 		if err := Allowed(srv, "shelve", imageable...); err != nil {
 			return err
 		}
-		if err := notWithTPM(srv, "shelve"); err != nil {
-			return err
-		}
 		image, err := s.imageOf(ctx, c, srv, srv.Name+"-shelved", imageSnapshot, nil)
 		if err != nil {
 			return err
@@ -45,7 +42,7 @@ func (s *Service) Shelve(ctx context.Context, c *policy.Caller, id string) error
 		return s.beginImage(ctx, tx, c, srv, image, work{
 			action: "shelve", task: "shelving", kind: KindShelve, state: ShelveState{ServerID: id, ImageID: image, Running: RunsNow(srv)},
 		})
-	})
+	}, notWithTPM("shelve"))
 }
 
 // ShelveOffload starts to remove a shelved server from its host.

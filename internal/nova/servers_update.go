@@ -78,8 +78,8 @@ var settledStates = []string{Active, Paused, Suspended, Stopped}
 func (s *Service) ChangeMetadata(ctx context.Context, c *policy.Caller, id, action string, change func(map[string]string) (map[string]string, error)) (map[string]string, error) {
 	var items map[string]string
 	err := s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) (err error) {
-		if err := Allowed(srv, action, settledStates...); err != nil {
-			return err
+		if !slices.Contains(settledStates, srv.VMState) { // whatever task is under way
+			return InvalidState(srv, action, "vm_state", srv.VMState)
 		}
 		have := make(map[string]string, len(srv.Metadata))
 		for k, v := range srv.Metadata {

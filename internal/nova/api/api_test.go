@@ -265,18 +265,18 @@ func TestStatementsPerRequest(t *testing.T) {
 	})
 }
 
-// A server's trusted platform module stays on its host, so what would leave it behind is refused.
+// What would leave a server's trusted platform module behind is refused, before anything else is looked at.
 func TestServersWithTPMStay(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
 		srv := c.row("secret", func(s *nova.Server) {
 			s.Flavor.ExtraSpecs = map[string]string{"hw:tpm_version": "2.0"}
-			s.ImageID = ""
+			s.ImageID, s.LockedBy, s.VMState = "", "owner", nova.Suspended
 		})
 		images := novatest.Images{"70a599e0-31e7-49b7-b260-868f441e862b": {ID: "70a599e0-31e7-49b7-b260-868f441e862b", Status: "active"}}
 		c.nova.Images = images
 		admin := c.As("admin").At("compute 2.68")
 		for operation, body := range map[string]string{
-			"live-migration": `{"os-migrateLive": {"host": null, "block_migration": "auto"}}`, "evacuate": `{"evacuate": {}}`, "shelve": `{"shelve": null}`, "migrate": `{"migrate": null}`,
+			"live-migration": `{"os-migrateLive": {"host": null, "block_migration": "auto"}}`, "evacuate": `{"evacuate": {}}`, "shelve": `{"shelve": null}`,
 			"rebuild": `{"rebuild": {"imageRef": "70a599e0-31e7-49b7-b260-868f441e862b"}}`, "rescue": `{"rescue": {"rescue_image_ref": "70a599e0-31e7-49b7-b260-868f441e862b"}}`,
 		} {
 			admin.Post(base+"/servers/"+srv.ID+"/action", body).Want(409).Has("conflictingRequest.message", "Operation '"+operation+"' not supported for vTPM-enabled instance (instance="+srv.ID+").")

@@ -92,7 +92,7 @@ func (a *api) lock(r *rest.Request) (any, error) {
 }
 
 func (a *api) unlock(r *rest.Request) (any, error) {
-	if loaded(r).LockedBy == "admin" {
+	if !nova.OwnLock(r.Caller, loaded(r)) {
 		if err := r.Enforce("os_compute_api:os-lock-server:unlock:unlock_override", serverTarget(loaded(r))); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"gostack/internal/nova"
 	"gostack/internal/nova/novatest"
+	"gostack/internal/policy"
 	"gostack/internal/rest/resttest"
 )
 
@@ -43,13 +44,82 @@ func TestALockHoldsForAll(t *testing.T) {
 		member.Put(path+"/metadata/k", `{"meta": {"k": "w"}}`).Want(409).Says(locked)
 		member.Put(path+"/metadata", `{"metadata": {}}`).Want(409).Says(locked)
 		member.Delete(path + "/metadata/k").Want(409).Says(locked)
+		// The lock is looked at before what the request names, and after what no lock matters for.
+		member.Post(path+"/action", `{"rebuild": {"imageRef": "5d2c8a4e-0000-4000-8000-000000000000"}}`).Want(409).Says(locked)
+		member.Post(path+"/os-interface", `{"interfaceAttachment": {"port_id": "5d2c8a4e-0000-4000-8000-000000000000"}}`).Want(409).Says(locked)
+		manager.Delete(path + "/migrations/1").Want(409).Says(locked)
+		manager.Post(path+"/migrations/1/action", `{"force_complete": null}`).Want(409).Says(locked)
 		// What only looks, or changes nothing of the guest, goes on; and an administrator may all.
 		member.Get(path).Want(200)
 		member.Put(path, `{"server": {"name": "renamed"}}`).Want(200)
+		member.Put(path+"/tags", `{"tags": ["a"]}`).Want(200)
+		member.Get(path + "/os-security-groups").Want(200)
+		member.Post(path+"/action", `{"addSecurityGroup": {"name": "default"}}`).Want(202)
+		admin.Post(path+"/action", `{"evacuate": {"host": "host-9"}}`).Want(404)
 		admin.Post(path+"/action", `{"pause": null}`).Want(202)
 		if now := c.Settled(id); now.VMState != nova.Paused || now.Host != srv.Host || now.Metadata["k"] != "v" {
 			t.Errorf("%s on %s, %v", now.VMState, now.Host, now.Metadata)
 		}
+	})
+}
+
+// TestWhoseLockItIs: the lock of somebody in the server's project is the project's, be it an administrator's; another's is lifted by those who may override it
+// (nova/compute/api.py, lock and is_expected_locked_by).
+func TestWhoseLockItIs(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		c.API.Handler = judged(t, c.API.Handler)
+		resttest.Personas["own-admin"] = &policy.Caller{UserID: "user-own", ProjectID: "project-1", Roles: []string{"admin", "manager", "member", "reader"}}
+		t.Cleanup(func() { delete(resttest.Personas, "own-admin") })
+		id := c.row("one", nil).ID
+		path := base + "/servers/" + id
+		lock := func(who, reason string) {
+			t.Helper()
+			body := `{"lock": null}`
+			if reason != "" {
+				body = fmt.Sprintf(`{"lock": {"locked_reason": %q}}`, reason)
+			}
+			c.As(who).At("compute 2.73").Post(path+"/action", body).Want(202)
+		}
+		unlock := func(who string, code int) {
+			t.Helper()
+			c.As(who).Post(path+"/action", `{"unlock": null}`).Want(code)
+		}
+		is := func(locked bool, reason string) {
+			t.Helper()
+			c.As("member").At("compute 2.73").Get(path).Want(200).Has("server.locked", locked).Has("server.locked_reason", reason)
+		}
+		const none = "<nil>"
+		lock("member", "mine")
+		is(true, "mine")
+		lock("member", "again") // it is locked
+		lock("own-admin", "me too")
+		is(true, "mine")
+		unlock("member", 202)
+		is(false, none)
+		lock("own-admin", "")
+		is(true, none)
+		unlock("member", 202) // the project's
+		lock("member", "mine")
+		lock("admin", "") // takes it over
+		is(true, "mine")
+		unlock("member", 403)
+		lock("admin", "theirs")
+		is(true, "theirs")
+		lock("member", "not mine")
+		unlock("manager", 403)
+		is(true, "theirs")
+		unlock("own-admin", 202)
+		lock("member", "")
+		unlock("other", 404)
+		unlock("reader", 403)
+		unlock("admin", 202)
+		is(false, none)
+		unlock("member", 202)
+		for _, bad := range []string{`{"lock": {"locked_reason": ""}}`, `{"lock": {"reason": "x"}}`, `{"lock": 7}`} {
+			c.As("member").At("compute 2.73").Post(path+"/action", bad).Want(400)
+		}
+		c.As("member").At("compute 2.72").Post(path+"/action", `{"lock": {"locked_reason": "not yet"}}`).Want(202)
+		is(true, none)
 	})
 }
 

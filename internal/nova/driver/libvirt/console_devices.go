@@ -2,6 +2,7 @@ package libvirt
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -10,8 +11,47 @@ import (
 	"gostack/internal/nova/driver"
 )
 
-// serialPath is the socket of a server's serial console.
-func (d *Driver) serialPath(id string) string { return filepath.Join(d.SerialDir, id+".sock") }
+// serialPath is the socket of a server's serial port, of which the first is its serial console.
+func (d *Driver) serialPath(id string, port int) string {
+	if port > 0 {
+		id = fmt.Sprintf("%s-%d", id, port)
+	}
+	return filepath.Join(d.SerialDir, id+".sock")
+}
+
+// serialPaths are the sockets of all the serial ports that a server can have.
+func (d *Driver) serialPaths(id string) (paths []string) {
+	for port := range maxSerials {
+		paths = append(paths, d.serialPath(id, port))
+	}
+	return paths
+}
+
+// maxSerials is how many serial ports QEMU can give a guest (upstream's ALLOWED_QEMU_SERIAL_PORTS).
+const maxSerials = 4
+
+// serials are a server's serial ports: as many as flavor and image want where somebody can talk to them, else the one for the log
+// (nova/virt/libvirt/driver.py, _create_consoles_qemu_kvm). The log has what the guest writes to the first.
+func (d *Driver) serials(spec driver.GuestSpec) ([]libvirtxml.DomainSerial, error) {
+	count := 1
+	if d.Serial {
+		var err error
+		if count, err = driver.WishOf(spec.Flavor, spec.Image).SerialPorts(); err != nil {
+			return nil, driver.Refuse(driver.CodeUnsupported, "%s", err.Error())
+		}
+		if count > maxSerials {
+			return nil, driver.Refuse(driver.CodeUnsupported, "Maximum number of serial port exceeds %d for %s", maxSerials, "qemu")
+		}
+	}
+	all := make([]libvirtxml.DomainSerial, count)
+	for i := range all {
+		port := uint(i)
+		all[i] = libvirtxml.DomainSerial{Source: d.serialSource(spec.ID, i), Target: &libvirtxml.DomainSerialTarget{Port: &port}}
+	}
+	// Appending, so that the log can be trimmed under a running server.
+	all[0].Log = &libvirtxml.DomainChardevLog{File: d.consolePath(spec.ID), Append: "on"}
+	return all, nil
+}
 
 // serialDir makes the directory of the sockets. libvirtd binds them and hands them to QEMU; nobody but root may connect. What is above it
 // others must get through: QEMU's user has sockets beside.
@@ -27,14 +67,14 @@ func (d *Driver) serialDir() error {
 
 // serialSource is the other end of a server's serial port: one who talks to it, or none but the log, which virtlogd keeps in either case
 // (nova/virt/libvirt/driver.py, _create_consoles). Upstream has a TCP port for it that every process of the host can connect to.
-func (d *Driver) serialSource(id string) *libvirtxml.DomainChardevSource {
+func (d *Driver) serialSource(id string, port int) *libvirtxml.DomainChardevSource {
 	if d.Serial {
-		return &libvirtxml.DomainChardevSource{UNIX: &libvirtxml.DomainChardevSourceUNIX{Mode: "bind", Path: d.serialPath(id)}}
+		return &libvirtxml.DomainChardevSource{UNIX: &libvirtxml.DomainChardevSourceUNIX{Mode: "bind", Path: d.serialPath(id, port)}}
 	}
 	return &libvirtxml.DomainChardevSource{Pty: &libvirtxml.DomainChardevSourcePty{}}
 }
 
-// serialOf is the socket of the serial port in a definition; empty when nobody can talk to it.
+// serialOf is the socket of the first serial port in a definition; empty when nobody can talk to it.
 func (d *Driver) serialOf(def *libvirtxml.Domain) string {
 	if def.Devices == nil {
 		return ""

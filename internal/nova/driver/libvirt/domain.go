@@ -223,13 +223,9 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 		l.Interfaces = append(l.Interfaces, *nic)
 		slots++
 	}
-	port := uint(0)
-	l.Serials = []libvirtxml.DomainSerial{{
-		Source: d.serialSource(spec.ID),
-		Target: &libvirtxml.DomainSerialTarget{Port: &port},
-		// Appending, so that the log can be trimmed under a running server.
-		Log: &libvirtxml.DomainChardevLog{File: d.consolePath(spec.ID), Append: "on"},
-	}}
+	if l.Serials, err = d.serials(spec); err != nil {
+		return nil, err
+	}
 	d.graphics(l)
 	if err := video(l, props); err != nil {
 		return nil, err

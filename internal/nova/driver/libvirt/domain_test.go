@@ -115,3 +115,54 @@ func TestCPUTraits(t *testing.T) {
 		t.Errorf("traits %s", got)
 	}
 }
+
+// TestSerialPorts: a flavor's ports are the most, an image may have fewer, QEMU has four, and a host where nobody talks to them has the one that is logged.
+func TestSerialPorts(t *testing.T) {
+	for _, c := range []struct {
+		flavor, image, refused string
+		off                    bool
+		want                   int
+	}{
+		{want: 1},
+		{flavor: "3", want: 3},
+		{flavor: "3", image: "2", want: 2},
+		{image: "4", want: 4},
+		{image: "4", off: true, want: 1},
+		{flavor: "0", image: "2", want: 2},
+		{flavor: "5", refused: "Maximum number of serial port exceeds 4 for qemu"},
+		{flavor: "1", image: "2", refused: "Forbidden to exceed flavor value of number of serial ports passed in image meta."},
+		{flavor: "x", refused: "Number of serial ports specified in flavor is invalid: expected an integer, got 'x'"},
+	} {
+		d := &Driver{Options: Options{Dir: "/instances", Serial: !c.off, SerialDir: "/serial"}}
+		s := driver.GuestSpec{ID: "00000000-0000-4000-8000-000000000001", Flavor: driver.Flavor{ExtraSpecs: map[string]string{}}, Image: &driver.Image{Properties: map[string]string{}}}
+		if c.flavor != "" {
+			s.Flavor.ExtraSpecs["hw:serial_port_count"] = c.flavor
+		}
+		if c.image != "" {
+			s.Image.Properties["hw_serial_port_count"] = c.image
+		}
+		got, err := d.serials(s)
+		if c.refused != "" {
+			if err == nil || err.Error() != c.refused {
+				t.Errorf("%+v: %v", c, err)
+			}
+			continue
+		}
+		if err != nil || len(got) != c.want {
+			t.Errorf("%+v: %d ports, %v", c, len(got), err)
+			continue
+		}
+		places := map[string]bool{}
+		for i, p := range got {
+			if *p.Target.Port != uint(i) || (p.Log != nil) != (i == 0) || (p.Source.UNIX != nil) == c.off {
+				t.Errorf("%+v: port %d is %+v", c, i, p)
+			}
+			if p.Source.UNIX != nil {
+				places[p.Source.UNIX.Path] = true
+			}
+		}
+		if !c.off && len(places) != c.want {
+			t.Errorf("%+v: sockets %v", c, places)
+		}
+	}
+}

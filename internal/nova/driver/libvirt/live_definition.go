@@ -170,7 +170,7 @@ func (w *definitionWalk) allowed(device, name, value string) error {
 	case device == "disk" && name == "file":
 		return nil // diskPart sees to it
 	case device == "serial" || device == "console":
-		if ptyPath.MatchString(value) || name == "file" && w.consoleOf(value) || value == w.serial {
+		if ptyPath.MatchString(value) || name == "file" && w.consoleOf(value) || slices.Contains(w.serial, value) {
 			return nil
 		}
 	case device == "channel":

@@ -17,7 +17,7 @@ import (
 // newcomer is what an incoming definition may have.
 type newcomer struct {
 	id, name, virt, emulator, listen string
-	serial                           string // socket of its serial console
+	serial                           []string // sockets of its serial ports
 	memoryKiB, vcpus                 int
 	disks                            map[string]string // format by path
 	kinds                            map[string]string // kind of device by path, of those that are not disks
@@ -38,7 +38,7 @@ func (d *Driver) newcomer(plan driver.LivePlan, caps *capabilities) (*newcomer, 
 	spec := *plan.Spec
 	n := &newcomer{
 		id: plan.ServerID, name: DomainName(plan.ServerID), virt: caps.virtType, emulator: caps.emulator, listen: d.VNCListen,
-		serial:    d.serialPath(plan.ServerID),
+		serial:    d.serialPaths(plan.ServerID),
 		memoryKiB: spec.Flavor.MemoryMB << 10, vcpus: spec.Flavor.VCPUs, disks: map[string]string{}, kinds: map[string]string{}, nics: map[string]driver.NIC{},
 		texts: map[string]string{
 			"destination_name":       DomainName(plan.ServerID),

@@ -30,6 +30,8 @@ func TestSerialConsoleAndBlockDevices(t *testing.T) {
 	})
 	s := spec()
 	s.Flavor.EphemeralGB, s.Flavor.SwapMB = 2, 16
+	s.Flavor.ExtraSpecs = map[string]string{"hw:serial_port_count": "3"}
+	s.Image.Properties["hw_serial_port_count"] = "2"
 	s.Devices = []driver.LocalDisk{
 		{SizeMB: 64, Format: "ext2", DiskDevice: driver.DiskDevice{Tag: "scratch"}}, {SizeMB: 64}, {Swap: true, SizeMB: 8, DiskDevice: driver.DiskDevice{Tag: "pages"}},
 	}
@@ -40,6 +42,9 @@ func TestSerialConsoleAndBlockDevices(t *testing.T) {
 		t.Errorf("console of a server that is off: %v", err)
 	}
 	l.must("start", l.Start(ctx, s.ID))
+	if def := l.running(s.ID); len(def.Devices.Serials) != 2 || def.Devices.Serials[0].Log == nil || def.Devices.Serials[1].Log != nil {
+		t.Errorf("serial ports %+v", def.Devices.Serials)
+	}
 
 	p, err := console.New("/serial/", console.Options{Validator: seat{l, s.ID, driver.ConsoleSerial}, Bare: true, Dial: func(ctx context.Context, _ string, _ int, id string) (net.Conn, error) {
 		at, err := l.Console(ctx, id, driver.ConsoleSerial)
