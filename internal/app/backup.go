@@ -42,6 +42,11 @@ func savedFiles(c *config.Config, configFile string) map[string]string {
 			files["config/"+name] = path
 		}
 	}
+	for _, option := range c.Glance.Options {
+		if path, ok := strings.CutPrefix(option, "property_protection_file="); ok {
+			files["config/property_protection_file"] = path
+		}
+	}
 	return files
 }
 

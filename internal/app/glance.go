@@ -28,6 +28,7 @@ func buildGlance(_ context.Context, h *House) (Unit, error) {
 		return Unit{}, fmt.Errorf("glance: %w", err)
 	}
 	cfg.Import.Tool = &qemuimg.Tool{}
+	cfg.Properties.Policy = h.Config.Policy
 	service, err := glance.New(h.DB, cfg)
 	if err != nil {
 		return Unit{}, err

@@ -56,35 +56,37 @@ type Member = db.Member
 
 // Config is what the service needs to know.
 type Config struct {
-	Dir       string        // of the image data
-	Stores    []StoreConfig // several stores; none: one in Dir
-	Staging   string        // directory of data that waits for its import; "": beside Dir
-	Import    ImportConfig
-	Locations LocationConfig
-	Host      string // name of this host; several that share Dir have different ones
-	Remote    Remote // of other replicas; nil: there are none, or all share Dir
-	SizeCap   int64  // most bytes of one image; 0: DefaultSizeCap
-	Clock     clock.Clock
-	Log       *slog.Logger
+	Dir        string        // of the image data
+	Stores     []StoreConfig // several stores; none: one in Dir
+	Staging    string        // directory of data that waits for its import; "": beside Dir
+	Import     ImportConfig
+	Locations  LocationConfig
+	Properties PropertyConfig
+	Host       string // name of this host; several that share Dir have different ones
+	Remote     Remote // of other replicas; nil: there are none, or all share Dir
+	SizeCap    int64  // most bytes of one image; 0: DefaultSizeCap
+	Clock      clock.Clock
+	Log        *slog.Logger
 	// Silent are notifications that are not sent, by their type or the beginning of it (disabled_notifications).
 	Silent []string
 }
 
 // Service holds the rules of the image service. Safe for concurrent use.
 type Service struct {
-	db        *store.DB
-	dir       string
-	stores    []*Store
-	multi     bool
-	staging   *filestore.Store
-	imports   ImportConfig
-	locations LocationConfig
-	ops       Operations // nil: nothing can be imported
-	remote    Remote
-	host      string // its tag in keys
-	cap       int64
-	clock     clock.Clock
-	log       *slog.Logger
+	db          *store.DB
+	dir         string
+	stores      []*Store
+	multi       bool
+	staging     *filestore.Store
+	imports     ImportConfig
+	locations   LocationConfig
+	protections *Protections // of custom properties; nil: none
+	ops         Operations   // nil: nothing can be imported
+	remote      Remote
+	host        string // its tag in keys
+	cap         int64
+	clock       clock.Clock
+	log         *slog.Logger
 
 	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
@@ -110,6 +112,9 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	if s.protections, err = cfg.Properties.read(); err != nil {
+		return nil, err
+	}
 	if s.imports.Web == nil {
 		s.imports.Web = webfetch.New(webfetch.Default())
 	}
@@ -137,9 +142,13 @@ func scope(c *policy.Caller) db.Scope {
 	return db.Scope{Project: c.ProjectID, All: c.IsAdmin()}
 }
 
-// Image returns the image if c may see it; c nil is the cloud itself. A 404 otherwise.
+// Image returns the image if c may see it, with the properties that c may see; c nil is the cloud itself. A 404 otherwise.
 func (s *Service) Image(ctx context.Context, c *policy.Caller, id string) (*Image, error) {
-	return s.image(ctx, s.db.Read(ctx), c, id)
+	img, err := s.image(ctx, s.db.Read(ctx), c, id)
+	if err == nil {
+		s.conceal(c, img)
+	}
+	return img, err
 }
 
 func (s *Service) image(ctx context.Context, idb store.Tx, c *policy.Caller, id string) (*Image, error) {

@@ -31,6 +31,12 @@ func (s *Service) List(ctx context.Context, c *policy.Caller, f Filter, sort []S
 			return nil, err
 		}
 	}
+	// Who may not see a property does not learn its value by filtering.
+	for name := range f.Properties {
+		if !s.Readable(c, name) {
+			return []Image{}, nil
+		}
+	}
 	if limit == 0 {
 		return []Image{}, nil
 	}
@@ -39,5 +45,9 @@ func (s *Service) List(ctx context.Context, c *policy.Caller, f Filter, sort []S
 			sort = append(sort, Sort{Column: column, Desc: len(sort) == 0 || sort[0].Desc})
 		}
 	}
-	return db.List(ctx, idb, scope(c), f, sort, after, int64(limit))
+	images, err := db.List(ctx, idb, scope(c), f, sort, after, int64(limit))
+	for i := range images {
+		s.conceal(c, &images[i])
+	}
+	return images, err
 }

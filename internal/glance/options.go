@@ -44,17 +44,19 @@ func (o *options) known() map[string]func(string) error {
 	c := o.cfg
 	hash := true
 	return map[string]func(string) error{
-		"enabled_import_methods":  words(&c.Import.Methods),
-		"image_import_plugins":    words(&c.Import.Plugins),
-		"ignore_user_roles":       words(&c.Import.IgnoreRoles),
-		"allowed_schemes":         words(&o.web.AllowedSchemes),
-		"disallowed_schemes":      words(&o.web.DisallowedSchemes),
-		"allowed_hosts":           words(&o.web.AllowedHosts),
-		"disallowed_hosts":        words(&o.web.DisallowedHosts),
-		"allowed_ports":           numbers(&o.web.AllowedPorts),
-		"disallowed_ports":        numbers(&o.web.DisallowedPorts),
-		"show_multiple_locations": yes(&c.Locations.Show),
-		"show_image_direct_url":   yes(&c.Locations.DirectURL),
+		"enabled_import_methods":          words(&c.Import.Methods),
+		"image_import_plugins":            words(&c.Import.Plugins),
+		"ignore_user_roles":               words(&c.Import.IgnoreRoles),
+		"allowed_schemes":                 words(&o.web.AllowedSchemes),
+		"disallowed_schemes":              words(&o.web.DisallowedSchemes),
+		"allowed_hosts":                   words(&o.web.AllowedHosts),
+		"disallowed_hosts":                words(&o.web.DisallowedHosts),
+		"allowed_ports":                   numbers(&o.web.AllowedPorts),
+		"disallowed_ports":                numbers(&o.web.DisallowedPorts),
+		"show_multiple_locations":         yes(&c.Locations.Show),
+		"show_image_direct_url":           yes(&c.Locations.DirectURL),
+		"property_protection_file":        func(value string) error { c.Properties.File = value; return nil },
+		"property_protection_rule_format": func(value string) error { c.Properties.Format = value; return nil },
 		"do_secure_hash": func(value string) error {
 			err := yes(&hash)(value)
 			c.Locations.NoHash = !hash

@@ -22,6 +22,11 @@ func (s *Service) CreateTask(ctx context.Context, c *policy.Caller, input map[st
 			problem = rest.BadRequest("Input does not contain '%s' field", key)
 		}
 	}
+	for name := range draft.Properties {
+		if problem == nil {
+			problem = s.MayProperty(c, CreateProperty, name)
+		}
+	}
 	switch {
 	case problem != nil:
 	case s.ops == nil || s.web().Check(from) != nil:

@@ -2,6 +2,7 @@ package glance
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -18,7 +19,12 @@ func (s *Service) Update(ctx context.Context, c *policy.Caller, id string, chang
 		if img, err = s.image(ctx, tx, c, id); err != nil {
 			return err
 		}
+		hidden := s.conceal(c, img)
+		saw := maps.Clone(img.Properties)
 		if err := change(img); err != nil {
+			return err
+		}
+		if err := s.protect(c, img, saw, hidden); err != nil {
 			return err
 		}
 		if err := check(img); err != nil {
@@ -27,6 +33,9 @@ func (s *Service) Update(ctx context.Context, c *policy.Caller, id string, chang
 		img.UpdatedAt = s.clock.Now()
 		return db.Save(ctx, tx, img, true)
 	})
+	if err == nil {
+		s.conceal(c, img)
+	}
 	return img, err
 }
 

@@ -58,6 +58,11 @@ func (a *api) create(r *rest.Request) (any, error) {
 	if err := visibility(r, target(r.Caller, &d.Image), d.Visibility); err != nil {
 		return nil, err
 	}
+	for name := range d.Properties {
+		if err := a.service.MayProperty(r.Caller, glance.CreateProperty, name); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.service.Create(r.Context(), &d.Image); err != nil {
 		return nil, err
 	}

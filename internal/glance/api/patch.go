@@ -87,7 +87,7 @@ func (a *api) update(r *rest.Request) (any, error) {
 	}
 	img, err := a.service.Update(r.Context(), r.Caller, p.ID, func(img *glance.Image) error {
 		for _, c := range p.changes {
-			if err := c.apply(r, img); err != nil {
+			if err := c.apply(a, r, img); err != nil {
 				return err
 			}
 		}
@@ -202,7 +202,7 @@ func (c change) validate() error {
 }
 
 // apply does the change to img, which has been loaded again inside the transaction.
-func (c change) apply(r *rest.Request, img *glance.Image) error {
+func (c change) apply(a *api, r *rest.Request, img *glance.Image) error {
 	name := c.path[0]
 	if name == "locations" { // done already
 		return nil
@@ -220,9 +220,14 @@ func (c change) apply(r *rest.Request, img *glance.Image) error {
 		return rest.Conflict("Property %s does not exist.", name)
 	case c.op == "add" && c.old && (isBase || there):
 		return rest.Conflict("Property %s already present.", name)
-	case c.op == "remove":
-		delete(img.Properties, name)
-		return nil
+	case !isBase:
+		if err := a.service.MayProperty(r.Caller, c.does(there), name); err != nil {
+			return err
+		}
+		if c.op == "remove" {
+			delete(img.Properties, name)
+			return nil
+		}
 	case name == "owner" && !r.Caller.IsAdmin():
 		return rest.Forbidden("Owner can't be updated by non admin.")
 	case (name == "disk_format" || name == "container_format") && img.Status != glance.Queued:
@@ -233,4 +238,15 @@ func (c change) apply(r *rest.Request, img *glance.Image) error {
 		}
 	}
 	return assign(img, name, c.value)
+}
+
+// does is what the change does to a custom property that is there, or is not.
+func (c change) does(there bool) string {
+	switch {
+	case c.op == "remove":
+		return glance.DeleteProperty
+	case there:
+		return glance.UpdateProperty
+	}
+	return glance.CreateProperty
 }

@@ -17,7 +17,9 @@ func (a *api) view(r *rest.Request, img *glance.Image) map[string]any {
 		v[name] = value
 	}
 	for name, value := range img.Reserved {
-		v[name] = value
+		if a.service.Readable(r.Caller, name) {
+			v[name] = value
+		}
 	}
 	path := "/v2/images/" + img.ID
 	v["id"] = img.ID
