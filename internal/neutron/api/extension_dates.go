@@ -7,7 +7,7 @@ var updated = map[string]string{
 	"availability_zone": "2015-01-01T10:00:00-00:00", "binding": "2014-02-03T10:00:00-00:00", "binding-extended": "2017-07-17T10:00:00-00:00",
 	"data-plane-status": "2017-01-24T10:00:00-00:00", "default-subnetpools": "2016-02-18T18:00:00-00:00",
 	"dhcp_agent_scheduler": "2013-02-07T10:00:00-00:00", "dns-domain-ports": "2017-06-25T18:00:00-00:00",
-	"dns-integration": "2015-08-15T18:00:00-00:00", "empty-string-filtering": "2018-05-01T10:00:00-00:00",
+	"dns-integration": "2015-08-15T18:00:00-00:00", "dns-integration-domain-keywords": "2020-06-15T18:00:00-00:00", "empty-string-filtering": "2018-05-01T10:00:00-00:00",
 	"ext-gw-mode": "2013-03-28T10:00:00-00:00", "external-net": "2013-01-14T10:00:00-00:00", "extra_dhcp_opt": "2013-03-17T12:00:00-00:00",
 	"extraroute": "2013-02-01T10:00:00-00:00", "extraroute-atomic": "2019-07-10T00:00:00+00:00",
 	"filter-validation": "2018-03-21T10:00:00-00:00", "fip-port-details": "2018-04-09T10:00:00-00:00", "flavors": "2015-09-17T10:00:00-00:00",

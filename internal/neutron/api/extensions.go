@@ -24,6 +24,7 @@ var extensions = []extension{
 	{"dhcp_agent_scheduler", "DHCP Agent Scheduler", "Schedule networks among dhcp agents"},
 	{"dns-domain-ports", "dns_domain for ports", "Allows the DNS domain to be specified for a network port."},
 	{"dns-integration", "DNS Integration", "Provides integration with DNS."},
+	{"dns-integration-domain-keywords", "DNS domain names with keywords allowed", "Allows to use keywords like <project_id>, <project_name>, <user_id> and <user_name> as DNS domain name"},
 	{"empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value"},
 	{"enable-default-route-bfd", "Enable Default Route BFD", "Enables configurable BFD behavior for default routes"},
 	{"enable-default-route-ecmp", "Enable Default Route ECMP", "Enables configurable ECMP behavior for default routes"},

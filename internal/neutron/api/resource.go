@@ -307,7 +307,7 @@ func (a *api) update(r *rest.Request, res *resource) (any, error) {
 
 func (a *api) remove(r *rest.Request, res *resource) (any, error) {
 	ctx := neutron.Track(r.Context())
-	err := a.told(ctx, func(ctx context.Context) error { return res.drop(ctx, r) }, func(s *notify.Sender) []notify.Event {
+	err := a.told(ctx, func(ctx context.Context) error { return a.dropRevision(ctx, r, res) }, func(s *notify.Sender) []notify.Event {
 		gone := map[string]any{res.Resource + "_id": id(r)}
 		return startEnd(s, res.Resource+".delete", gone, map[string]any{
 			res.Resource + "_id": id(r), res.Resource: a.shape(r, res, r.Loaded.(*loaded).view), //nolint:forcetypeassert // find has set it
@@ -318,6 +318,26 @@ func (a *api) remove(r *rest.Request, res *resource) (any, error) {
 	}
 	a.n.Await(ctx)
 	return nil, nil
+}
+
+// dropRevision deletes a resource. With If-Match the transaction of the deletion looks at its revision again.
+func (a *api) dropRevision(ctx context.Context, r *rest.Request, res *resource) error {
+	if r.HTTP.Header.Get("If-Match") == "" {
+		return res.drop(ctx, r)
+	}
+	return a.n.Write(ctx, func(ctx context.Context) error {
+		views, err := res.List(ctx, r.Caller, res.within(r, db.Query{Where: []db.Cond{db.Where("t.id = ?", id(r))}}))
+		if err != nil {
+			return err
+		}
+		if len(views) == 0 {
+			return res.absent(r)
+		}
+		if err := ifMatch(r, views[0]); err != nil {
+			return err
+		}
+		return res.drop(ctx, r)
+	})
 }
 
 // guard asks the policies of single attributes that the user named. In a creation the default value needs no right

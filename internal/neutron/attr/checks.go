@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -308,9 +309,24 @@ func DNSName(v any) (any, string) {
 	return strings.ToLower(s), ""
 }
 
-// DNSDomain takes a domain that ends in a dot, or nothing.
+// domainKeywords stand in a domain for what is known of who asks (extension dns-integration-domain-keywords). What publishes names in a DNS
+// outside fills them in; inside the cloud they stay as they are.
+var domainKeywords = []string{"<project_id>", "<project_name>", "<user_name>", "<user_id>"}
+
+// DNSDomain takes a domain that ends in a dot, or nothing. A label may be one of the keywords.
 func DNSDomain(v any) (any, string) {
 	d, reason := DNSName(v)
+	if s, _ := v.(string); reason != "" && strings.Contains(s, "<") {
+		labels := strings.Split(s, ".")
+		for i, l := range labels {
+			if slices.Contains(domainKeywords, l) {
+				labels[i] = "k"
+			}
+		}
+		if _, other := DNSName(strings.Join(labels, ".")); other == "" && len(s) <= 255 {
+			d, reason = strings.ToLower(s), ""
+		}
+	}
 	if s, _ := d.(string); reason == "" && s != "" && !strings.HasSuffix(s, ".") {
 		return nil, fmt.Sprintf("'%s' is not a FQDN", s)
 	}
