@@ -68,6 +68,8 @@ type Driver struct {
 	server keyed // one change of a server's files at a time
 	moves  moves
 
+	modules string // see libvirtsModules
+
 	mu   sync.Mutex
 	caps *capabilities
 }
@@ -109,7 +111,7 @@ func New(o Options) (*Driver, error) {
 		return nil, err
 	}
 	o.Dir = dir
-	d := &Driver{Options: o}
+	d := &Driver{Options: o, modules: libvirtsModules}
 	// Other than root, QEMU's user must get through; names are UUIDs, so it
 	// need not list.
 	if err := os.MkdirAll(d.baseDir(), 0o711); err != nil {

@@ -17,8 +17,9 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 	if err := checkID(spec.ID); err != nil {
 		return err
 	}
-	if _, err := d.owned(ctx, spec.ID); err != nil && !errors.Is(err, driver.ErrNotFound) {
-		return err
+	_, absent := d.owned(ctx, spec.ID)
+	if absent != nil && !errors.Is(absent, driver.ErrNotFound) {
+		return absent
 	}
 	caps, err := d.capabilities(ctx)
 	if err != nil {
@@ -33,6 +34,9 @@ func (d *Driver) Define(ctx context.Context, spec driver.GuestSpec) error {
 		return err
 	}
 	if err := d.bringFirmware(ctx, spec.ID); err != nil {
+		return err
+	}
+	if err := d.restoreModule(spec, absent == nil); err != nil {
 		return err
 	}
 	dom, err := libvirt.Call(ctx, d.Client, func(l *rpc.Libvirt) (rpc.Domain, error) {

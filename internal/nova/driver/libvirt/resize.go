@@ -97,6 +97,9 @@ func (d *Driver) SetAside(ctx context.Context, id, move, to string, grace time.D
 			err = d.bringFirmware(ctx, id)
 		}
 		if err == nil {
+			err = d.saveModule(ctx, id)
+		}
+		if err == nil {
 			err = d.undefine(ctx, dom)
 		}
 		if err != nil {

@@ -19,7 +19,14 @@ import (
 const incomingSuffix = ".incoming" + dyingSuffix
 
 // movedFiles are the files that go with a server, besides its ephemeral disks. Its console log stays behind, as with upstream.
-var movedFiles = []string{rootFile, swapFile, configFile, firmwareFile}
+var movedFiles = append([]string{rootFile, swapFile, configFile, firmwareFile}, moduleFiles()...)
+
+func moduleFiles() (names []string) {
+	for _, t := range modules {
+		names = append(names, moduleFile(t))
+	}
+	return names
+}
 
 // export is one copy on its way out.
 type export struct {
@@ -149,6 +156,9 @@ func (d *Driver) fill(ctx context.Context, spec driver.GuestSpec, part, move str
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
 	defer stop()
 	wanted := map[string]disk{firmwareFile: {}}
+	for _, name := range moduleFiles() {
+		wanted[name] = disk{}
+	}
 	for _, k := range d.disksOf(spec) {
 		wanted[k.file] = k
 	}

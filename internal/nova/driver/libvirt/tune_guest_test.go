@@ -1,6 +1,7 @@
 package libvirt_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -8,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
+	"github.com/google/uuid"
 	"libvirt.org/go/libvirtxml"
 
 	engine "gostack/internal/engine/libvirt"
@@ -169,6 +172,36 @@ func TestRealGuestWithTPM(t *testing.T) {
 	l.must("stop", l.Stop(ctx, s.ID, 0))
 	if _, err := os.Stat(state); err != nil {
 		t.Errorf("what the module keeps without power: %v", err)
+	}
+	kept, err := os.ReadFile(state)
+	l.must("what the module keeps", err)
+	// It goes with the disks while there is no definition, and is taken back from them.
+	move := uuid.NewString()
+	l.must("set aside", l.SetAside(ctx, s.ID, move, "host-b", time.Minute))
+	if _, err := os.Stat(state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of a server that is aside: %v", err)
+	}
+	l.must("restore", l.Restore(ctx, s.ID, move))
+	among := filepath.Join(l.dir, "instances", s.ID, "tpm-2.0-tpm-crb.state")
+	if got, err := os.ReadFile(among); err != nil || !bytes.Equal(got, kept) {
+		t.Errorf("among the disks: %d bytes of %d, %v", len(got), len(kept), err)
+	}
+	l.must("define", l.Define(ctx, s))
+	if got, err := os.ReadFile(state); err != nil || !bytes.Equal(got, kept) {
+		t.Errorf("given back: %d bytes of %d, %v", len(got), len(kept), err)
+	}
+	if _, err := os.Stat(among); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("among the disks of a server that is defined: %v", err)
+	}
+	l.must("start", l.Start(ctx, s.ID)) // swtpm takes it
+	// A module of another model begins anew.
+	move = uuid.NewString()
+	l.must("set aside", l.SetAside(ctx, s.ID, move, "host-b", time.Minute))
+	l.must("restore", l.Restore(ctx, s.ID, move))
+	s.Flavor.ExtraSpecs["hw:tpm_model"] = "tpm-tis"
+	l.must("define", l.Define(ctx, s))
+	if _, err := os.Stat(state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of another module: %v", err)
 	}
 	l.must("start", l.Start(ctx, s.ID))
 	l.must("destroy", l.Destroy(ctx, s.ID))
