@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -9,6 +10,7 @@ import (
 	"gostack/internal/glance"
 	glanceapi "gostack/internal/glance/api"
 	"gostack/internal/glance/ops"
+	"gostack/internal/keystone"
 	"gostack/internal/store"
 )
 
@@ -28,6 +30,7 @@ func buildGlance(_ context.Context, h *House) (Unit, error) {
 		return Unit{}, fmt.Errorf("glance: %w", err)
 	}
 	cfg.Import.Tool = &qemuimg.Tool{}
+	cfg.Limits = glanceLimits{h.Keystone, h.Config.Region}
 	cfg.Properties.Policy = h.Config.Policy
 	service, err := glance.New(h.DB, cfg)
 	if err != nil {
@@ -57,4 +60,26 @@ func buildGlance(_ context.Context, h *House) (Unit, error) {
 		return findings, err
 	}})
 	return Unit{Start: service.Start, Stop: service.Stop, Ready: service.Ready}, nil
+}
+
+// glanceLimits are Keystone's limits of the image service's resources.
+type glanceLimits struct {
+	keystone *keystone.Service
+	region   string
+}
+
+// imageType is the image service's in the catalogue.
+const imageType = "image"
+
+func (l glanceLimits) Enforce(ctx context.Context, project string, deltas map[string]int64, usage glance.Usage) error {
+	err := l.keystone.EnforceLimits(ctx, project, imageType, l.region, deltas, usage)
+	var over keystone.OverLimits
+	if errors.As(err, &over) {
+		return glance.OverLimitError{Text: over.Error()}
+	}
+	return err
+}
+
+func (l glanceLimits) Of(ctx context.Context, project string) (map[string]int64, error) {
+	return l.keystone.Limits(ctx, project, imageType, l.region)
 }

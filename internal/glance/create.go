@@ -37,6 +37,9 @@ func (s *Service) Create(ctx context.Context, draft *Image) error {
 		if gone {
 			return duplicate
 		}
+		if err := s.enforceNew(ctx, draft); err != nil {
+			return err
+		}
 		return db.Insert(ctx, tx, draft)
 	})
 	if store.IsUnique(err) {

@@ -9,6 +9,7 @@ package glance
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -62,6 +63,8 @@ type Config struct {
 	Import     ImportConfig
 	Locations  LocationConfig
 	Properties PropertyConfig
+	Limits     Limits // Keystone's
+	UseLimits  bool   // whether they hold (use_keystone_limits)
 	Host       string // name of this host; several that share Dir have different ones
 	Remote     Remote // of other replicas; nil: there are none, or all share Dir
 	SizeCap    int64  // most bytes of one image; 0: DefaultSizeCap
@@ -80,6 +83,7 @@ type Service struct {
 	staging     *filestore.Store
 	imports     ImportConfig
 	locations   LocationConfig
+	limits      Limits       // nil: none hold
 	protections *Protections // of custom properties; nil: none
 	ops         Operations   // nil: nothing can be imported
 	remote      Remote
@@ -112,6 +116,11 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	if cfg.UseLimits {
+		if s.limits = cfg.Limits; s.limits == nil {
+			return nil, errors.New("use_keystone_limits is switched on without Keystone")
+		}
+	}
 	if s.protections, err = cfg.Properties.read(); err != nil {
 		return nil, err
 	}

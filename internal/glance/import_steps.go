@@ -63,6 +63,9 @@ func (s *Service) ImportBegins(ctx context.Context, tx store.Tx, in *Import) err
 
 // ImportFetch brings the data of an address to the staging directory.
 func (s *Service) ImportFetch(ctx context.Context, in *Import) error {
+	if err := s.enforceImport(ctx, in); err != nil {
+		return err
+	}
 	if in.Method != WebDownload {
 		return nil
 	}

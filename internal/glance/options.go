@@ -55,6 +55,7 @@ func (o *options) known() map[string]func(string) error {
 		"disallowed_ports":                numbers(&o.web.DisallowedPorts),
 		"show_multiple_locations":         yes(&c.Locations.Show),
 		"show_image_direct_url":           yes(&c.Locations.DirectURL),
+		"use_keystone_limits":             yes(&c.UseLimits),
 		"property_protection_file":        func(value string) error { c.Properties.File = value; return nil },
 		"property_protection_rule_format": func(value string) error { c.Properties.Format = value; return nil },
 		"do_secure_hash": func(value string) error {

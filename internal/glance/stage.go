@@ -11,6 +11,9 @@ import (
 
 // Stage keeps the data of a queued image for its import, which will look at it. Any failure leaves the image queued, as it was.
 func (s *Service) Stage(ctx context.Context, img *Image, body io.Reader, size int64) error {
+	if err := s.enforce(ctx, img, StageTotal, 0); err != nil {
+		return err
+	}
 	var n int64
 	return s.accept(ctx, img, size, intake{
 		status: Uploading, faults: "glance-stage", files: s.staging,

@@ -40,6 +40,9 @@ func (s *Service) Upload(ctx context.Context, img *Image, body io.Reader, size i
 
 // UploadTo is Upload into a store that takes images.
 func (s *Service) UploadTo(ctx context.Context, to *Store, img *Image, body io.Reader, size int64) error {
+	if err := s.EnforceSize(ctx, img); err != nil {
+		return err
+	}
 	var data db.Data
 	return s.accept(ctx, img, size, intake{
 		status: Saving, faults: "glance-upload", files: to.files,
@@ -142,7 +145,10 @@ func (s *Service) begin(ctx context.Context, img *Image, key, status string) err
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		now := s.clock.Now()
 		ok, err := db.BeginUpload(ctx, tx, img.ID, key, status, now.Add(uploadLease), now)
-		if err != nil || ok {
+		if err == nil && ok {
+			return s.enforceBegun(ctx, tx, img.ID)
+		}
+		if err != nil {
 			return err
 		}
 		again, err := db.Get(ctx, tx, db.Scope{All: true}, img.ID)

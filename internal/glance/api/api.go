@@ -68,7 +68,7 @@ func Service(s *glance.Service) *rest.Service {
 			{Method: "GET", Path: "/v2/info/import", Policy: rest.Authenticated, Handle: a.importMethods},
 			{Method: "GET", Path: "/v2/info/stores", Policy: rest.Authenticated, Handle: a.stores},
 			{Method: "GET", Path: "/v2/info/stores/detail", Policy: rest.Authenticated, Handle: a.storesDetail},
-			{Method: "GET", Path: "/v2/info/usage", Policy: rest.Authenticated, Handle: usage},
+			{Method: "GET", Path: "/v2/info/usage", Policy: rest.Authenticated, Handle: a.usage},
 
 			{Method: "GET", Path: "/v2/schemas/image", Policy: rest.Authenticated, Handle: schemaOf(imageDocument)},
 			{Method: "GET", Path: "/v2/schemas/images", Policy: rest.Authenticated, Handle: schemaOf(imagesDocument)},

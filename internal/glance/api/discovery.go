@@ -81,5 +81,8 @@ func (a *api) deleteFromStore(r *rest.Request) (any, error) {
 	return nil, a.service.DeleteFromStore(r.Context(), r.Caller, loaded(r).ID, id)
 }
 
-// usage is empty because no quota is kept in Keystone (use_keystone_limits off).
-func usage(*rest.Request) (any, error) { return map[string]any{"usage": map[string]any{}}, nil }
+// usage is what the caller's project has and may have, by Keystone's limits; nothing while those are not used.
+func (a *api) usage(r *rest.Request) (any, error) {
+	used, err := a.service.UsageOf(r.Context(), r.Caller.ProjectID)
+	return map[string]any{"usage": used}, err
+}

@@ -52,6 +52,9 @@ func (a *api) importImage(r *rest.Request) (any, error) {
 		in.MustSucceed = must
 	}
 	img := loaded(r)
+	if err := a.service.EnforceSize(r.Context(), img); err != nil {
+		return nil, err
+	}
 	if err := glance.Importable(img, in.Method); err != nil {
 		return nil, err
 	}

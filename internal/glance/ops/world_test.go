@@ -58,6 +58,11 @@ func serve(w http.ResponseWriter, r *http.Request) {
 // newWorld makes a service of the given options and stores ("fast", "cheap": file stores). The engine does not run yet.
 func newWorld(t *testing.T, db *store.DB, stores []string, options ...string) *world {
 	t.Helper()
+	return newLimitedWorld(t, db, nil, stores, options...)
+}
+
+func newLimitedWorld(t *testing.T, db *store.DB, most glance.Limits, stores []string, options ...string) *world {
+	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(serve))
 	t.Cleanup(web.Close)
 	u, err := url.Parse(web.URL)
@@ -65,7 +70,7 @@ func newWorld(t *testing.T, db *store.DB, stores []string, options ...string) *w
 		t.Fatal(err)
 	}
 	w := &world{db: db, web: web, dir: t.TempDir(), clock: clock.NewManual(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))}
-	cfg := glance.Config{Dir: filepath.Join(w.dir, "images"), Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
+	cfg := glance.Config{Dir: filepath.Join(w.dir, "images"), Limits: most, UseLimits: most != nil, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
 	var backends []string
 	for _, name := range stores {
 		if name == "web" {

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// ask sends a request and returns the status and the body.
+func (h *House) ask(t *testing.T, method, path, token, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+h.Listen.Addr()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("X-Auth-Token", token)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, string(text)
+}
+
+// Glance asks Keystone for its limits when it is told to: nobody has anything before somebody has registered how much.
+func TestGlanceObeysKeystonesLimits(t *testing.T) {
+	first := testHouse(t)
+	first.Config.Glance.Options = []string{"use_keystone_limits=true"}
+	h := New(first.Config, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err := h.Start(context.Background(), "glance-api"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	password, err := os.ReadFile(AdminPasswordFile(h.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, token := h.login(t, "admin", strings.TrimSpace(string(password)))
+	if code != 201 {
+		t.Fatal(code)
+	}
+	wants := func(want int, says, method, path, body string) string {
+		t.Helper()
+		code, text := h.ask(t, method, path, token, body)
+		if code != want || !strings.Contains(text, says) {
+			t.Fatalf("%s %s: %d %s", method, path, code, text)
+		}
+		return text
+	}
+	const image = `{"disk_format": "raw", "container_format": "bare"}`
+	wants(413, "Resource image_count_total is over limit of 0 due to current usage 0 and delta 1", "POST", "/image/v2/images", image)
+	var list struct{ Services []struct{ ID string } }
+	if err := json.Unmarshal([]byte(wants(200, "", "GET", "/identity/v3/services?type=image", "")), &list); err != nil || len(list.Services) != 1 {
+		t.Fatal(err, list)
+	}
+	register := func(name, most string) {
+		wants(201, name, "POST", "/identity/v3/registered_limits",
+			`{"registered_limits": [{"service_id": "`+list.Services[0].ID+`", "resource_name": "`+name+`", "default_limit": `+most+`}]}`)
+	}
+	register("image_count_total", "1")
+	register("image_size_total", "-1")
+	wants(201, "queued", "POST", "/image/v2/images", image)
+	wants(413, "is over limit of 1 due to current usage 1 and delta 1", "POST", "/image/v2/images", image)
+	wants(200, `"image_count_total":{"usage":1,"limit":1}`, "GET", "/image/v2/info/usage", "")
+	wants(200, `"image_size_total":{"usage":0,"limit":-1}`, "GET", "/image/v2/info/usage", "")
+	wants(200, `"image_stage_total":{"usage":0,"limit":0}`, "GET", "/image/v2/info/usage", "")
+}
