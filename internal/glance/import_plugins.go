@@ -54,7 +54,7 @@ func (s *Service) ImportConvert(ctx context.Context, in *Import) error {
 		switch {
 		case name == Decompression && deref(img.ContainerFormat) == "compressed":
 			err = s.decompress(ctx, in, img)
-		case name == Conversion && inspected(img) && s.imports.Convert != "" && deref(img.DiskFormat) != string(s.imports.Convert):
+		case name == Conversion && s.convertible(img):
 			err = s.convert(ctx, in, img)
 		}
 		if err != nil {
@@ -155,6 +155,19 @@ func decompressor(source io.ReadSeeker, size int64) (io.Reader, error) {
 	return nil, rest.BadRequest("The data is not compressed in a way that is known here.")
 }
 
+// convertible tells whether conversion has something to do: CDs stay what they are, as upstream, and so do kernels and ramdisks.
+func (s *Service) convertible(img *Image) bool {
+	format := deref(img.DiskFormat)
+	if !inspected(img) || s.imports.Convert == "" || format == string(s.imports.Convert) {
+		return false
+	}
+	switch imageformat.Format(format) {
+	case imageformat.ISO, "ami", "ari", "aki":
+		return false
+	}
+	return true
+}
+
 // convert changes the disk format, after the data was inspected: qemu-img never sees what was not.
 func (s *Service) convert(ctx context.Context, in *Import, img *Image) error {
 	if s.imports.Tool == nil {
@@ -179,6 +192,9 @@ func (s *Service) convert(ctx context.Context, in *Import, img *Image) error {
 	if err != nil {
 		return err
 	}
+	if s.imports.Convert == imageformat.Raw && data.VirtualSize > s.cap {
+		return errTooLong
+	}
 	from, err := s.staging.Path(img.StagedKey)
 	if err != nil {
 		return err
@@ -186,7 +202,10 @@ func (s *Service) convert(ctx context.Context, in *Import, img *Image) error {
 	return s.restage(ctx, in, img, func(w stagedWriter) (int64, error) {
 		src := qemuimg.Image{Path: from, Format: imageformat.Format(deref(img.DiskFormat))}
 		if err := s.imports.Tool.Convert(ctx, src, w.Beside(), s.imports.Convert, data.VirtualSize, qemuimg.ConvertOptions{}); err != nil {
-			return 0, err
+			if ctx.Err() != nil {
+				return 0, err
+			}
+			return 0, rest.BadRequest("The image could not be converted from %s to %s.", src.Format, s.imports.Convert).Because(err)
 		}
 		n, err := fileSize(w.Beside())
 		if err == nil && n > s.cap {

@@ -35,7 +35,7 @@ const mib = 1 << 20
 func TestKeystoneLimits(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		most := limits{glance.SizeTotal: 4, glance.StageTotal: 2, glance.CountTotal: 5, glance.CountUploading: 1}
-		w := newLimitedWorld(t, db, most, []string{"fast", "cheap"}).run()
+		w := newWorldOf(t, db, setup{Limits: most}, []string{"fast", "cheap"}).run()
 		usage := func(as, name string, used int) {
 			t.Helper()
 			w.As(as).Get("/image/v2/info/usage").Want(200).Has("usage."+name+".usage", used).Has("usage."+name+".limit", most[name])

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gostack/internal/clock"
+	"gostack/internal/engine/qemuimg"
 	"gostack/internal/glance"
 	"gostack/internal/glance/api"
 	"gostack/internal/glance/ops"
@@ -58,10 +59,17 @@ func serve(w http.ResponseWriter, r *http.Request) {
 // newWorld makes a service of the given options and stores ("fast", "cheap": file stores). The engine does not run yet.
 func newWorld(t *testing.T, db *store.DB, stores []string, options ...string) *world {
 	t.Helper()
-	return newLimitedWorld(t, db, nil, stores, options...)
+	return newWorldOf(t, db, setup{}, stores, options...)
 }
 
-func newLimitedWorld(t *testing.T, db *store.DB, most glance.Limits, stores []string, options ...string) *world {
+// setup is what tests of one thing have beside options.
+type setup struct {
+	Limits  glance.Limits
+	Tool    *qemuimg.Tool
+	SizeCap int64
+}
+
+func newWorldOf(t *testing.T, db *store.DB, with setup, stores []string, options ...string) *world {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(serve))
 	t.Cleanup(web.Close)
@@ -70,7 +78,7 @@ func newLimitedWorld(t *testing.T, db *store.DB, most glance.Limits, stores []st
 		t.Fatal(err)
 	}
 	w := &world{db: db, web: web, dir: t.TempDir(), clock: clock.NewManual(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))}
-	cfg := glance.Config{Dir: filepath.Join(w.dir, "images"), Limits: most, UseLimits: most != nil, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
+	cfg := glance.Config{Dir: filepath.Join(w.dir, "images"), Limits: with.Limits, UseLimits: with.Limits != nil, SizeCap: with.SizeCap, Import: glance.ImportConfig{Tool: with.Tool}, Clock: w.clock, Log: slog.New(slog.DiscardHandler)}
 	var backends []string
 	for _, name := range stores {
 		if name == "web" {
