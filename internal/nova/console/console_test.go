@@ -193,9 +193,10 @@ func TestPage(t *testing.T) {
 		status   int
 		contains string
 	}{
-		"/novnc/vnc_lite.html?path=%3Ftoken%3Dx":       {200, "page/console.js"},
-		"/novnc/vnc_auto.html":                         {200, "page/console.js"},
-		"/novnc/":                                      {200, "page/console.js"},
+		"/novnc/vnc_lite.html?path=%3Ftoken%3Dx":       {200, "page/load.js"},
+		"/novnc/vnc_auto.html":                         {200, "page/load.js"},
+		"/novnc/":                                      {200, "page/load.js"},
+		"/novnc/page/load.js":                          {200, "console.js"},
 		"/novnc/page/console.js":                       {200, "core/rfb.js"},
 		"/novnc/page/console.css":                      {200, "header"},
 		"/novnc/novnc/core/rfb.js":                     {200, "export default class RFB"},

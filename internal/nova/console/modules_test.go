@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var importOf = regexp.MustCompile(`(?m)^\s*(?:import|export)\s[^;]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']`)
+var importOf = regexp.MustCompile(`(?m)^\s*(?:import|export)\s[^;]*?from\s*["']([^"']+)["']|^import\s*\(?["']([^"']+)["']`)
 
 // A browser must find every module that the page asks for, and the modules'
 // own.
@@ -27,7 +27,7 @@ func TestModulesAreThere(t *testing.T) {
 			visit(path.Join(path.Dir(name), m[1]+m[2]), name)
 		}
 	}
-	visit("page/console.js", "the page")
+	visit("page/load.js", "the page")
 	if len(seen) < 30 {
 		t.Errorf("only %d modules found", len(seen))
 	}

@@ -27,6 +27,9 @@ if (title) {
   document.getElementById("title").textContent = title;
 }
 
+// A first connection that breaks before it stands is tried once more: the network may have changed under it.
+let spare = 1;
+
 function connect() {
   again.hidden = true;
   say("Connecting…");
@@ -38,12 +41,17 @@ function connect() {
   rfb.background = "#202124";
   rfb.viewOnly = params.get("view_only") === "true";
   rfb.addEventListener("connect", () => {
+    spare = 0;
     say("Connected");
     cad.disabled = rfb.viewOnly;
     rfb.focus();
   });
   rfb.addEventListener("disconnect", (e) => {
     cad.disabled = true;
+    if (!e.detail.clean && spare-- > 0) {
+      setTimeout(connect, 500);
+      return;
+    }
     again.hidden = false;
     say(e.detail.clean ? "Disconnected" : "The console is not reachable: the link may have expired, ask for a new one.", !e.detail.clean);
   });

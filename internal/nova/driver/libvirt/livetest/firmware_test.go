@@ -40,6 +40,29 @@ func (w *world) firmware() driver.GuestSpec {
 	return s
 }
 
+// evacuated: its host lost it, another one starts it from the files that both see, and has its variables. What the first host removes when it
+// is back is its own definition only.
+func (w *world) evacuated(dead, to *node, s driver.GuestSpec) {
+	w.t.Helper()
+	dead.Run(w.t, "virsh", "destroy", "instance-"+s.ID)
+	var shared bool
+	to.call("Adopt", Move{ID: s.ID, Plan: driver.LivePlan{Ticket: uuid.NewString(), Source: dead.Name}}, &shared)
+	if !shared {
+		w.t.Fatal("the files of the server are not seen")
+	}
+	if err := os.Truncate(filepath.Join(to.instances, s.ID, "console.log"), 0); err != nil {
+		w.t.Fatal(err)
+	}
+	w.bootUEFI(to, s)
+	w.marked(to, s)
+	dead.call("Destroy", Move{ID: s.ID}, nil)
+	w.marked(to, s)
+	if st := dead.state(s.ID); st.Here {
+		w.t.Errorf("the dead host still has the server: %+v", st)
+	}
+	to.call("Destroy", Move{ID: s.ID}, nil)
+}
+
 // bootUEFI starts a guest and waits until its firmware looks for something to boot.
 func (w *world) bootUEFI(on *node, s driver.GuestSpec) {
 	w.t.Helper()

@@ -257,6 +257,14 @@ func (h *Host) Forget(m Move, _ *Nothing) error {
 	return call(func(ctx context.Context) error { return h.d.LiveForget(ctx, m.ID) })
 }
 
+// Adopt takes over the files of a server whose host is dead, in the migration and from the host that the plan names.
+func (h *Host) Adopt(m Move, shared *bool) error {
+	return call(func(ctx context.Context) (err error) {
+		*shared, err = h.d.AdoptDisks(ctx, m.ID, m.Plan.Ticket, m.Plan.Source)
+		return err
+	})
+}
+
 func (h *Host) Destroy(m Move, _ *Nothing) error {
 	return call(func(ctx context.Context) error { return h.d.Destroy(ctx, m.ID) })
 }

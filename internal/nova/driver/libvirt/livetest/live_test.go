@@ -190,7 +190,7 @@ func (w *world) shared(uefi driver.GuestSpec) {
 	w.t.Logf("six moves with shared disks: longest silence %v", conn.close())
 	w.b.call("Reboot", Move{ID: spec.ID}, nil)
 	w.a.Eventually(w.t, 90*time.Second, "the guest boots after all those moves", func() bool { return strings.Contains(w.b.console(spec.ID), "BOOTS 3 ") })
-	w.b.call("Destroy", Move{ID: uefi.ID}, nil)
+	w.evacuated(w.b, w.a, uefi)
 	w.only(w.b, w.a, spec)
 	if os.Getenv("GOSTACK_BENCH") != "" {
 		w.bare(w.b, w.a, spec)
