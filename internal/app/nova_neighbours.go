@@ -70,25 +70,7 @@ func (n novaConsoles) Validate(ctx context.Context, token string) (string, int, 
 type novaGroups struct{ neutron *neutron.Service }
 
 func (n novaGroups) ServersByAddress(ctx context.Context, project, fragment string, v6 bool) ([]string, error) {
-	conds := []neutrondb.Cond{
-		neutrondb.Where("t.device_owner LIKE 'compute:%'"),
-		neutrondb.Where("EXISTS (SELECT 1 FROM neutron_allocations a WHERE a.port_id = t.id AND a.ip_address LIKE ? ESCAPE '!' AND (a.ip_address LIKE '%:%') = ?)",
-			"%"+escapeLike(fragment)+"%", v6),
-	}
-	if project != "" {
-		conds = append(conds, neutrondb.Where("t.project_id = ?", project))
-	}
-	ports, err := neutrondb.BarePorts(ctx, n.neutron.DB.Read(ctx), neutrondb.Query{Where: conds})
-	var ids []string
-	for _, p := range ports {
-		ids = append(ids, p.DeviceID)
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), err
-}
-
-func escapeLike(s string) string {
-	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s)
+	return neutrondb.ServersByAddress(ctx, n.neutron.DB.Read(ctx), project, fragment, v6)
 }
 
 func (n novaGroups) Change(ctx context.Context, c *policy.Caller, serverID, group string, add bool) error {

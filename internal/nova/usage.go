@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gostack/internal/nova/db"
+	"gostack/internal/rest"
 )
 
 // ServerUsage is what one server used in a stretch of time.
@@ -22,9 +23,32 @@ type ProjectUsage struct {
 	Servers                                      []*ServerUsage
 }
 
+// UsagePage is a part of a report: so many servers (0: all) behind the one named ("": from the first).
+type UsagePage struct {
+	Limit  int
+	Marker string
+}
+
+// usageColumns are what a report tells of servers.
+var usageColumns = []string{
+	"id", "name", "project_id", "vm_state", "vcpus", "memory_mb", "root_gb", "ephemeral_gb", "flavor", "created_at", "launched_at", "terminated_at",
+}
+
 // Usage returns what the servers of a project ("" is all) used between start and stop, in the order in which they were made.
-func (s *Service) Usage(ctx context.Context, project string, start, stop time.Time) ([]*ServerUsage, error) {
-	rows, err := db.ListServers(ctx, s.DB.Read(ctx), ServerFilter{Project: project, Both: true, UsedFrom: &start, UsedUntil: &stop, Sort: []Order{{Column: "created_at"}}})
+func (s *Service) Usage(ctx context.Context, project string, start, stop time.Time, page UsagePage) ([]*ServerUsage, error) {
+	f := ServerFilter{Project: project, Both: true, UsedFrom: &start, UsedUntil: &stop, Sort: []Order{{Column: "created_at"}}, Only: usageColumns, Limit: page.Limit}
+	if page.Marker != "" {
+		f.IDs = []string{page.Marker}
+		found, err := db.ListServers(ctx, s.DB.Read(ctx), f)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, rest.BadRequest("marker [%s] not found", page.Marker)
+		}
+		f.IDs, f.Marker = nil, found[0]
+	}
+	rows, err := db.ListServers(ctx, s.DB.Read(ctx), f)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,10 @@ func newCloud(dir, url, password string) *cloud {
 }
 
 // launch starts gostack in dir (kept by the caller) and waits for its first answer.
-func launch(bin, dir string, hosts int) (*cloud, error) {
+func launch(bin, dir string, hosts int) (*cloud, error) { return launchOn(bin, dir, hosts, "") }
+
+// launchOn is launch on a database; "" is SQLite in dir.
+func launchOn(bin, dir string, hosts int, database string) (*cloud, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -41,6 +44,9 @@ func launch(bin, dir string, hosts int) (*cloud, error) {
 	_ = ln.Close()
 	cfg := filepath.Join(dir, "gostack.yaml")
 	text := fmt.Sprintf("state_dir: %s/state\nrun_dir: %s/run\nlog_dir: %s/log\nlisten: %s\nlog_level: warn\nnova: {compute_driver: simulated, simulated_hosts: %d}\n", dir, dir, dir, addr, hosts)
+	if database != "" {
+		text += "database: " + database + "\n"
+	}
 	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -81,10 +87,14 @@ func (c *cloud) authBody() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return passwordBody("admin", strings.TrimSpace(string(pass)), "admin")
+}
+
+func passwordBody(user, password, project string) ([]byte, error) {
 	domain := map[string]any{"id": "default"}
 	return json.Marshal(map[string]any{"auth": map[string]any{
-		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"name": "admin", "domain": domain, "password": strings.TrimSpace(string(pass))}}},
-		"scope":    map[string]any{"project": map[string]any{"name": "admin", "domain": domain}},
+		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"name": user, "domain": domain, "password": password}}},
+		"scope":    map[string]any{"project": map[string]any{"name": project, "domain": domain}},
 	}})
 }
 
@@ -93,6 +103,19 @@ func (c *cloud) login() error {
 	if err != nil {
 		return err
 	}
+	return c.enter(body)
+}
+
+// loginAs makes the cloud that of another user.
+func (c *cloud) loginAs(user, password, project string) error {
+	body, err := passwordBody(user, password, project)
+	if err != nil {
+		return err
+	}
+	return c.enter(body)
+}
+
+func (c *cloud) enter(body []byte) error {
 	resp, err := c.client.Post(c.url+"/v3/auth/tokens", "application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -132,7 +155,7 @@ func (c *cloud) call(method, path string, body, answer any) error {
 	if _, ok := body.(io.Reader); ok {
 		req.Header.Set("Content-Type", "application/octet-stream")
 	}
-	req.Header.Set("OpenStack-API-Version", "compute 2.79")
+	req.Header.Set("OpenStack-API-Version", "compute 2.79, placement 1.36")
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return err

@@ -71,35 +71,24 @@ func usageState(s *nova.Server) string {
 	return s.VMState
 }
 
-// usagePage cuts the servers of a report to a page (2.40) and returns the link to the next one.
-func usagePage(r *rest.Request, list []*nova.ServerUsage) ([]*nova.ServerUsage, []rest.Link, error) {
+// usagePage reads a page of a report (whole before 2.40) and makes the link to the next one.
+func (a *api) usagePage(r *rest.Request, project string, start, stop time.Time) ([]*nova.ServerUsage, []rest.Link, error) {
 	if !r.Version.AtLeast(2, 40) {
-		return list, nil, nil
+		list, err := a.nova.Usage(r.Context(), project, start, stop, nova.UsagePage{})
+		return list, nil, err
 	}
 	limit, marker, err := page(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	if marker != "" {
-		found := false
-		for i, s := range list {
-			if s.ID == marker {
-				list, found = list[i+1:], true
-				break
-			}
-		}
-		if !found {
-			return nil, nil, rest.BadRequest("marker [%s] not found", marker)
-		}
+	list, err := a.nova.Usage(r.Context(), project, start, stop, nova.UsagePage{Limit: limit + 1, Marker: marker})
+	if err != nil || len(list) <= limit {
+		return list, nil, err
 	}
-	if len(list) <= limit {
-		return list, nil, nil
-	}
-	list = list[:limit]
 	if limit == 0 {
 		return nil, nil, nil
 	}
-	return list, nextLinks(r, true, list[limit-1].ID), nil
+	return list[:limit], nextLinks(r, true, list[limit-1].ID), nil
 }
 
 func (a *api) usages(r *rest.Request) (any, error) {
@@ -107,11 +96,7 @@ func (a *api) usages(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.nova.Usage(r.Context(), "", start, stop)
-	if err != nil {
-		return nil, err
-	}
-	list, next, err := usagePage(r, list)
+	list, next, err := a.usagePage(r, "", start, stop)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +116,7 @@ func (a *api) usage(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.nova.Usage(r.Context(), strings.TrimSpace(r.Path("project")), start, stop)
-	if err != nil {
-		return nil, err
-	}
-	list, next, err := usagePage(r, list)
+	list, next, err := a.usagePage(r, strings.TrimSpace(r.Path("project")), start, stop)
 	if err != nil {
 		return nil, err
 	}

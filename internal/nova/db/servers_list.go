@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,8 @@ type ServerFilter struct {
 	Marker *Server
 	Limit  int
 
-	// Omit are columns that the caller does not look at: a list of a thousand rows costs by the column.
-	Omit []string
+	// Omit are columns that the caller does not look at, Only are those that it does (nil: all): a list of a thousand rows costs by the column.
+	Omit, Only []string
 }
 
 // State is a vm_state with the task_states that it must, or must not, have; nil does not care.
@@ -65,6 +66,7 @@ func ListServers(ctx context.Context, h bun.IDB, f ServerFilter) ([]*Server, err
 		if len(f.Omit) > 0 {
 			q.ExcludeColumn(f.Omit...)
 		}
+		q.Column(f.Only...)
 		f.where(h, q)
 		f.page(q)
 	})
@@ -134,8 +136,14 @@ func (f *ServerFilter) whereStates(q *bun.SelectQuery) {
 	if f.States == nil {
 		return
 	}
-	q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+	if len(f.States) == 0 {
 		q.Where("1 = 0")
+		return
+	}
+	if !slices.ContainsFunc(f.States, func(st State) bool { return st.VM == "active" }) {
+		q.Where("s.vm_state <> 'active'") // the condition of the index nova_servers_state
+	}
+	q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 		for _, st := range f.States {
 			switch {
 			case st.Tasks != nil:
