@@ -54,6 +54,11 @@ func buildKeystone(ctx context.Context, h *House) (Unit, error) {
 			h.RootSocket.ServeHTTP(w, r)
 			return
 		}
+		if document, kind := keystoneapi.HomeAt(service, r.Header, "/identity/v3"); document != nil {
+			w.Header().Set("Content-Type", kind)
+			_ = json.NewEncoder(w).Encode(document)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusMultipleChoices)
 		_ = json.NewEncoder(w).Encode(keystoneapi.Versions(strings.TrimSuffix(h.Config.PublicURL, "/") + "/identity/v3/"))

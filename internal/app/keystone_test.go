@@ -72,6 +72,20 @@ func TestKeystoneBootstrapsItself(t *testing.T) {
 		if code, _ := h.send(t, "GET", path, "", ""); code != 300 {
 			t.Errorf("%s: %d", path, code)
 		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+h.Listen.Addr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "application/json-home")
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(a.Body)
+		_ = a.Body.Close()
+		if err != nil || a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/json-home" || !strings.Contains(string(text), `{"href":"/identity/v3/auth/tokens"}`) {
+			t.Errorf("%s: %d %v", path, a.StatusCode, err)
+		}
 	}
 	// The admin changes the password; the next start must not change it back.
 	me, err := h.Keystone.Authenticate(t.Context(), token)

@@ -20,21 +20,34 @@ type api struct{ *keystone.Service }
 // Services returns the API below /identity/v3 and /v3, and the version document below /identity.
 func Services(s *keystone.Service) []*rest.Service {
 	a := &api{s}
+	routes := a.routes()
 	v3 := &rest.Service{
 		Name: "keystone", Type: "identity", Prefixes: []string{"/identity/v3", "/v3"}, Policies: Policies,
 		Envelope: envelope, Deny: deny, UnsupportedType: http.StatusBadRequest,
 		Decorate: func(_ *rest.Request, h http.Header) { h.Add("Vary", "X-Auth-Token") },
-		Routes: slices.Concat(
-			a.discovery(), a.tokens(), a.auth(), a.domains(), a.projects(), a.users(), a.groups(), a.roles(), a.impliedRoles(), a.grants(),
-			a.roleAssignments(), a.regions(), a.services(), a.endpoints(), a.credentials(), a.ec2(), a.applicationCredentials(), a.trusts(),
-			a.limits(), a.servicePolicies(), a.endpointFilter(), a.domainConfig(), a.revocationEvents(), a.oauth1(), a.oauth2(),
-		),
+		Routes:   append(routes, discovery(routes)),
 	}
 	versions := &rest.Service{
 		Name: "keystone-versions", Prefixes: []string{"/identity"}, Envelope: envelope,
-		Routes: []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Status: http.StatusMultipleChoices, Handle: versionList}},
+		Routes: []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Status: http.StatusMultipleChoices, Handle: versionList(routes)}},
 	}
 	return []*rest.Service{v3, versions}
+}
+
+func (a *api) routes() []rest.Route {
+	return slices.Concat(
+		a.tokens(), a.auth(), a.domains(), a.projects(), a.users(), a.groups(), a.roles(), a.impliedRoles(), a.grants(),
+		a.roleAssignments(), a.regions(), a.services(), a.endpoints(), a.credentials(), a.ec2(), a.applicationCredentials(), a.trusts(),
+		a.limits(), a.servicePolicies(), a.endpointFilter(), a.domainConfig(), a.revocationEvents(), a.oauth1(), a.oauth2(),
+	)
+}
+
+// HomeAt is the home document of all routes below prefix for a client whose headers ask for it, and its media type; nil for the others.
+func HomeAt(s *keystone.Service, h http.Header, prefix string) (document any, mediaType string) {
+	if !wantsHome(h) {
+		return nil, ""
+	}
+	return home((&api{s}).routes(), prefix), jsonHome
 }
 
 // envelope is Keystone's {"error": {"code": 404, "message": "…", "title": "Not Found"}}. Who is not let in is told where to log in.

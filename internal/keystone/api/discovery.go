@@ -6,15 +6,24 @@ import (
 	"gostack/internal/rest"
 )
 
-func (a *api) discovery() []rest.Route {
-	return []rest.Route{{Method: "GET", Path: "/", Policy: rest.Public, Handle: func(r *rest.Request) (any, error) {
+// discovery is the document of the one version: what it is, or, for those who ask for JSON home, what routes it has.
+func discovery(routes []rest.Route) rest.Route {
+	return rest.Route{Method: "GET", Path: "/", Policy: rest.Public, Handle: func(r *rest.Request) (any, error) {
+		if wantsHome(r.HTTP.Header) {
+			return answerHome(routes, ""), nil
+		}
 		return map[string]any{"version": version(r.BaseURL() + "/")}, nil
-	}}}
+	}}
 }
 
 // versionList is the document at the root of the Identity service: all versions there are.
-func versionList(r *rest.Request) (any, error) {
-	return Versions(strings.TrimSuffix(r.BaseURL(), "/") + "/v3/"), nil
+func versionList(routes []rest.Route) func(r *rest.Request) (any, error) {
+	return func(r *rest.Request) (any, error) {
+		if wantsHome(r.HTTP.Header) {
+			return answerHome(routes, r.Prefix()+"/v3"), nil
+		}
+		return Versions(strings.TrimSuffix(r.BaseURL(), "/") + "/v3/"), nil
+	}
 }
 
 // Versions is the body of the version list when the API's one version is at address. Its status is 300.
