@@ -13,6 +13,7 @@ import (
 	"gostack/internal/nova"
 	novaapi "gostack/internal/nova/api"
 	"gostack/internal/nova/console"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/ops"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/nova/scheduler"
@@ -76,6 +77,10 @@ func liveConfig(cfg config.Nova) nova.LiveConfig {
 
 func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	cfg := h.Config.Nova
+	aliases, err := hardware.ParsePCIAliases(cfg.PCIOptions("alias"))
+	if err != nil {
+		return Unit{}, fmt.Errorf("nova.pci: %w", err)
+	}
 	service := &nova.Service{
 		DB: h.DB, Clock: h.Clock, Log: h.Log,
 		Config: nova.Config{
@@ -84,6 +89,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			CPURatio:  set(cfg.CPUAllocationRatio, nova.InitialCPURatio), RAMRatio: set(cfg.RAMAllocationRatio, nova.InitialRAMRatio),
 			DiskRatio:        set(cfg.DiskAllocationRatio, nova.InitialDiskRatio),
 			ReservedMemoryMB: cfg.ReservedHostMemoryMB, ReservedDiskMB: cfg.ReservedHostDiskMB,
+			PCIAliases:       aliases,
 			ResizeToSameHost: cfg.ResizeToSameHost, ResizeConfirmWindow: cfg.ResizeConfirmWindow,
 			Live:               liveConfig(cfg),
 			ShelvedOffloadTime: cfg.ShelvedOffloadTime, ReclaimInterval: cfg.ReclaimInterval,

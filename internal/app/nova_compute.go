@@ -126,14 +126,18 @@ func (h *House) libvirtHost() ([]computeHost, error) {
 	if err != nil {
 		return nil, err
 	}
+	devices, err := hardware.ParsePCISpecs(cfg.PCIOptions("device_spec"))
+	if err != nil {
+		return nil, fmt.Errorf("nova.pci: %w", err)
+	}
 	client := engine.New(cfg.LibvirtSocket)
 	dir := filepath.Join(h.Config.StateDir, "instances")
 	d, err := libvirt.New(libvirt.Options{
 		Client: client, Dir: dir, Owner: "gostack/" + h.Config.Region, Images: imagelink.Source(h.Link),
 		VirtType: virtType, Hostname: h.Config.Host, HostIP: h.Config.HostIP, Log: h.Log,
-		CPUShared: shared, CPUDedicated: dedicated,
-		Serial: h.Config.Nova.SerialConsole.Enabled, SerialDir: filepath.Join(h.Config.RunDir, "serial"),
-		Spice: h.Config.Nova.Spice.Enabled,
+		CPUShared: shared, CPUDedicated: dedicated, PCI: devices,
+		Serial: cfg.HasConsole("serial"), SerialDir: filepath.Join(h.Config.RunDir, "serial"),
+		Spice: cfg.HasConsole("spice-html5"),
 	})
 	if err != nil {
 		return nil, err

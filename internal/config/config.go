@@ -123,16 +123,6 @@ type Neutron struct {
 	GlobalMTU      int      `yaml:"global_physnet_mtu" doc:"MTU of the underlay; tunnels take their overhead from it." default:"1500"`
 }
 
-// SerialConsole is upstream's [serial_console].
-type SerialConsole struct {
-	Enabled bool `yaml:"enabled" doc:"Users may read and type on servers' serial ports; on the hosts, for servers that are started from then on." default:"false"`
-}
-
-// Spice is upstream's [spice].
-type Spice struct {
-	Enabled bool `yaml:"enabled" doc:"Servers get a SPICE screen besides VNC, and a channel for its agent in the guest; on the hosts, for servers that are started from then on. The page is Debian's package spice-html5 on the control side." default:"false"`
-}
-
 // Nova configures servers.
 type Nova struct {
 	Driver               string        `yaml:"compute_driver" doc:"libvirt, or simulated for tests of scale." default:"libvirt"`
@@ -157,9 +147,22 @@ type Nova struct {
 	LiveForce            string        `yaml:"live_migration_force_complete" doc:"How a live migration is forced to its end: pause the server, or post_copy: run it on its new host before all of its memory is there." default:"pause"`
 	LiveConcurrent       int           `yaml:"max_concurrent_live_migrations" doc:"Servers that may leave a host live at once." default:"1"`
 	SimulatedHosts       int           `yaml:"simulated_hosts" doc:"Hosts that the simulated driver plays in this process." default:"1"`
-	SerialConsole        SerialConsole `yaml:"serial_console"`
-	Spice                Spice         `yaml:"spice"`
+	Consoles             []string      `yaml:"consoles" doc:"What servers that are started from then on have on their hosts besides a noVNC screen: serial (users may read and type on serial ports), spice-html5 (a SPICE screen, and a channel for its agent in the guest; the page is Debian's package spice-html5 on the control side)." default:""`
+	PCI                  []string      `yaml:"pci" doc:"Devices that servers have for themselves, by upstream's options and their JSON: device_spec={...} on a host says which of its devices, alias={...} on the control side how flavors call them (docs/servers.md)." default:""`
 	SimulatedNetwork     string        `yaml:"simulated_network" doc:"File in which control replicas keep one simulated network; empty keeps it in the process's memory." default:""`
+}
+
+// HasConsole tells whether servers have a kind of console besides noVNC.
+func (n Nova) HasConsole(kind string) bool { return slices.Contains(n.Consoles, kind) }
+
+// PCIOptions are the values of one of the options in pci.
+func (n Nova) PCIOptions(name string) (values []string) {
+	for _, o := range n.PCI {
+		if key, value, _ := strings.Cut(o, "="); strings.TrimSpace(key) == name {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
 // Load reads file, or only defaults and the environment when the default file does not exist.
@@ -340,6 +343,16 @@ func (c *Config) verify() error {
 	}
 	if f := c.Nova.LiveForce; f != "pause" && f != "post_copy" {
 		bad("nova.live_migration_force_complete", "%q is not pause or post_copy", f)
+	}
+	for _, kind := range c.Nova.Consoles {
+		if kind != "serial" && kind != "spice-html5" {
+			bad("nova.consoles", "%q is not serial or spice-html5", kind)
+		}
+	}
+	for _, o := range c.Nova.PCI {
+		if key, _, _ := strings.Cut(o, "="); strings.TrimSpace(key) != "alias" && strings.TrimSpace(key) != "device_spec" {
+			bad("nova.pci", "%q is not alias={...} or device_spec={...}", o)
+		}
 	}
 	switch c.Nova.VirtType {
 	case "auto", "kvm", "qemu":

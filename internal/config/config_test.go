@@ -39,6 +39,8 @@ func TestRefusals(t *testing.T) {
 		"tls_cert: /a":                        "tls_key",
 		"public_url: nonsense":                "public_url",
 		"nova: {compute_driver: fake}":        "compute_driver",
+		"nova: {consoles: [rdp]}":             "nova.consoles",
+		"nova: {pci: ['device={}']}":          "nova.pci",
 		"keystone: {bcrypt_cost: 99}":         "bcrypt_cost",
 		"neutron: {external_cidr: 1.2.3.4/x}": "external_cidr",
 		"bus: kafka://x":                      "bus",

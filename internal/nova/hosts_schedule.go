@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gostack/internal/nova/db"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/scheduler"
 	"gostack/internal/store"
 )
@@ -68,8 +69,12 @@ func (s *Service) SchedulerSpec(ctx context.Context, w Placing) (*scheduler.Spec
 		},
 		Image: scheduler.Image{ID: srv.ImageID, DiskFormat: image.DiskFormat, Properties: image.Properties}, IgnoredHosts: w.Ignore, BootFromVolume: w.BootFromVolume,
 	}
+	var err error
 	if guest, err := WishOf(f, srv.ImageID, image).Guest(); err == nil {
 		spec.NUMA = guest
+	}
+	if spec.PCI, err = s.pciOf(f, srv.ImageID, image); err != nil { // a name that has gone meanwhile
+		spec.PCI = []hardware.PCIRequest{{Count: 1}}
 	}
 	host, node, force := w.Host, w.Node, w.Force
 	if host == "" && node == "" && !w.Moving {

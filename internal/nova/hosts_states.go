@@ -81,6 +81,10 @@ func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]s
 	for _, c := range claims {
 		placed[c.Host] = append(placed[c.Host], c.Topology)
 	}
+	free, err := s.freePCI(ctx, known)
+	if err != nil {
+		return nil, nil, err
+	}
 	states := make(map[string]*db.HostState, len(unusual))
 	for i := range unusual {
 		states[unusual[i].NodeID] = &unusual[i]
@@ -100,6 +104,7 @@ func (s *Service) SchedulerHosts(ctx context.Context, needs SchedulerNeeds) ([]s
 			used := host.NUMA.Using(guests...)
 			host.NUMA = &used
 		}
+		host.PCI = free[host.Name]
 		host.IOOps, host.Count, host.ImageProperties = busy[host.Name], counts[host.Name], properties[host.Name]
 		hosts = append(hosts, host)
 	}
@@ -141,7 +146,7 @@ func (s *Service) knownHypervisors(ctx context.Context) ([]*hypervisor, error) {
 		for _, n := range nodes {
 			had[n.ID] = &hypervisor{n.ID, n.Revision, scheduler.Host{
 				Name: n.Host, Node: n.Hostname, Provider: n.ID, HypervisorType: n.Info.HypervisorType, HypervisorVersion: n.Info.HypervisorVersion,
-				Address: n.Info.HostIP, Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info), NUMA: n.Info.NUMA,
+				Address: n.Info.HostIP, Capabilities: capabilitiesOf(&n.Info), Supported: guestsOf(&n.Info), NUMA: n.Info.NUMA, PCI: n.Info.PCI,
 			}}
 		}
 	}

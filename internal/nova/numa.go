@@ -9,10 +9,10 @@ import (
 	"gostack/internal/store"
 )
 
-// Where on its host a server's processors and memory are follows its allocations: it is claimed with them in one transaction, is held by the
-// migration while the server is between two hosts, and goes with them. So two servers never have one processor for themselves, whatever happens.
+// Where on its host a server's processors and memory are, and which devices it has there, follows its allocations: it is claimed with them in one transaction, is held by the
+// migration while the server is between two hosts, and goes with them. So two servers never have one processor or one device for themselves, whatever happens.
 
-// WithNUMA makes a placement's allocations take along what their consumers have of a host's cells.
+// WithNUMA makes a placement's allocations take along what their consumers have of a host's cells and devices.
 func WithNUMA(p Placement) Placement { return &pinning{p} }
 
 type pinning struct{ Placement }
@@ -20,6 +20,9 @@ type pinning struct{ Placement }
 // Release implements Placement.
 func (p *pinning) Release(ctx context.Context, tx store.Tx, consumer string) error {
 	if err := p.Placement.Release(ctx, tx, consumer); err != nil {
+		return err
+	}
+	if err := db.DeletePCIClaims(ctx, tx, consumer); err != nil {
 		return err
 	}
 	return db.DeleteNUMAClaim(ctx, tx, consumer)
@@ -31,21 +34,32 @@ func (p *pinning) Move(ctx context.Context, tx store.Tx, from, to, consumerType 
 	if err != nil || !moved {
 		return moved, err
 	}
+	if err := db.MovePCIClaims(ctx, tx, from, to); err != nil {
+		return moved, err
+	}
 	return moved, db.MoveNUMAClaim(ctx, tx, from, to)
 }
 
-// ClaimOn claims what a server, with a flavor, takes from a host: its allocations, and its place in the host's cells when it asks for one.
+// ClaimOn claims what a server, with a flavor, takes from a host: its allocations, and its place in the host's cells and devices
+// when it asks for some.
 // What does not fit is placement.ErrCapacity; then nothing has been claimed.
 func (s *Service) ClaimOn(ctx context.Context, tx store.Tx, srv *Server, f FlavorCopy, host string, claim placement.Claim) error {
 	wish, err := WishOf(f, srv.ImageID, srv.Image).Guest()
 	if err != nil {
 		return err
 	}
-	if wish == nil {
+	requests, err := s.pciOf(f, srv.ImageID, srv.Image)
+	if _, conflict := hardware.IsConflict(err); conflict { // a name that has gone meanwhile
+		return placement.ErrCapacity
+	}
+	if err != nil {
+		return err
+	}
+	if wish == nil && requests == nil {
 		return s.Placement.Claim(ctx, tx, claim)
 	}
 	node, err := db.GetComputeNodeOf(ctx, tx, host)
-	if store.IsNotFound(err) || err == nil && node.Info.NUMA == nil {
+	if store.IsNotFound(err) {
 		return placement.ErrCapacity
 	}
 	if err != nil {
@@ -61,13 +75,34 @@ func (s *Service) ClaimOn(ctx context.Context, tx store.Tx, srv *Server, f Flavo
 			guests = append(guests, c.Topology)
 		}
 	}
+	cells := node.Info.NUMA
+	if cells != nil {
+		used := cells.Using(guests...)
+		cells = &used
+	}
+	free := node.Info.PCI
+	if requests != nil {
+		has, err := db.PCIClaims(ctx, tx, host)
+		if err != nil {
+			return err
+		}
+		free = hardware.FreePCI(free, takenPCI(has, claim.Consumer))
+	}
 	// How far the host may be promised the scheduler has seen to; what belongs to one server alone is seen to here.
-	placed := hardware.Fit(node.Info.NUMA.Using(guests...), wish, hardware.Ratios{})
-	if placed == nil {
+	placed, devices, ok := hardware.Place(cells, wish, hardware.Ratios{}, free, requests)
+	if !ok {
 		return placement.ErrCapacity
 	}
 	if err := s.Placement.Claim(ctx, tx, claim); err != nil {
 		return err
+	}
+	if requests != nil {
+		if err := db.SetPCIClaims(ctx, tx, claim.Consumer, pciClaims(claim.Consumer, host, devices, requests)); err != nil {
+			return err
+		}
+	}
+	if placed == nil {
+		return nil
 	}
 	return db.SetNUMAClaim(ctx, tx, &db.NUMAClaim{Consumer: claim.Consumer, Host: host, Topology: placed})
 }

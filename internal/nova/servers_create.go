@@ -60,6 +60,9 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		return nil, err
 	}
 	if image != nil {
+		if err := s.pciFits(flavorCopy(flavor), image.ID, imageCopy(image)); err != nil {
+			return nil, err
+		}
 		if err := hardwareFits(flavorCopy(flavor), image.ID, imageCopy(image)); err != nil {
 			return nil, err
 		}

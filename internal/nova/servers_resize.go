@@ -40,6 +40,9 @@ func (s *Service) Resize(ctx context.Context, c *policy.Caller, id, flavorID str
 		if err := resizable(srv, flavor); err != nil {
 			return err
 		}
+		if err := s.pciFits(flavorCopy(flavor), srv.ImageID, srv.Image); err != nil {
+			return err
+		}
 		if err := s.admitResize(ctx, tx, srv, flavor); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"gostack/internal/clock"
 	"gostack/internal/hostlink"
 	"gostack/internal/nova/db"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/store"
 )
 
@@ -67,6 +68,8 @@ type Config struct {
 	// CPURatio, RAMRatio and DiskRatio are how far hosts may be promised beyond what they have. 0 leaves that to placement: a new host gets
 	// upstream's 4, 1 and 1, and operators may change it there.
 	CPURatio, RAMRatio, DiskRatio float64
+	// PCIAliases are the names by which flavors ask for devices of hosts ([pci] alias).
+	PCIAliases hardware.PCIAliases
 	// ResizeToSameHost permits a resize to stay on its host (allow_resize_to_same_host).
 	ResizeToSameHost bool
 	// ResizeConfirmWindow is after how long a resize is confirmed by itself; 0 is never.

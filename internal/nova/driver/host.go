@@ -35,6 +35,9 @@ type HostInfo struct {
 
 	// NUMA is where the host's processors and memory are; nil when the host does not say.
 	NUMA *hardware.Host `json:"numa,omitempty"`
+
+	// PCI are the devices that servers may have for themselves, whoever has them now.
+	PCI []hardware.PCIDevice `json:"pci,omitempty"`
 }
 
 // CPUInfo is the host's processor as os-hypervisors shows it.

@@ -32,6 +32,9 @@ type GuestSpec struct {
 
 	// NUMA is where on its host the server's processors and memory are; nil for a server that asks for nothing of the kind.
 	NUMA *hardware.Guest `json:"numa,omitempty"`
+
+	// PCI are the addresses of the host's devices that the server has for itself.
+	PCI []string `json:"pci,omitempty"`
 }
 
 // Ref names a thing of Keystone.

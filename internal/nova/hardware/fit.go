@@ -8,6 +8,11 @@ type Ratios struct{ CPU, RAM float64 }
 // Fit puts a guest onto cells of a host, with what is used counted (Using): each of the guest's cells on a cell of its own, the first way that
 // fits. It returns the guest with the host's cells and with its processors pinned, or nil when it does not fit (numa_fit_instance_to_host).
 func Fit(h Host, g *Guest, limits Ratios) *Guest {
+	return fitWhere(h, g, limits, func(*Guest) bool { return true })
+}
+
+// fitWhere is Fit for the first way that accept takes.
+func fitWhere(h Host, g *Guest, limits Ratios, accept func(*Guest) bool) *Guest {
 	if len(h.Cells) < len(g.Cells) {
 		return nil
 	}
@@ -16,7 +21,7 @@ func Fit(h Host, g *Guest, limits Ratios) *Guest {
 	var try func(i int) bool
 	try = func(i int) bool {
 		if i == len(g.Cells) {
-			return true
+			return accept(&Guest{Cells: placed, Emulator: g.Emulator})
 		}
 		for k := range h.Cells {
 			if taken[k] {

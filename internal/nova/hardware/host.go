@@ -14,6 +14,7 @@ type Cell struct {
 	Dedicated CPUSet   `json:"dedicated"` // those that guests have for themselves
 	MemoryMB  int      `json:"memory_mb"`
 	Siblings  []CPUSet `json:"siblings,omitempty"` // processors that share a core
+	Socket    *int     `json:"socket,omitempty"`   // nil is not known, or several
 	Pages     []Pages  `json:"pages,omitempty"`
 
 	pinned   CPUSet

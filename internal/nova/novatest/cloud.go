@@ -48,7 +48,9 @@ type Cloud struct {
 	// Storage, when set before hosts are added, is shared by them.
 	Storage *simulated.Storage
 	// NUMA, when set before hosts are added, are the cells of each.
-	NUMA   *hardware.Host
+	NUMA *hardware.Host
+	// PCI, when set before hosts are added, are the devices of each.
+	PCI    []hardware.PCIDevice
 	fabric hostlink.Fabric
 }
 
@@ -106,7 +108,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // AddHost starts the agent of a new simulated host.
 func (w *Cloud) AddHost(name string) {
 	w.T.Helper()
-	sim, err := simulated.New(simulated.Options{Hostname: name, Storage: w.Storage, NUMA: w.NUMA})
+	sim, err := simulated.New(simulated.Options{Hostname: name, Storage: w.Storage, NUMA: w.NUMA, PCI: w.PCI})
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -25,6 +25,9 @@ func (o *Ops) livePick(ctx context.Context, r *liveRun) error {
 	}
 	source := r.State.SourceHost
 	r.At(source)
+	if refused := nova.LiveDevices(srv); refused != "" {
+		return saga.Permanent(errors.New(refused))
+	}
 	if s := driver.PowerState(srv.PowerState); s != driver.Running && s != driver.Paused {
 		return saga.Permanent(fmt.Errorf("Instance %s in power_state %s. Cannot live migrate while the instance is in this state.", srv.ID, s)) //nolint:staticcheck // upstream's sentence
 	}

@@ -38,8 +38,12 @@ func pinnedWorld(t *testing.T, d *store.DB, hosts int) *world {
 }
 
 func (w *world) pinned(ctx context.Context, name string, n int) ([]*nova.Server, error) {
+	return w.flavored(ctx, "pin", name, n)
+}
+
+func (w *world) flavored(ctx context.Context, flavor, name string, n int) ([]*nova.Server, error) {
 	return w.Nova.CreateServers(ctx, w.caller, nova.CreateRequest{
-		Name: name, FlavorID: "pin", ImageID: novatest.ImageID, Min: 1, Max: n, Networks: []neutron.NICRequest{{NetworkID: novatest.NetworkID}},
+		Name: name, FlavorID: flavor, ImageID: novatest.ImageID, Min: 1, Max: n, Networks: []neutron.NICRequest{{NetworkID: novatest.NetworkID}},
 	})
 }
 
@@ -155,24 +159,24 @@ func TestPinnedServers(t *testing.T) {
 	}, novatest.Migrations...)
 }
 
-// Wherever a creation dies, its processors are its own when it lives and nobody's when it does not.
+// Wherever a creation dies, its processors and devices are its own when it lives and nobody's when it does not.
 func TestPinnedCreationIsProved(t *testing.T) {
 	sagatest.Prove(t, nova.KindCreate, func(t *testing.T) *sagatest.World {
-		w := pinnedWorld(t, storetest.Either(t, novatest.Migrations...), 1)
+		w := devicesWorld(t, storetest.Either(t, novatest.Migrations...), 1)
 		return &sagatest.World{
 			DB: w.DB, Register: w.Register,
 			Start: func(ctx context.Context, _ *saga.Engine, _ store.Tx) error {
-				_, err := w.pinned(ctx, "one", 1)
+				_, err := w.flavored(ctx, "near", "one", 1)
 				return err
 			},
 			Done: func(t *testing.T) {
-				if claims := w.pins(t); len(claims) != 1 {
-					t.Errorf("claims %+v", claims)
+				if claims := w.pins(t); len(claims) != 1 || len(w.devices(t)) != 1 {
+					t.Errorf("claims %+v, devices %v", claims, w.devices(t))
 				}
 			},
 			Undone: func(t *testing.T) {
-				if claims := w.pins(t); len(claims) != 0 {
-					t.Errorf("claims %+v", claims)
+				if claims := w.pins(t); len(claims) != 0 || len(w.devices(t)) != 0 {
+					t.Errorf("claims %+v, devices %v", claims, w.devices(t))
 				}
 			},
 		}

@@ -9,6 +9,7 @@ import (
 	"gostack/internal/nova"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
+	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/scheduler"
 	"gostack/internal/placement"
 	"gostack/internal/saga"
@@ -171,10 +172,10 @@ func (o *Ops) takeAll(ctx context.Context, tx store.Tx, state *nova.PlaceState, 
 	return out, nil
 }
 
-// pinned tells whether a server has a place of its own on its host, which is found when it is claimed.
+// pinned tells whether a server has a place or devices of its own on its host, which are found when it is claimed.
 func pinned(srv *nova.Server) bool {
 	g, err := nova.WishOf(srv.Flavor, srv.ImageID, srv.Image).Guest()
-	return err != nil || g != nil
+	return err != nil || g != nil || srv.Flavor.ExtraSpecs[hardware.PCIAliasSpec] != ""
 }
 
 func withHost(srv *nova.Server, p nova.Place) *nova.Server {

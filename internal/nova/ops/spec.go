@@ -64,6 +64,9 @@ func (o *Ops) guestSpec(ctx context.Context, srv *nova.Server) (driver.GuestSpec
 	if spec.NUMA, err = o.Nova.NUMAOf(ctx, srv); err != nil {
 		return spec, err
 	}
+	if spec.PCI, err = o.Nova.PCIOf(ctx, srv); err != nil {
+		return spec, err
+	}
 	for _, v := range vifs {
 		spec.NICs = append(spec.NICs, nic(v, srv))
 	}

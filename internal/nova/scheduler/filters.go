@@ -43,7 +43,7 @@ var filters = []filter{
 	{name: "AggregateTypeAffinityFilter", active: func(q *query) bool { return q.keys["instance_type"] }, pass: passAggregateType},
 	{name: "MetricsFilter", active: hasMetrics, pass: passMetrics},
 	{name: numaFilter, active: func(q *query) bool { return q.spec.NUMA != nil }, always: true, pass: passNUMA},
-	{name: "PciPassthroughFilter", active: func(q *query) bool { return len(q.spec.PCI) > 0 }, pass: passPCI},
+	{name: pciFilter, active: func(q *query) bool { return len(q.spec.PCI) > 0 }, always: true, pass: passPCI},
 	{name: "AllHostsFilter", active: func(*query) bool { return false }},
 }
 
@@ -60,8 +60,10 @@ func FilterNames() []string {
 func activeFilters(q *query) ([]filter, error) {
 	var active []filter
 	names := q.config.Filters
-	if !slices.Contains(names, numaFilter) { // the claim needs a place, so there is no leaving it out
-		names = append(slices.Clone(names), numaFilter)
+	for _, must := range []string{pciFilter, numaFilter} { // the claim needs a place, so there is no leaving it out
+		if !slices.Contains(names, must) {
+			names = append(slices.Clone(names), must)
+		}
 	}
 	for _, name := range names {
 		i := slices.IndexFunc(filters, func(f filter) bool { return f.name == name })
@@ -151,36 +153,4 @@ func passMetrics(q *query, h *host) bool {
 		}
 	}
 	return true
-}
-
-func passPCI(q *query, h *host) bool {
-	free := make([]int, len(h.PCI))
-	for i, pool := range h.PCI {
-		free[i] = pool.Count
-	}
-	for _, request := range q.spec.PCI {
-		missing := cmp.Or(request.Count, 1)
-		for i, pool := range h.PCI {
-			if missing > 0 && poolFits(pool, request) {
-				used := min(missing, free[i])
-				missing -= used
-				free[i] -= used
-			}
-		}
-		if missing > 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func poolFits(pool PCIPool, request PCIRequest) bool {
-	return slices.ContainsFunc(request.Alternatives, func(tags map[string]string) bool {
-		for key, value := range tags {
-			if pool.Tags[key] != value {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gostack/internal/placement"
+
+	"gostack/internal/nova/hardware"
 )
 
 func TestOperators(t *testing.T) {
@@ -84,7 +86,7 @@ func TestFilters(t *testing.T) {
 			h.Capabilities = map[string]any{"cpu_info": map[string]any{"vendor": "Intel", "features": []any{"aes", "avx"}}}
 		case 1:
 			h.Supported = []Guest{{"aarch64", "kvm", "hvm"}}
-			h.PCI = []PCIPool{{Tags: map[string]string{"vendor_id": "8086", "product_id": "1520"}, Count: 2}}
+			h.PCI = []hardware.PCIDevice{{Address: "0000:01:00.0", Vendor: "8086", Product: "1520"}, {Address: "0000:02:00.0", Vendor: "8086", Product: "1520"}}
 			h.HypervisorVersion = 2001000
 			use(p, placement.MemoryMB, 64536)
 		}
@@ -114,7 +116,7 @@ func TestFilters(t *testing.T) {
 	cidr.Hints["cidr"] = []string{"/31"}
 	devices := func(count int, vendor string) *Spec {
 		spec := small("x")
-		spec.PCI = []PCIRequest{{Count: count, Alternatives: []map[string]string{{"vendor_id": vendor}}}}
+		spec.PCI = []hardware.PCIRequest{{Count: count, Specs: []map[string]string{{"vendor_id": vendor}}}}
 		return spec
 	}
 	acme := small("x")
@@ -187,7 +189,7 @@ func TestWeighers(t *testing.T) {
 		use(p, placement.DiskGB, 500)
 		h.IOOps, h.FailedBuilds, h.HypervisorVersion, h.Servers = 3, 1, 9000000, []string{"s"}
 		h.Metrics = map[string]float64{"cpu.percent": 1}
-		h.PCI = []PCIPool{{Count: 1}}
+		h.PCI = []hardware.PCIDevice{{Address: "0000:01:00.0"}}
 		h.ImageProperties = map[string]map[string]int{"os_type": {"windows": 4}}
 	}
 	for name, test := range map[string]struct {

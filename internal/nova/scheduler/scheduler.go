@@ -108,7 +108,7 @@ func (q *query) place(server string) (*Selection, []Elimination, error) {
 	selection := &Selection{Server: server}
 	for i, best := range ordered {
 		choice := choices(best.host)
-		choice.numa = q.fit(best.host)
+		choice.numa, choice.devices, _ = q.fit(best.host)
 		choice.Weight = best.weight
 		if i == 0 {
 			selection.Choice = choice

@@ -48,8 +48,8 @@ type Host struct {
 	// ImageProperties counts the servers by image property and value, for the image properties weigher.
 	ImageProperties map[string]map[string]int
 
-	// PCI lists free devices.
-	PCI []PCIPool
+	// PCI are the devices that nobody has.
+	PCI []hardware.PCIDevice
 
 	// NUMA are the host's cells, with what servers have of them; nil when it does not say.
 	NUMA *hardware.Host
@@ -57,12 +57,6 @@ type Host struct {
 
 // Guest is a kind of guest that a hypervisor runs: "x86_64", "kvm", "hvm".
 type Guest struct{ Architecture, Hypervisor, Mode string }
-
-// PCIPool is a number of equal free devices.
-type PCIPool struct {
-	Tags  map[string]string // "vendor_id", "product_id", "dev_type", "physical_network", …
-	Count int
-}
 
 // Aggregate is a host aggregate.
 type Aggregate struct {
@@ -113,6 +107,7 @@ type host struct {
 	servers    int
 	ioOps      int
 	placed     []*hardware.Guest // on its cells, by decisions
+	given      []string          // addresses of its devices, by decisions
 }
 
 // NewSnapshot prepares hosts for decisions and takes over what it is given. Hosts without a provider in placement cannot
@@ -216,6 +211,7 @@ func (s *Snapshot) book(c Choice, servers int) {
 		}
 	}
 	c.host.place(c.numa, servers)
+	c.host.give(c.devices, servers)
 	c.host.servers += servers
 	c.host.ioOps += servers
 	c.host.inventories = inventoriesOf(c.host.provider)

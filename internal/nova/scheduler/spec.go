@@ -34,8 +34,8 @@ type Spec struct {
 	// so that one snapshot serves decisions about any server.
 	Located map[string]string
 
-	// PCI are devices asked for by the flavor's alias or by ports.
-	PCI []PCIRequest
+	// PCI are the devices that the flavor asks for.
+	PCI []hardware.PCIRequest
 
 	// NUMA is the topology that flavor and image ask for; nil is none.
 	NUMA *hardware.Guest
@@ -95,12 +95,6 @@ func (g *Group) Allows(host string, hosts []string) bool {
 	return true
 }
 
-// PCIRequest is a number of devices that have all the tags of one of the alternatives.
-type PCIRequest struct {
-	Count        int
-	Alternatives []map[string]string
-}
-
 // Decision is where the servers go.
 type Decision struct {
 	Selections []Selection // in the order of Spec.Servers
@@ -133,6 +127,8 @@ type Choice struct {
 
 	host *host
 	numa *hardware.Guest
+
+	devices []hardware.PCIDevice
 }
 
 // Elimination counts the hosts that one filter refused.

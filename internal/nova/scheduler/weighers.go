@@ -76,10 +76,7 @@ func weighMetrics(q *query, h *host) float64 {
 
 // weighPCI prefers hosts with more devices for servers that ask for some, and hosts with fewer for the others.
 func weighPCI(q *query, h *host) float64 {
-	count := 0
-	for _, pool := range h.PCI {
-		count += pool.Count
-	}
+	count := len(h.freePCI())
 	if len(q.spec.PCI) > 0 {
 		return float64(count)
 	}

@@ -246,6 +246,10 @@ func (d *Driver) devices(ctx context.Context, caps *capabilities, machine string
 		})
 		slots++
 	}
+	if l.Hostdevs, err = hostDevices(spec.PCI); err != nil {
+		return nil, err
+	}
+	slots += len(l.Hostdevs)
 	l.Controllers = bus.controllers
 	slots += len(bus.controllers)
 	if others["scsi"] && len(bus.controllers) == 0 {

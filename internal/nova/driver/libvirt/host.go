@@ -205,6 +205,9 @@ func (d *Driver) HostInfo(ctx context.Context) (driver.HostInfo, error) {
 		Traits:            traits(caps),
 		NUMA:              caps.numa,
 	}
+	if info.PCI, err = d.pciDevices(); err != nil {
+		return info, fmt.Errorf("list the host's devices: %w", err)
+	}
 	shared, dedicated := d.split(hardware.Range(0, int(n.cpus)))
 	info.VCPUs, info.PCPUs = len(shared), len(dedicated)
 	for _, arch := range caps.archs {

@@ -51,6 +51,10 @@ type Options struct {
 	// cpu_dedicated_set). Both empty: all are shared.
 	CPUShared, CPUDedicated hardware.CPUSet
 
+	// PCI says which of the host's devices servers may have for themselves, Sysfs where the kernel lists them (empty: /sys).
+	PCI   []hardware.PCISpec
+	Sysfs string
+
 	// CPUControl tells whether processor time can be shared out; nil looks at the host's cgroups.
 	CPUControl func() bool
 
@@ -96,6 +100,9 @@ func New(o Options) (*Driver, error) {
 	}
 	if o.SerialDir == "" {
 		o.SerialDir = "/run/gostack/serial"
+	}
+	if o.Sysfs == "" {
+		o.Sysfs = "/sys"
 	}
 	if o.LiveDir == "" {
 		o.LiveDir = "/run/gostack/live"

@@ -21,11 +21,16 @@ func (d *Driver) numaOf(host *libvirtxml.Caps) *hardware.Host {
 		for _, p := range c.PageInfo {
 			cell.Pages = append(cell.Pages, hardware.Pages{SizeKB: p.Size, Total: int(p.Count)})
 		}
+		sockets := map[int]bool{}
 		all := hardware.CPUSet{}
 		cores := map[string]bool{}
 		if c.CPUS != nil {
 			for _, cpu := range c.CPUS.CPUs {
 				all = all.Or(hardware.CPUSet{cpu.ID})
+				if cpu.SocketID != nil {
+					sockets[*cpu.SocketID] = true
+					cell.Socket = cpu.SocketID
+				}
 				if cpu.Siblings == "" || cores[cpu.Siblings] {
 					continue
 				}
@@ -34,6 +39,9 @@ func (d *Driver) numaOf(host *libvirtxml.Caps) *hardware.Host {
 					cell.Siblings = append(cell.Siblings, core)
 				}
 			}
+		}
+		if len(sockets) != 1 {
+			cell.Socket = nil
 		}
 		cell.CPUs, cell.Dedicated = d.split(all)
 		out.Cells = append(out.Cells, cell)

@@ -2,6 +2,7 @@ package libvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,7 +87,7 @@ func (d *Driver) start(ctx context.Context, dom rpc.Domain) error {
 	case err != nil:
 		return err
 	case s.PowerState == driver.Running:
-		return nil
+		return d.plugDevices(ctx, dom) // one that was suspended may not have all of them yet
 	case s.PowerState == driver.Paused:
 		return d.unpause(ctx, dom)
 	}
@@ -108,6 +109,9 @@ func (d *Driver) start(ctx context.Context, dom rpc.Domain) error {
 	}
 	if err != nil {
 		return fmt.Errorf("start domain: %w", err)
+	}
+	if s.PowerState == driver.Suspended {
+		return d.plugDevices(ctx, dom)
 	}
 	return nil
 }
@@ -256,12 +260,15 @@ func (d *Driver) Suspend(ctx context.Context, id string) error {
 	if s.PowerState != driver.Running && s.PowerState != driver.Paused {
 		return driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
 	}
+	if err := d.unplugDevices(ctx, dom); err != nil {
+		return err
+	}
 	err = d.do(ctx, func(l *rpc.Libvirt) error { return l.DomainManagedSave(dom, 0) })
 	if err != nil {
 		if s, again := d.stateOf(ctx, dom); again == nil && s.PowerState == driver.Suspended {
 			return nil
 		}
-		return fmt.Errorf("save domain: %w", err)
+		return errors.Join(fmt.Errorf("save domain: %w", err), d.plugDevices(ctx, dom))
 	}
 	return nil
 }

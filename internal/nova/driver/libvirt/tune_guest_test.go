@@ -99,6 +99,16 @@ func TestRealGuestHasWhatItsFlavorAsks(t *testing.T) {
 		t.Errorf("cells %+v, places %+v %+v", def.CPU.Numa, def.NUMATune, def.CPUTune)
 	}
 
+	// libvirt takes a definition with devices of the host, be they there or not.
+	given := spec()
+	given.PCI = []string{"0000:7f:1f.7"}
+	l.must("disks", l.PrepareDisks(ctx, given))
+	t.Cleanup(func() { _ = l.Destroy(context.Background(), given.ID) })
+	l.must("define with a device", l.Define(ctx, given))
+	if devices := l.running(given.ID).Devices.Hostdevs; len(devices) != 1 || devices[0].Managed != "yes" || *devices[0].SubsysPCI.Source.Address.Bus != 0x7f || *devices[0].SubsysPCI.Source.Address.Function != 7 {
+		t.Errorf("devices of the host %+v", devices)
+	}
+
 	// Processor time, where the host can share it out.
 	shared := spec()
 	shared.Flavor.ExtraSpecs = map[string]string{"quota:cpu_shares": "512"}

@@ -34,6 +34,9 @@ type Options struct {
 	// NUMA are the host's cells, and which of their processors servers have for themselves; nil: one with all that the host has, all shared.
 	NUMA *hardware.Host
 
+	// PCI are devices that servers may have for themselves.
+	PCI []hardware.PCIDevice
+
 	// Storage holds the servers' files; hosts with the same one share it. nil: the host's own.
 	Storage *Storage
 
@@ -128,7 +131,7 @@ func (d *Driver) HostInfo(context.Context) (driver.HostInfo, error) {
 		Supported: [][3]string{{"x86_64", "simulated", "hvm"}},
 		Traits:    slices.Clone(hostTraits),
 	}
-	h.NUMA = d.NUMA
+	h.NUMA, h.PCI = d.NUMA, d.PCI
 	if h.NUMA == nil {
 		h.NUMA = &hardware.Host{Cells: []hardware.Cell{{CPUs: hardware.Range(0, d.VCPUs), MemoryMB: d.MemoryMB}}}
 	} else {
