@@ -31,6 +31,9 @@ const (
 	memberQuota    = 128
 )
 
+// DefaultCertificates is where the certificates are that images are signed with.
+const DefaultCertificates = "/etc/gostack/image-certificates"
+
 // Image statuses (https://docs.openstack.org/glance/latest/user/statuses.html).
 const (
 	Queued      = "queued"
@@ -57,40 +60,42 @@ type Member = db.Member
 
 // Config is what the service needs to know.
 type Config struct {
-	Dir        string        // of the image data
-	Stores     []StoreConfig // several stores; none: one in Dir
-	Staging    string        // directory of data that waits for its import; "": beside Dir
-	Import     ImportConfig
-	Locations  LocationConfig
-	Properties PropertyConfig
-	Limits     Limits // Keystone's
-	UseLimits  bool   // whether they hold (use_keystone_limits)
-	Host       string // name of this host; several that share Dir have different ones
-	Remote     Remote // of other replicas; nil: there are none, or all share Dir
-	SizeCap    int64  // most bytes of one image; 0: DefaultSizeCap
-	Clock      clock.Clock
-	Log        *slog.Logger
+	Dir          string        // of the image data
+	Stores       []StoreConfig // several stores; none: one in Dir
+	Staging      string        // directory of data that waits for its import; "": beside Dir
+	Import       ImportConfig
+	Locations    LocationConfig
+	Properties   PropertyConfig
+	Certificates string // directory of those that images are signed with, as UUID.pem; "": there are none
+	Limits       Limits // Keystone's
+	UseLimits    bool   // whether they hold (use_keystone_limits)
+	Host         string // name of this host; several that share Dir have different ones
+	Remote       Remote // of other replicas; nil: there are none, or all share Dir
+	SizeCap      int64  // most bytes of one image; 0: DefaultSizeCap
+	Clock        clock.Clock
+	Log          *slog.Logger
 	// Silent are notifications that are not sent, by their type or the beginning of it (disabled_notifications).
 	Silent []string
 }
 
 // Service holds the rules of the image service. Safe for concurrent use.
 type Service struct {
-	db          *store.DB
-	dir         string
-	stores      []*Store
-	multi       bool
-	staging     *filestore.Store
-	imports     ImportConfig
-	locations   LocationConfig
-	limits      Limits       // nil: none hold
-	protections *Protections // of custom properties; nil: none
-	ops         Operations   // nil: nothing can be imported
-	remote      Remote
-	host        string // its tag in keys
-	cap         int64
-	clock       clock.Clock
-	log         *slog.Logger
+	db           *store.DB
+	dir          string
+	stores       []*Store
+	multi        bool
+	staging      *filestore.Store
+	imports      ImportConfig
+	locations    LocationConfig
+	certificates string       // directory
+	limits       Limits       // nil: none hold
+	protections  *Protections // of custom properties; nil: none
+	ops          Operations   // nil: nothing can be imported
+	remote       Remote
+	host         string // its tag in keys
+	cap          int64
+	clock        clock.Clock
+	log          *slog.Logger
 
 	told    sync.Map           // findings that nobody can repair and that have been logged
 	stop    context.CancelFunc // ends the reconciler
@@ -115,7 +120,7 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, certificates: cfg.Certificates, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
 	if cfg.UseLimits {
 		if s.limits = cfg.Limits; s.limits == nil {
 			return nil, errors.New("use_keystone_limits is switched on without Keystone")

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"gostack/internal/glance/db"
+	"gostack/internal/glance/signature"
 	"gostack/internal/imageformat"
 	"gostack/internal/rest"
 	"gostack/internal/store"
@@ -77,8 +78,11 @@ func (s *Service) LocationHash(ctx context.Context, in *LocationImport) error {
 	sum := newHash(algo)
 	data, err := s.readLocation(ctx, img, sum)
 	var refused *imageformat.RefusedError
+	var unsigned *signature.Error
 	switch {
 	case err == nil:
+	case errors.As(err, &unsigned):
+		return badSignature(img, unsigned)
 	case errors.As(err, &refused):
 		return rest.BadRequest("%s", refused.Detail)
 	case in.HashValue == "" && ctx.Err() == nil:

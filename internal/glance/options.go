@@ -55,6 +55,7 @@ func (o *options) known() map[string]func(string) error {
 		"disallowed_ports":                numbers(&o.web.DisallowedPorts),
 		"show_multiple_locations":         yes(&c.Locations.Show),
 		"show_image_direct_url":           yes(&c.Locations.DirectURL),
+		"signing_certificates":            func(value string) error { c.Certificates = value; return nil },
 		"use_keystone_limits":             yes(&c.UseLimits),
 		"property_protection_file":        func(value string) error { c.Properties.File = value; return nil },
 		"property_protection_rule_format": func(value string) error { c.Properties.Format = value; return nil },
@@ -125,6 +126,7 @@ func (c *Config) Configure(backends, list []string) error {
 		c.Stores = append(c.Stores, st)
 	}
 	o := &options{cfg: c, web: webfetch.Default()}
+	c.Certificates = DefaultCertificates
 	c.Import.Methods, c.Import.IgnoreRoles, c.Import.Convert = methods, []string{"admin"}, imageformat.Raw
 	known := o.known()
 	for _, item := range list {

@@ -16,6 +16,7 @@ import (
 	"gostack/internal/faultpoint"
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
+	"gostack/internal/glance/signature"
 	"gostack/internal/imageformat"
 	"gostack/internal/rest"
 	"gostack/internal/store"
@@ -175,8 +176,15 @@ func (s *Service) receive(ctx context.Context, img *Image, key string, w *filest
 	return data, w.Commit()
 }
 
-// take writes the stream to w, inspecting and hashing it on the way, and says what it is.
+// take writes the stream to w, inspecting and hashing it on the way, and says what it is. Of a signed image, the signature is verified.
 func (s *Service) take(ctx context.Context, img *Image, w io.Writer, body io.Reader, size int64) (db.Data, error) {
+	verifier, err := s.verifier(ctx, img)
+	if err != nil {
+		return db.Data{}, err
+	}
+	if verifier != nil {
+		w = io.MultiWriter(w, verifier)
+	}
 	inspector, declared := imageformat.New(), imageformat.Format(deref(img.DiskFormat))
 	check := func() error { return nil }
 	if inspected(img) {
@@ -189,6 +197,11 @@ func (s *Service) take(ctx context.Context, img *Image, w io.Writer, body io.Rea
 	if size > 0 && got.Size != size {
 		return db.Data{}, fmt.Errorf("%d bytes announced, %d received: %w", size, got.Size, errInterrupted)
 	}
+	if verifier != nil {
+		if err := verifier.Verify(); err != nil {
+			return db.Data{}, err
+		}
+	}
 	report := inspector.Report()
 	data := db.Data{Size: got.Size, VirtualSize: got.Size, Checksum: got.MD5, HashAlgo: "sha512", HashValue: got.SHA512}
 	if inspected(img) {
@@ -198,6 +211,17 @@ func (s *Service) take(ctx context.Context, img *Image, w io.Writer, body io.Rea
 		data.VirtualSize = report.VirtualSize
 	}
 	return data, nil
+}
+
+// verifier judges the data of a signed image; nil of others.
+func (s *Service) verifier(ctx context.Context, img *Image) (*signature.Verifier, error) {
+	if s.protections != nil { // the image may be one that somebody sees without these properties
+		var err error
+		if img, err = s.Image(ctx, nil, img.ID); err != nil {
+			return nil, err
+		}
+	}
+	return signature.New(img.Properties, s.certificates, s.clock.Now())
 }
 
 // inspected tells whether the data is a disk: inside other containers (ova, docker, compressed, …) it is an archive, which
@@ -269,10 +293,17 @@ func tooLarge() *rest.Error {
 	return rest.TooLarge("The incoming image is too large: The provided image is too large.")
 }
 
+func badSignature(img *Image, err *signature.Error) error {
+	return rest.BadRequest("Signature verification failed for image %s: %s", img.ID, err.Reason)
+}
+
 // explain turns a failure of the stream into upstream's answer.
 func explain(img *Image, err error) error {
 	var refused *imageformat.RefusedError
+	var unsigned *signature.Error
 	switch {
+	case errors.As(err, &unsigned):
+		return badSignature(img, unsigned)
 	case errors.As(err, &refused):
 		return rest.BadRequest("%s", refused.Detail).Because(fmt.Errorf("check %s", refused.Check))
 	case errors.Is(err, errTooLong):
