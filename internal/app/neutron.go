@@ -19,7 +19,7 @@ import (
 // neutronAPI is the network service with the realiser that makes OVN equal to the database.
 var neutronAPI = Component{
 	Name: "neutron-api", What: "Network API: networks, routers, floating IPs, security groups; keeps OVN equal to them",
-	Needs: []string{"keystone-api"}, Control: true, Migrations: []store.Migrations{neutrondb.Migrations}, Build: buildNeutron,
+	Needs: []string{"keystone-api", "placement-api"}, Control: true, Migrations: []store.Migrations{neutrondb.Migrations}, Build: buildNeutron,
 }
 
 func buildNeutron(_ context.Context, h *House) (Unit, error) {
@@ -39,7 +39,7 @@ func buildNeutron(_ context.Context, h *House) (Unit, error) {
 		DB: h.DB, Backend: backend, Clock: h.Clock, Log: h.Log, Physnets: physnets, MTU: int64(h.Config.Neutron.GlobalMTU),
 		DNSServers: h.Config.Neutron.DNSServers, AvailabilityZone: h.Config.Nova.AvailabilityZone, DistributedFloatingIPs: true,
 		TenantNetworkTypes: h.Config.Neutron.NetworkTypes, SegmentRanges: segments,
-		ScanEvery: h.scanEvery(), Lead: h.Replicas.Lead,
+		ScanEvery: h.scanEvery(), Lead: h.Replicas.Lead, Placement: h.Placement,
 	})
 	h.Neutron = service
 	h.Serve(neutronapi.Service(service))

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
 			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges, zones: c.Zones,
 		}
+		maps.Copy(a.Configurations, bandwidthsTold(c.Bandwidth))
 		if c.Gateway {
 			a.AgentType = gatewayAgent
 		}
@@ -70,6 +72,29 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		agents = append(agents, a)
 	}
 	return agents, s.describe(ctx, agents)
+}
+
+// bandwidthsTold are the settings of a host about what its bridges carry, in the words of upstream's agents.
+func bandwidthsTold(b driver.Bandwidths) map[string]any {
+	out := map[string]any{}
+	if len(b.Bridges) == 0 {
+		return out
+	}
+	widths, nodes := map[string]any{}, map[string]string{}
+	for bridge, w := range b.Bridges {
+		width := map[string]any{directionEgress: nil, directionIngress: nil}
+		for direction, n := range map[string]int64{directionEgress: w.Egress, directionIngress: w.Ingress} {
+			if n > 0 {
+				width[direction] = n
+			}
+		}
+		widths[bridge] = width
+	}
+	maps.Copy(nodes, b.Hypervisors)
+	defaults := map[string]float64{"allocation_ratio": 1, "min_unit": 1, "step_size": 1, "reserved": 0}
+	maps.Copy(defaults, b.Defaults)
+	out["resource_provider_bandwidths"], out["resource_provider_inventory_defaults"], out["resource_provider_hypervisors"] = widths, defaults, nodes
+	return out
 }
 
 // tunnels are the types of a host's tunnels and the address where they end.

@@ -10,6 +10,7 @@ import (
 
 	"gostack/internal/neutron/db"
 	"gostack/internal/policy"
+	"gostack/internal/rest"
 	"gostack/internal/store"
 )
 
@@ -91,6 +92,9 @@ func (u *unit) makePort(ctx context.Context, c *policy.Caller, server ServerRef,
 	if err := u.createPort(ctx, req, nil); err != nil {
 		return err
 	}
+	if len(p.MinKbps) > 0 && n.PhysicalNetwork != "" { // it comes too late for the choice of a host
+		return rest.BadRequest("Using networks with QoS policy is not supported for instance %s. (Network ID is %s)", server.ID, n.ID)
+	}
 	return u.tellPorts(ctx, "create", p.ID)
 }
 
@@ -156,6 +160,7 @@ func (s *Service) release(ctx context.Context, serverID, portID string) error {
 			}
 			p.DeviceID, p.NovaServer, p.DeviceOwner, p.Host, p.Status, p.NovaIndex, p.NovaTag = "", "", "", "", statusDown, -1, ""
 			p.MigratingTo, p.NovaOwned = "", false
+			setAllocation(p, "")
 			u.changed(kindPort, p.ID)
 			if err := u.update(ctx, p); err != nil {
 				return err
@@ -201,10 +206,15 @@ func (s *Service) PrepareMigration(ctx context.Context, portIDs []string, host s
 }
 
 func (s *Service) setHost(ctx context.Context, portIDs []string, host string) error {
+	allocations, err := s.allocationsOn(ctx, portIDs, host)
+	if err != nil {
+		return err
+	}
 	return s.place(ctx, portIDs, host != "", func(p *db.Port) (changed bool) {
-		if p.Host == host && p.MigratingTo == "" {
+		if p.Host == host && p.MigratingTo == "" && allocatedFrom(p) == allocations[p.ID] {
 			return false
 		}
+		setAllocation(p, allocations[p.ID])
 		if p.Host != host && p.MigratingTo != host || host == "" {
 			p.Status = statusDown
 		}

@@ -203,7 +203,7 @@ func (p *planner) port(r NICRequest, plan *NICPlan) error {
 		return rest.BadRequest("Port %s requires a FixedIP in order to be used.", r.PortID)
 	}
 	p.seen = append(p.seen, r.PortID)
-	plan.NetworkID, plan.FixedIP = port.NetworkID, ""
+	plan.NetworkID, plan.FixedIP, plan.Request = port.NetworkID, "", RequestOf(port)
 	if n := p.networks[port.NetworkID]; n != nil {
 		plan.Physnet = n.PhysicalNetwork
 	}
@@ -222,8 +222,9 @@ func (p *planner) network(ctx context.Context, r NICRequest, plan *NICPlan) erro
 		return rest.BadRequest("Network %s requires a subnet in order to boot instances on.", n.ID)
 	}
 	plan.Physnet = n.PhysicalNetwork
-	if r.FixedIP == "" {
-		return nil
+	var err error
+	if plan.Request, err = networkRequest(ctx, p.h, n); err != nil || r.FixedIP == "" {
+		return err
 	}
 	ip, err := netip.ParseAddr(r.FixedIP)
 	if err != nil {

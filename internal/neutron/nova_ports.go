@@ -49,6 +49,8 @@ type NICPlan struct {
 	SecurityGroups []string `json:"security_groups,omitempty"` // ids; none: the project's default group
 	// Physnet of a flat or vlan network: the host must map it. Empty for tunnels.
 	Physnet string `json:"physnet,omitempty"`
+	// Request is what the port asks of Placement; without an id, what one that is made on the network would ask for.
+	Request *RequestGroup `json:"request,omitempty"`
 }
 
 // ServerRef is the server a port is for.

@@ -227,6 +227,9 @@ func (s *Service) DeletePort(ctx context.Context, id string) error {
 		if err := u.notInTrunk(ctx, id); err != nil {
 			return err
 		}
+		if err := u.giveBack(ctx, p); err != nil {
+			return err
+		}
 		return u.removePorts(ctx, []string{id})
 	})
 }

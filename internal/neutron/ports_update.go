@@ -69,7 +69,11 @@ func (u *unit) applyPort(ctx context.Context, c *policy.Caller, p *db.Port, v at
 		if p.QoSPolicyID, err = u.chooseQoS(ctx, c, v, p.QoSPolicyID); err != nil {
 			return err
 		}
+		guaranteed := p.MinKbps
 		if err := u.canHaveQoS(ctx, p); err != nil {
+			return err
+		}
+		if err := u.reallocate(ctx, p, guaranteed); err != nil {
 			return err
 		}
 	}

@@ -51,6 +51,9 @@ func (s *Service) CreateQoSRule(ctx context.Context, kind, policyID string, v at
 		}
 		r.PolicyProject = p.ProjectID
 		setRule(r, v)
+		if err := u.inUse(ctx, kind, p.ID); err != nil {
+			return err
+		}
 		if err := u.fitsPolicy(ctx, p, r); err != nil {
 			return err
 		}
@@ -161,6 +164,9 @@ func (s *Service) UpdateQoSRule(ctx context.Context, kind, policyID, id string, 
 			return err
 		}
 		setRule(r, v)
+		if err := u.inUse(ctx, kind, p.ID); err != nil {
+			return err
+		}
 		if err := u.fitsPolicy(ctx, p, r); err != nil {
 			return err
 		}
@@ -176,6 +182,9 @@ func (s *Service) DeleteQoSRule(ctx context.Context, kind, policyID, id string) 
 	return s.write(ctx, func(ctx context.Context, u *unit) error {
 		r, p, err := u.ruleOf(ctx, kind, policyID, id)
 		if err != nil {
+			return err
+		}
+		if err := u.inUse(ctx, kind, p.ID); err != nil {
 			return err
 		}
 		if err := db.Delete(ctx, u.tx, r); err != nil {

@@ -29,6 +29,9 @@ func (s *Service) Run(ctx context.Context) error {
 	own.Go(func() { r.retry(ctx) })
 	own.Go(func() { s.follow(ctx) })
 	own.Go(func() { s.Lead(ctx, "neutron-sync", s.keepInSync) })
+	if s.Placement != nil {
+		own.Go(func() { s.Lead(ctx, "neutron-placement", s.tellPlacement) })
+	}
 	r.scan(ctx, 0)
 	<-ctx.Done()
 	r.mu.Lock()

@@ -41,6 +41,8 @@ type Config struct {
 	AvailabilityZone string
 	// DistributedFloatingIPs answers floating IPs on the host of their port (enable_distributed_floating_ip).
 	DistributedFloatingIPs bool
+	// Placement counts the bandwidth that ports are guaranteed; nil: nobody does.
+	Placement Placement
 	// Quotas replaces the default limits, by resource; -1 is none.
 	Quotas map[string]int64
 	// Wait is how long an answer waits for the engine; default 4 s.

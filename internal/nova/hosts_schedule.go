@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 
+	"gostack/internal/neutron"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/scheduler"
+	"gostack/internal/placement"
 	"gostack/internal/store"
 )
 
@@ -46,6 +48,9 @@ type Placing struct {
 
 	// BootFromVolume tells that the root disk is a volume.
 	BootFromVolume bool
+
+	// Plan are the ports of a server that has none yet; what its ports ask for is asked together with what the flavor does.
+	Plan []neutron.NICPlan
 
 	// Fresh decides on what is true now instead of a moment ago.
 	Fresh bool
@@ -85,7 +90,71 @@ func (s *Service) SchedulerSpec(ctx context.Context, w Placing) (*scheduler.Spec
 	} else {
 		spec.Host, spec.Node = host, node
 	}
+	if spec.Ports, err = s.portGroups(ctx, w); err != nil {
+		return nil, err
+	}
 	return spec, s.locate(ctx, srv, spec)
+}
+
+// portGroups are what the ports of a server ask of Placement, one group for each that asks.
+func (s *Service) portGroups(ctx context.Context, w Placing) ([]placement.RequestGroup, error) {
+	var asked []neutron.RequestGroup
+	for _, nic := range w.Plan {
+		if nic.Request != nil && nic.PortID != "" {
+			asked = append(asked, *nic.Request)
+		}
+	}
+	if w.Moving {
+		var err error
+		if asked, err = s.Network.PortRequests(ctx, w.Server.ID); err != nil {
+			return nil, err
+		}
+	}
+	var out []placement.RequestGroup
+	for _, g := range asked {
+		out = append(out, portGroup(g))
+	}
+	return out, nil
+}
+
+func portGroup(g neutron.RequestGroup) placement.RequestGroup {
+	out := placement.RequestGroup{Suffix: "_port-" + g.ID, Resources: g.Resources}
+	for _, trait := range g.Required {
+		out.Required = append(out.Required, []string{trait})
+	}
+	return out
+}
+
+// PortAllocation is from where on its host a server can have what one more port asks for; placement.ErrCapacity when it can not.
+func (s *Service) PortAllocation(ctx context.Context, srv *Server, g neutron.RequestGroup) (placement.Allocations, error) {
+	node, err := db.GetComputeNodeOf(ctx, s.DB.Read(ctx), srv.Host)
+	if store.IsNotFound(err) {
+		return nil, placement.ErrCapacity
+	}
+	if err != nil {
+		return nil, err
+	}
+	have, err := s.Placement.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	group := portGroup(g)
+	group.InTree = node.ID
+	found, err := have.Candidates(placement.CandidateRequest{Groups: []placement.RequestGroup{group}, Limit: 1})
+	if _, refused := placement.IsRefusal(err); refused || err == nil && len(found.Requests) == 0 {
+		return nil, placement.ErrCapacity
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := placement.Allocations{}
+	for _, r := range found.Requests[0].Resources {
+		if out[r.Provider.UUID] == nil {
+			out[r.Provider.UUID] = map[string]int64{}
+		}
+		out[r.Provider.UUID][r.Class] += r.Amount
+	}
+	return out, nil
 }
 
 // locate finds out where the servers are that the group and the hints are about: at most three statements, none for most servers.

@@ -2,9 +2,12 @@ package nova
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gostack/internal/neutron"
+	"gostack/internal/nova/db"
+	"gostack/internal/placement"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/store"
@@ -48,6 +51,9 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 	for _, p := range have {
 		before[p.ID] = true
 	}
+	if err := s.roomForPort(ctx, id, plan[0]); err != nil {
+		return nil, err
+	}
 	operation, err := s.startAttach(ctx, c, id, plan)
 	if err != nil {
 		return nil, err
@@ -67,6 +73,26 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 		}
 	}
 	return nil, rest.NotFound("Port id %s could not be found.", plan[0].PortID)
+}
+
+// roomForPort refuses an interface whose port asks for what the server's host has not, and a network whose ports would ask: they would be made
+// too late.
+func (s *Service) roomForPort(ctx context.Context, id string, nic neutron.NICPlan) error {
+	if nic.Request == nil {
+		return nil
+	}
+	if nic.PortID == "" {
+		return rest.BadRequest("Using networks with QoS policy is not supported for instance %s. (Network ID is %s)", id, nic.NetworkID)
+	}
+	srv, err := db.GetServer(ctx, s.DB.Read(ctx), id)
+	if err != nil || srv.Host == "" { // what state it must have is asked later
+		return nil //nolint:nilerr // as above
+	}
+	_, err = s.PortAllocation(ctx, srv, *nic.Request)
+	if errors.Is(err, placement.ErrCapacity) {
+		return rest.BadRequest("Failed to allocate additional resources to attach interface to instance %s", id)
+	}
+	return err
 }
 
 // StartAttach starts to give a server a new interface as planned, and does not wait.

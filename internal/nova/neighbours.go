@@ -44,6 +44,8 @@ type Network interface {
 	PortsReady(ctx context.Context, portIDs []string) (bool, error)
 	PortsOf(ctx context.Context, serverIDs []string) (map[string][]neutron.Port, error)
 	NetworkInfo(ctx context.Context, serverID string) ([]neutron.VIF, error)
+	// PortRequests are what the ports of a server ask of Placement; most servers' ask for nothing.
+	PortRequests(ctx context.Context, serverID string) ([]neutron.RequestGroup, error)
 	// PortByAddress returns the port with a fixed address on a network; a *rest.Error of status 404 when there is none.
 	PortByAddress(ctx context.Context, networkID, address string) (*neutron.Port, error)
 }
@@ -87,6 +89,7 @@ type Placement interface {
 	ClaimAll(ctx context.Context, tx store.Tx, claims []placement.Claim) error
 	Release(ctx context.Context, tx store.Tx, consumer string) error
 	Move(ctx context.Context, tx store.Tx, from, to, consumerType string) (bool, error)
+	Adjust(ctx context.Context, tx store.Tx, consumer string, changes placement.Allocations) error
 	EnsureHost(ctx context.Context, host placement.HostInventory) error
 	RemoveHost(ctx context.Context, tx store.Tx, uuid string) error
 	SetTrait(ctx context.Context, tx store.Tx, uuid, trait string, on bool) error

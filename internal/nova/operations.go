@@ -6,6 +6,7 @@ import (
 	"gostack/internal/neutron"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
+	"gostack/internal/placement"
 	"gostack/internal/policy"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -108,12 +109,16 @@ type AttachState struct {
 	ServerID string            `json:"server_id"`
 	Plan     []neutron.NICPlan `json:"plan"`
 	PortID   string            `json:"port_id,omitempty"`
+	// Allocations are what the server takes for what the port asks for.
+	Allocations placement.Allocations `json:"allocations,omitempty"`
 }
 
 // DetachState is what the detachment of an interface begins with.
 type DetachState struct {
 	ServerID string `json:"server_id"`
 	PortID   string `json:"port_id"`
+	// Allocations are what the server gives back, of what the port asked for.
+	Allocations placement.Allocations `json:"allocations,omitempty"`
 }
 
 // work is an operation to be begun on a server.

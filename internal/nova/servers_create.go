@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gostack/internal/neutron"
@@ -40,6 +41,7 @@ type CreateRequest struct {
 	Files        []db.File
 	AdminPass    string
 	Devices      []BlockDevice
+	PlainPorts   bool // ports that ask for resources are refused: before microversion 2.72
 	OldDevices   bool // Devices are of the form before block_device_mapping_v2, which leaves the image to boot from to imageRef
 
 	// ForceHost tells whether the caller may name a host in the zone; AnyDisk whether a flavor without a disk may boot an image.
@@ -92,6 +94,9 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	plan, err := s.Network.PlanPorts(ctx, c, in.Networks)
 	if err != nil {
 		return nil, err
+	}
+	if in.PlainPorts && slices.ContainsFunc(plan, func(nic neutron.NICPlan) bool { return nic.PortID != "" && nic.Request != nil }) {
+		return nil, rest.BadRequest("Creating servers with ports having resource requests, like a port with a QoS minimum bandwidth policy, is not supported until microversion 2.72.")
 	}
 
 	now := s.Now()

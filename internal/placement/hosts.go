@@ -221,14 +221,27 @@ func (s *Service) SetMember(ctx context.Context, tx store.Tx, uuid, aggregate st
 	return s.bump(ctx, tx, row)
 }
 
-// RemoveHost removes the provider of a host, in the caller's transaction. It is refused while something is allocated from it.
+// RemoveHost removes the provider of a host and those below it, in the caller's transaction. It is refused while something is allocated from
+// any.
 func (s *Service) RemoveHost(ctx context.Context, tx store.Tx, uuid string) error {
-	used, err := db.HasAllocations(ctx, tx, uuid)
+	tree, err := db.Tree(ctx, tx, uuid)
 	if err != nil {
 		return err
 	}
-	if used {
-		return Refusef(Conflict, "Unable to delete resource provider %s: Resource provider has allocations.", uuid).With(CodeProviderInUse)
+	below := subtree(tree, uuid)
+	for _, uuid := range below {
+		used, err := db.HasAllocations(ctx, tx, uuid)
+		if err != nil {
+			return err
+		}
+		if used {
+			return Refusef(Conflict, "Unable to delete resource provider %s: Resource provider has allocations.", uuid).With(CodeProviderInUse)
+		}
 	}
-	return db.DeleteProvider(ctx, tx, uuid)
+	for _, uuid := range slices.Backward(below) {
+		if err := db.DeleteProvider(ctx, tx, uuid); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -248,31 +248,11 @@ func (a *api) ruleTypeRoutes() (routes []rest.Route) {
 // resourceRequest is what a port asks of Placement: the bandwidth that its policy guarantees on a physical network (extensions
 // port-resource-request and port-resource-request-groups).
 func resourceRequest(p *db.Port) any {
-	if p.MinKbps == nil || p.NetworkPhysnet == "" {
+	g := neutron.RequestOf(p)
+	if g == nil {
 		return nil
 	}
-	group := p.ID
-	resources := map[string]int64{}
-	for direction, kbps := range p.MinKbps {
-		resources[map[string]string{"egress": "NET_BW_EGR_KILOBIT_PER_SEC", "ingress": "NET_BW_IGR_KILOBIT_PER_SEC"}[direction]] = kbps
-	}
 	return map[string]any{
-		"request_groups": []any{map[string]any{
-			"id": group, "required": []string{"CUSTOM_PHYSNET_" + traitText(p.NetworkPhysnet), "CUSTOM_VNIC_TYPE_" + traitText(p.VNICType)}, "resources": resources,
-		}},
-		"same_subtree": []string{group},
+		"request_groups": []any{map[string]any{"id": g.ID, "required": g.Required, "resources": g.Resources}}, "same_subtree": []string{g.ID},
 	}
-}
-
-// traitText makes a name fit for a trait of Placement (os_traits' normalize_name).
-func traitText(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, s)
 }

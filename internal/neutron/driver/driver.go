@@ -143,6 +143,7 @@ type Chassis struct {
 	Bridges    map[string]string // physical network -> bridge
 	Gateway    bool              // may carry routers' external gateways
 	Zones      []string          // availability zones it says it is in (ovn-cms-options, availability-zones)
+	Bandwidth  Bandwidths        // what its bridges carry, when it says so
 	LastSeen   time.Time         // last answer of its controller; zero if it never answered
 	Generation int64             // configuration generation it has applied
 	// Alive: its controller answered a moment ago. MetadataAgent and MetadataAlive tell the same of its metadata agent.
@@ -151,6 +152,18 @@ type Chassis struct {
 	MetadataAlive      bool
 	MetadataGeneration int64
 }
+
+// Bandwidths are what a host says its bridges carry, for Placement to count (ovn-cms-options, resource_provider_*).
+type Bandwidths struct {
+	Bridges map[string]Bandwidth // by bridge
+	// Hypervisors names the compute node of a bridge, where it is not the host itself.
+	Hypervisors map[string]string
+	// Defaults are fields of the inventories: allocation_ratio, min_unit, max_unit, reserved, step_size.
+	Defaults map[string]float64
+}
+
+// Bandwidth is in kbit/s and seen from a server: egress is what it sends. 0 is not told.
+type Bandwidth struct{ Egress, Ingress int64 }
 
 // Encap is one tunnel endpoint of a chassis.
 type Encap struct {

@@ -53,7 +53,8 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 	}
 	in := body.Server
 	req := nova.CreateRequest{
-		Name: strings.TrimSpace(in.Name), Hostname: in.Hostname, Description: in.Description, FlavorID: fmt.Sprint(in.FlavorRef), ImageID: strings.ToLower(in.ImageRef), Metadata: notNil(in.Metadata),
+		PlainPorts: !r.Version.AtLeast(2, 72),
+		Name:       strings.TrimSpace(in.Name), Hostname: in.Hostname, Description: in.Description, FlavorID: fmt.Sprint(in.FlavorRef), ImageID: strings.ToLower(in.ImageRef), Metadata: notNil(in.Metadata),
 		UserData: in.UserData, ConfigDrive: truth(in.ConfigDrive), DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: in.AccessIPv6, Zone: in.Zone,
 		Host: in.Host, Node: in.Node, Tags: notNilList(in.Tags), TrustedCerts: in.TrustedCerts, Hints: body.Hints, AdminPass: in.AdminPass,
 		ForceHost: func() error { return r.Enforce(serversPolicy+"create:forced_host", nil) },

@@ -237,6 +237,13 @@ func (n *Network) NetworkInfo(_ context.Context, serverID string) ([]neutron.VIF
 	return out, err
 }
 
+// PortRequests implements nova.Network: these ports ask for nothing.
+func (n *Network) PortRequests(context.Context, string) ([]neutron.RequestGroup, error) {
+	unlock, err := n.lock("PortRequests")
+	defer unlock()
+	return nil, err
+}
+
 // PortByAddress implements nova.Network.
 func (n *Network) PortByAddress(_ context.Context, networkID, address string) (*neutron.Port, error) {
 	unlock, err := n.lock("PortByAddress")

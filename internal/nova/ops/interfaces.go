@@ -3,6 +3,8 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"gostack/internal/neutron"
@@ -10,6 +12,7 @@ import (
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
+	"gostack/internal/placement"
 	"gostack/internal/saga"
 	"gostack/internal/store"
 )
@@ -31,10 +34,14 @@ func (o *Ops) attach() *saga.Definition[nova.AttachState] {
 	return &saga.Definition[nova.AttachState]{
 		Kind: nova.KindAttach, Deadline: 10 * time.Minute,
 		Steps: []saga.Step[nova.AttachState]{
-			{Name: "create port", Save: o.attachPort, UndoSave: func(ctx context.Context, tx store.Tx, r *attachRun) error {
+			{Name: "create port", Do: o.portRoom, Save: o.attachPort, UndoSave: func(ctx context.Context, tx store.Tx, r *attachRun) error {
 				if r.State.PortID == "" {
 					return nil
 				}
+				if err := o.Nova.Placement.Adjust(ctx, tx, r.State.ServerID, negative(r.State.Allocations)); err != nil {
+					return err
+				}
+				r.State.Allocations = nil
 				return o.Nova.Network.DetachPort(ctx, tx, r.State.ServerID, r.State.PortID)
 			}},
 			{Name: "bind port", Do: func(ctx context.Context, r *attachRun) error {
@@ -57,6 +64,34 @@ func (o *Ops) attach() *saga.Definition[nova.AttachState] {
 	}
 }
 
+// portRoom finds out from where on its host the server takes what the port asks for.
+func (o *Ops) portRoom(ctx context.Context, r *attachRun) error {
+	r.State.Allocations = nil
+	if len(r.State.Plan) != 1 || r.State.Plan[0].Request == nil || r.State.Plan[0].PortID == "" {
+		return nil
+	}
+	srv, err := o.server(ctx, r.State.ServerID)
+	if err != nil || srv == nil {
+		return gone(err)
+	}
+	r.State.Allocations, err = o.Nova.PortAllocation(ctx, srv, *r.State.Plan[0].Request)
+	if errors.Is(err, placement.ErrCapacity) {
+		return saga.Permanent(fmt.Errorf("Failed to allocate additional resources to attach interface to instance %s", srv.ID)) //nolint:staticcheck // upstream's sentence
+	}
+	return err
+}
+
+func negative(a placement.Allocations) placement.Allocations {
+	out := placement.Allocations{}
+	for provider, resources := range a {
+		out[provider] = map[string]int64{}
+		for class, n := range resources {
+			out[provider][class] = -n
+		}
+	}
+	return out
+}
+
 func (o *Ops) attachPort(ctx context.Context, tx store.Tx, r *attachRun) error {
 	srv, err := db.GetServer(ctx, tx, r.State.ServerID)
 	if err != nil {
@@ -77,6 +112,11 @@ func (o *Ops) attachPort(ctx context.Context, tx store.Tx, r *attachRun) error {
 	ports, err := o.Nova.Network.CreatePorts(ctx, tx, r.Caller, ref, r.State.Plan)
 	if err != nil {
 		return refused(err)
+	}
+	if len(r.State.Allocations) > 0 {
+		if err := o.Nova.Placement.Adjust(ctx, tx, srv.ID, r.State.Allocations); err != nil {
+			return err
+		}
 	}
 	// The network answers with all ports of the server.
 	for _, p := range ports {
@@ -139,11 +179,14 @@ func (o *Ops) detach() *saga.Definition[nova.DetachState] {
 		Kind: nova.KindDetach, Deadline: 10 * time.Minute,
 		Steps: []saga.Step[nova.DetachState]{
 			{Name: "unplug", Deadline: 5 * time.Minute, Do: func(ctx context.Context, r *detachRun) error {
+				if err := o.portTakes(ctx, r); err != nil {
+					return err
+				}
 				return o.unplug(ctx, r.Operation, r.State.ServerID, r.State.PortID, stepID(r.Operation, "unplug"))
 			}, Undo: o.replug},
 			{Name: "unbind", Do: func(ctx context.Context, r *detachRun) error {
 				return o.Nova.Network.UnbindPorts(ctx, []string{r.State.PortID})
-			}},
+			}, Save: o.portGives},
 			{Name: "release", Save: func(ctx context.Context, tx store.Tx, r *detachRun) error {
 				return o.Nova.Network.DetachPort(ctx, tx, r.State.ServerID, r.State.PortID)
 			}},
@@ -151,6 +194,33 @@ func (o *Ops) detach() *saga.Definition[nova.DetachState] {
 		OnDone:   done(func(*detachRun) string { return "" }),
 		OnUndone: done(func(r *detachRun) string { return r.Cause }),
 	}
+}
+
+// portTakes finds out what a port has got of what it asks for. One that has been deleted meanwhile has given it back.
+func (o *Ops) portTakes(ctx context.Context, r *detachRun) error {
+	asked, err := o.Nova.Network.PortRequests(ctx, r.State.ServerID)
+	if err != nil {
+		return err
+	}
+	r.State.Allocations = nil
+	for _, g := range asked {
+		if g.ID == r.State.PortID && g.Provider != "" {
+			r.State.Allocations = placement.Allocations{g.Provider: g.Resources}
+		}
+	}
+	return nil
+}
+
+// portGives gives that back, unless the port's deletion has.
+func (o *Ops) portGives(ctx context.Context, tx store.Tx, r *detachRun) error {
+	if len(r.State.Allocations) == 0 {
+		return nil
+	}
+	ports, err := o.Nova.Network.PortsOf(ctx, []string{r.State.ServerID})
+	if err != nil || !slices.ContainsFunc(ports[r.State.ServerID], func(p neutron.Port) bool { return p.ID == r.State.PortID }) {
+		return err
+	}
+	return o.Nova.Placement.Adjust(ctx, tx, r.State.ServerID, negative(r.State.Allocations))
 }
 
 // replug puts back an interface whose detachment failed.

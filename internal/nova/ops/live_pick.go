@@ -94,6 +94,9 @@ func (o *Ops) liveForced(ctx context.Context, srv *nova.Server, host string) (no
 	}
 	takes := map[string]int{}
 	if has != nil {
+		if len(has.Allocations) > 1 {
+			return nova.Place{}, saga.Permanent(fmt.Errorf("No valid host was found. Unable to move instance %s to host %s. The instance has complex allocations on the source host so move cannot be forced.", srv.ID, host)) //nolint:staticcheck // upstream's sentence
+		}
 		for _, of := range has.Allocations {
 			for class, n := range of {
 				takes[class] = int(n)

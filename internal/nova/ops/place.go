@@ -142,7 +142,7 @@ func (o *Ops) pick(ctx context.Context, r *saga.Run[nova.CreateState]) error {
 	// The alternates of the first decision serve a second try on another host; a third try of the same step asks anew.
 	left := slices.DeleteFunc(slices.Clone(p.Alternates), func(a nova.Place) bool { return slices.Contains(p.Tried, a.Host) })
 	if len(left) == 0 || r.Attempt > 1 {
-		left, err = o.Choose(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving})
+		left, err = o.Choose(ctx, nova.Placing{Server: srv, Ignore: p.Tried, Fresh: r.Attempt > 1, Host: r.State.Host, Moving: r.State.Moving, Plan: r.State.Plan})
 		var none *scheduler.NoValidHostError
 		if errors.As(err, &none) {
 			p.Details = eliminations(none.Considered, none.Eliminated)

@@ -108,7 +108,7 @@ func (o *Ops) judgeImage(ctx context.Context, r *rebuildRun) error {
 		return err
 	}
 	spec.Flavor.VCPUs, spec.Flavor.MemoryMB, spec.Flavor.RootGB, spec.Flavor.EphemeralGB, spec.Flavor.SwapMB = 0, 0, 0, 0, 0
-	spec.AvailabilityZone, spec.NUMA, spec.PCI = "", nil, nil
+	spec.AvailabilityZone, spec.NUMA, spec.PCI, spec.Ports = "", nil, nil, nil
 	hosts, aggregates, err := o.Nova.SchedulerHosts(ctx, nova.SchedulerNeeds{})
 	if err != nil {
 		return err

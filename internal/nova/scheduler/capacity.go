@@ -11,7 +11,7 @@ import (
 // placementChoices keeps the hosts that have the resources and traits, and returns what to claim on each.
 func (q *query) placementChoices(hosts []*host, eliminated *eliminations) (func(*host) Choice, []*host, error) {
 	hosts = keep(hosts, eliminated, "Placement(provider)", func(h *host) bool { return h.provider != nil })
-	if q.flat && len(q.request.Groups) == 1 {
+	if q.flat && len(q.request.Groups) == 1 && q.ofHosts(&q.request.Groups[0]) {
 		return q.flatChoices, q.flatHosts(hosts, eliminated), nil
 	}
 	candidates, err := q.placement.Candidates(q.request)
@@ -45,6 +45,16 @@ func (q *query) placementChoices(hosts []*host, eliminated *eliminations) (func(
 		return choice
 	}
 	return choose, hosts, nil
+}
+
+// ofHosts tells whether only the hosts' own providers have what a group asks for.
+func (q *query) ofHosts(g *placement.RequestGroup) bool {
+	for class := range g.Resources {
+		if q.nested[class] {
+			return false
+		}
+	}
+	return true
 }
 
 // rootsOf returns the trees that a request takes anything from, apart from sharing providers.

@@ -43,6 +43,7 @@ func candidateRequest(spec *Spec, config *Config) placement.CandidateRequest {
 			req.Groups = append(req.Groups, *g)
 		}
 	}
+	req.Groups = append(req.Groups, spec.Ports...)
 	return req
 }
 

@@ -91,8 +91,9 @@ type Snapshot struct {
 	// keys are those that the metadata of any aggregate has.
 	keys map[string]bool
 
-	// flat is true when no provider is nested or shared, which allows a much faster way.
-	flat bool
+	// flat is true when no provider is shared, which allows a much faster way for what no nested provider has.
+	flat   bool
+	nested map[string]bool // the classes of nested providers
 }
 
 // host is a Host with what is derived from its aggregates and taken by decisions.
@@ -113,11 +114,16 @@ type host struct {
 // NewSnapshot prepares hosts for decisions and takes over what it is given. Hosts without a provider in placement cannot
 // be chosen.
 func NewSnapshot(config Config, hosts []Host, aggregates []Aggregate, from placement.Snapshot) *Snapshot {
-	s := &Snapshot{config: config, placement: from, flat: true, hosts: make([]*host, 0, len(hosts)), where: map[string]*host{}, named: make(map[string]*host, len(hosts))}
+	s := &Snapshot{config: config, placement: from, flat: true, nested: map[string]bool{}, hosts: make([]*host, 0, len(hosts)), where: map[string]*host{}, named: make(map[string]*host, len(hosts))}
 	for i := range from.Providers {
 		p := &from.Providers[i]
-		if p.Parent != "" || p.HasTrait(placement.TraitSharesViaAggregate) {
+		if p.HasTrait(placement.TraitSharesViaAggregate) {
 			s.flat = false
+		}
+		if p.Parent != "" {
+			for class := range p.Inventories {
+				s.nested[class] = true
+			}
 		}
 	}
 	of := map[string][]*Aggregate{}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"gostack/internal/nova/hardware"
+	"gostack/internal/placement"
 )
 
 // Spec says what to place: one server, or several equal ones in one decision.
@@ -36,6 +37,9 @@ type Spec struct {
 
 	// PCI are the devices that the flavor asks for.
 	PCI []hardware.PCIRequest
+
+	// Ports are what ports ask for, each of one provider.
+	Ports []placement.RequestGroup
 
 	// NUMA is the topology that flavor and image ask for; nil is none.
 	NUMA *hardware.Guest

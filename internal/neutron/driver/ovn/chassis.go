@@ -34,6 +34,7 @@ func (b *Backend) chassis(ctx context.Context) ([]driver.Chassis, error) {
 		c := driver.Chassis{Name: r.Name, Host: r.Hostname, Bridges: bridgeMappings(setting(r, "ovn-bridge-mappings"))}
 		options := strings.Split(setting(r, "ovn-cms-options"), ",")
 		c.Gateway = slices.Contains(options, "enable-chassis-as-gw")
+		c.Bandwidth = bandwidths(options)
 		for _, o := range options {
 			if zones, ok := strings.CutPrefix(o, "availability-zones="); ok {
 				c.Zones = strings.FieldsFunc(zones, func(r rune) bool { return r == ':' })
