@@ -104,7 +104,7 @@ func (u *unit) takePort(ctx context.Context, server ServerRef, nic NICPlan) erro
 	if err != nil {
 		return err
 	}
-	if p.DeviceID != "" || p.NovaServer != "" {
+	if p.DeviceID != "" || p.NovaServer != "" || p.DeviceOwner == ownerSubPort {
 		return conflict("PortInUse", "Port %s is still in use.", p.ID)
 	}
 	p.DeviceID, p.NovaServer, p.DeviceOwner, p.NovaIndex, p.NovaTag = server.ID, server.ID, ownerComputePrefix+server.AZ, int64(nic.Index), nic.Tag

@@ -197,7 +197,7 @@ func (p *planner) port(r NICRequest, plan *NICPlan) error {
 		return rest.BadRequest("Port id %s could not be found.", r.PortID)
 	case slices.Contains(p.seen, r.PortID):
 		return rest.BadRequest("Duplicate port %s", r.PortID)
-	case port.DeviceID != "":
+	case port.DeviceID != "", port.DeviceOwner == ownerSubPort: // the guest of a subport is its trunk's; a server of its own would wait for it in vain
 		return rest.Conflict("Port %s is still in use.", r.PortID)
 	case len(port.FixedIPs) == 0 && !port.IPDeferred && len(p.subnets[port.NetworkID]) > 0:
 		return rest.BadRequest("Port %s requires a FixedIP in order to be used.", r.PortID)
