@@ -38,9 +38,14 @@ const (
 
 func TestPCIAliases(t *testing.T) {
 	for _, bad := range []struct{ text, says string }{
-		{`{}`, "name"}, {`{"name": "a", "vendor": "8086"}`, "unknown field"}, {`{"name": "a", "vendor_id": "86"}`, "four hexadecimal digits"},
-		{`{"name": "a", "device_type": "vdpa"}`, "device_type"}, {`{"name": "a", "numa_policy": "near"}`, "numa_policy"}, {`[]`, "cannot unmarshal"},
-		{`{"name": "qat", "device_type": "type-PCI", "numa_policy": "required"}`, "NUMA policy mismatch for alias 'qat'"}, {`{"name": "qat", "device_type": "type-VF"}`, "Device type mismatch for alias 'qat'"},
+		{`{}`, "name"},
+		{`{"name": "a", "vendor": "8086"}`, "unknown field"},
+		{`{"name": "a", "vendor_id": "86"}`, "four hexadecimal digits"},
+		{`{"name": "a", "device_type": "vdpa"}`, "device_type"},
+		{`{"name": "a", "numa_policy": "near"}`, "numa_policy"},
+		{`[]`, "cannot unmarshal"},
+		{`{"name": "qat", "device_type": "type-PCI", "numa_policy": "required"}`, "NUMA policy mismatch for alias 'qat'"},
+		{`{"name": "qat", "device_type": "type-VF"}`, "Device type mismatch for alias 'qat'"},
 	} {
 		if _, err := ParsePCIAliases([]string{qat, bad.text}); err == nil || !strings.HasPrefix(err.Error(), "Invalid PCI alias definition: ") || !strings.Contains(err.Error(), bad.says) {
 			t.Errorf("%s: %v", bad.text, err)
