@@ -15,7 +15,8 @@ import (
 func (s *Service) Networks(ctx context.Context, c *policy.Caller, q db.Query) ([]*db.Network, error) {
 	q.Project = c.ProjectID
 	if !seesAll(c) {
-		q = q.And(db.Among("t.id", db.Owned("neutron_networks", c.ProjectID), db.Shared(db.AccessAsShared, c.ProjectID), db.Shared(db.AccessAsExternal, c.ProjectID)))
+		q = q.Seen(db.Or(db.Where("t.project_id = ?", c.ProjectID), db.SharedWith("t.id", db.AccessAsShared, c.ProjectID), db.SharedWith("t.id", db.AccessAsExternal, c.ProjectID)),
+			db.Owned("neutron_networks", c.ProjectID), db.Shared(db.AccessAsShared, c.ProjectID), db.Shared(db.AccessAsExternal, c.ProjectID))
 	}
 	return db.Networks(ctx, s.DB.Read(ctx), q)
 }

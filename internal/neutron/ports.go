@@ -15,7 +15,7 @@ import (
 func (s *Service) Ports(ctx context.Context, c *policy.Caller, q db.Query) ([]*db.Port, error) {
 	q.Project = c.ProjectID
 	if !seesAll(c) {
-		q = q.And(db.Among("t.id", db.OwnPorts(c.ProjectID)...))
+		q = q.Seen(db.Or(db.Where("t.project_id = ?", c.ProjectID), db.Where("n.project_id = ?", c.ProjectID)), db.OwnPorts(c.ProjectID)...)
 	}
 	return db.Ports(ctx, s.DB.Read(ctx), q)
 }

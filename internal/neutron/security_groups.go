@@ -22,7 +22,8 @@ func (s *Service) SecurityGroups(ctx context.Context, c *policy.Caller, q db.Que
 	}
 	q.Project = c.ProjectID
 	if !seesAll(c) || !c.IsAdmin() {
-		q = q.And(db.Among("t.id", db.Owned("neutron_security_groups", c.ProjectID), db.Shared(db.AccessAsShared, c.ProjectID)))
+		q = q.Seen(db.Or(db.Where("t.project_id = ?", c.ProjectID), db.SharedWith("t.id", db.AccessAsShared, c.ProjectID)),
+			db.Owned("neutron_security_groups", c.ProjectID), db.Shared(db.AccessAsShared, c.ProjectID))
 	}
 	return db.SecurityGroups(ctx, s.DB.Read(ctx), q)
 }
@@ -33,8 +34,8 @@ func (s *Service) SecurityGroupRules(ctx context.Context, c *policy.Caller, q db
 		return nil, err
 	}
 	if !c.IsAdmin() {
-		q = q.And(db.Among("t.id", db.Owned("neutron_security_group_rules", c.ProjectID),
-			db.Where("SELECT x.id FROM neutron_security_groups y JOIN neutron_security_group_rules x ON x.security_group_id = y.id WHERE y.project_id = ?", c.ProjectID)))
+		q = q.Seen(db.Or(db.Where("g.project_id = ?", c.ProjectID), db.Where("t.project_id = ?", c.ProjectID)), db.Owned("neutron_security_group_rules", c.ProjectID),
+			db.Where("SELECT x.id FROM neutron_security_groups y JOIN neutron_security_group_rules x ON x.security_group_id = y.id WHERE y.project_id = ?", c.ProjectID))
 	}
 	return db.SecurityGroupRules(ctx, s.DB.Read(ctx), q)
 }

@@ -16,7 +16,8 @@ import (
 func (s *Service) Subnets(ctx context.Context, c *policy.Caller, q db.Query) ([]*db.Subnet, error) {
 	q.Project = c.ProjectID
 	if !seesAll(c) {
-		q = q.And(db.Among("t.id", db.OwnSubnets(c.ProjectID)...))
+		q = q.Seen(db.Or(db.Where("t.project_id = ?", c.ProjectID), db.Where("n.project_id = ?", c.ProjectID),
+			db.SharedWith("t.network_id", db.AccessAsShared, c.ProjectID)), db.OwnSubnets(c.ProjectID)...)
 	}
 	return db.Subnets(ctx, s.DB.Read(ctx), q)
 }

@@ -31,6 +31,7 @@ var parts = []part{
 	{"storm", storm},
 	{"lists", lists},
 	{"scale", scale},
+	{"clients", clients},
 	{"networks", networks},
 	{"hosts", hosts},
 	{"decisions", decisions},
@@ -50,7 +51,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin/gostack", "the binary to measure")
 	flag.StringVar(&o.image, "image", "build/guest.qcow2", "the guest image of the figures with real guests")
 	flag.IntVar(&o.rows, "rows", 100_000, "servers in the database for the list figure")
-	only := flag.String("part", "", "only the parts that match this regular expression: start, tokens, images, boots, storm, lists, scale, networks, hosts, decisions, guests")
+	only := flag.String("part", "", "only the parts that match this regular expression: start, tokens, images, boots, storm, lists, scale, clients, networks, hosts, decisions, guests")
 	flag.BoolVar(&o.verbose, "v", false, "print every list of the part scale")
 	flag.StringVar(&o.engine, "database", "", "only sqlite or postgres in the parts that measure both")
 	flag.StringVar(&o.plans, "plans", "", "where PostgreSQL writes the plans of its statements, to find out why one is slow; costs time")

@@ -62,7 +62,7 @@ func launchPostgres(plans string) (p *postgres, err error) {
 	args, logName := []string{"-D", data, "-k", p.dir, "-c", "listen_addresses=", "-c", "logging_collector=off"}, filepath.Join(p.dir, "log")
 	if plans != "" {
 		logName = plans
-		args = append(args, "-c", "session_preload_libraries=auto_explain", "-c", "auto_explain.log_min_duration=0", "-c", "auto_explain.log_analyze=on")
+		args = append(args, "-c", "session_preload_libraries=auto_explain", "-c", "auto_explain.log_min_duration=10", "-c", "auto_explain.log_analyze=on", "-c", "auto_explain.log_timing=off", "-c", "auto_explain.log_nested_statements=off")
 	}
 	log, err := os.Create(logName)
 	if err != nil {
