@@ -30,6 +30,9 @@ func buildGlance(_ context.Context, h *House) (Unit, error) {
 		return Unit{}, fmt.Errorf("glance: %w", err)
 	}
 	cfg.Import.Tool = &qemuimg.Tool{}
+	if cfg.Cache.Node == "" {
+		cfg.Cache.Node = h.Config.InternalURL
+	}
 	cfg.Limits = glanceLimits{h.Keystone, h.Config.Region}
 	cfg.Properties.Policy = h.Config.Policy
 	service, err := glance.New(h.DB, cfg)

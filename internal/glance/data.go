@@ -30,24 +30,56 @@ func (s *Service) Data(ctx context.Context, id string) (io.ReadSeekCloser, int64
 // Open is Data of an image that was read already. ctx must live as long as the reader: the data may come from another control
 // replica or from an address. Of several locations the preferred one that has the data is taken.
 func (s *Service) Open(ctx context.Context, img *Image) (io.ReadSeekCloser, int64, error) {
+	return s.open(ctx, img, true)
+}
+
+// openOriginal is Open without the cache: for what reads data in order to know it.
+func (s *Service) openOriginal(ctx context.Context, img *Image) (io.ReadSeekCloser, int64, error) {
+	return s.open(ctx, img, false)
+}
+
+// open opens the data at the preferred location that has it. What is elsewhere is looked for in the cache first, and wanted there from then on.
+func (s *Service) open(ctx context.Context, img *Image, cached bool) (io.ReadSeekCloser, int64, error) {
 	if len(img.Locations) == 0 {
 		return nil, 0, ErrNoData
 	}
 	var errs []error
 	for _, at := range s.byPreference(img.Locations) {
-		f, size, err := s.openAt(ctx, img, at)
+		f, size, err := s.openHere(img, at)
 		if err == nil {
 			return f, size, nil
+		}
+		if errors.Is(err, filestore.ErrAbsent) {
+			if cached {
+				if f, size := s.openCached(img); f != nil {
+					return f, size, nil
+				}
+			}
+			var far io.ReadSeekCloser
+			if far, size, err = s.openFar(ctx, img, at); err == nil {
+				if cached {
+					s.wantCached(ctx, img)
+				}
+				return far, size, nil
+			}
 		}
 		errs = append(errs, err)
 	}
 	return nil, 0, errors.Join(errs...)
 }
 
-// openAt opens the data at one of the image's locations.
-func (s *Service) openAt(ctx context.Context, img *Image, at Location) (io.ReadSeekCloser, int64, error) {
+// openFar opens data at an address or on another control replica.
+func (s *Service) openFar(ctx context.Context, img *Image, at Location) (io.ReadSeekCloser, int64, error) {
 	if at.Key == "" {
 		return s.openAddress(ctx, img, at)
+	}
+	return s.openRemote(ctx, img, at.Key)
+}
+
+// openHere opens the data at one of the image's locations if it is a file that this process has; else filestore.ErrAbsent.
+func (s *Service) openHere(img *Image, at Location) (io.ReadSeekCloser, int64, error) {
+	if at.Key == "" {
+		return nil, 0, filestore.ErrAbsent
 	}
 	st := s.store(at.Store)
 	if st == nil || st.files == nil {
@@ -55,8 +87,6 @@ func (s *Service) openAt(ctx context.Context, img *Image, at Location) (io.ReadS
 	}
 	f, size, err := st.files.Read(at.Key)
 	switch {
-	case errors.Is(err, filestore.ErrAbsent):
-		return s.openRemote(ctx, img, at.Key)
 	case err != nil:
 		return nil, 0, err
 	case img.Size == nil || *img.Size != size:

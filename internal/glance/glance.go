@@ -66,6 +66,7 @@ type Config struct {
 	Import       ImportConfig
 	Locations    LocationConfig
 	Properties   PropertyConfig
+	Cache        CacheConfig
 	Certificates string // directory of those that images are signed with, as UUID.pem; "": there are none
 	Limits       Limits // Keystone's
 	UseLimits    bool   // whether they hold (use_keystone_limits)
@@ -87,6 +88,7 @@ type Service struct {
 	staging      *filestore.Store
 	imports      ImportConfig
 	locations    LocationConfig
+	cache        *cache       // nil: there is none
 	certificates string       // directory
 	limits       Limits       // nil: none hold
 	protections  *Protections // of custom properties; nil: none
@@ -121,6 +123,16 @@ func New(database *store.DB, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{db: database, dir: cfg.Dir, stores: stores, multi: multi, staging: staging, certificates: cfg.Certificates, imports: cfg.Import, locations: cfg.Locations, remote: cfg.Remote, host: HostTag(cfg.Host), cap: cfg.SizeCap, clock: cfg.Clock, log: cfg.Log, silent: cfg.Silent}
+	if cfg.Cache.Node == "" {
+		cfg.Cache.Node = cfg.Host
+	}
+	var taken []string
+	for _, files := range s.directories() {
+		taken = append(taken, files.Dir())
+	}
+	if s.cache, err = openCache(cfg.Cache, taken); err != nil {
+		return nil, err
+	}
 	if cfg.UseLimits {
 		if s.limits = cfg.Limits; s.limits == nil {
 			return nil, errors.New("use_keystone_limits is switched on without Keystone")
@@ -181,6 +193,3 @@ func deref(s *string) string {
 	}
 	return *s
 }
-
-// Caches tells whether data that is elsewhere is kept here too.
-func (s *Service) Caches() bool { return false }

@@ -103,7 +103,7 @@ func (s *Service) LocationHash(ctx context.Context, in *LocationImport) error {
 }
 
 func (s *Service) readLocation(ctx context.Context, img *Image, sum io.Writer) (db.Data, error) {
-	source, size, err := s.Open(ctx, img)
+	source, size, err := s.openOriginal(ctx, img)
 	if err != nil {
 		return db.Data{}, err
 	}

@@ -25,8 +25,12 @@ func (s *Service) Start(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return
+			case <-s.cacheWakes():
+				s.tendCache(ctx)
+				continue
 			case <-tick.C:
 			}
+			s.tendCache(ctx)
 			if _, err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("images cannot be compared with their files", "error", err)
 			}
@@ -36,6 +40,20 @@ func (s *Service) Start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// cacheWakes says when there is something to do for the cache; never without one.
+func (s *Service) cacheWakes() <-chan struct{} {
+	if s.cache == nil {
+		return nil
+	}
+	return s.cache.wake
+}
+
+func (s *Service) tendCache(ctx context.Context) {
+	if err := s.TendCache(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the image cache cannot be looked after", "error", err)
+	}
 }
 
 // Stop ends the timer.

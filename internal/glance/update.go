@@ -115,6 +115,9 @@ func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error
 				return err
 			}
 		}
+		if s.cache != nil {
+			store.AfterCommit(ctx, s.wakeCache) // it sees that the image is gone
+		}
 		for _, key := range keysOf(img) {
 			store.AfterCommit(ctx, func() { s.remove(key) })
 		}
