@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"testing"
 
 	"gostack/internal/neutron/db"
@@ -18,7 +19,8 @@ var left = map[string]string{
 	"distributed": "dvr", "service_type_id": "router-service-type", "conntrack_helpers": "l3-conntrack-helper", "pvlan": "pvlan",
 	"pvlan_type": "pvlan", "pvlan_community": "pvlan", "qinq": "qinq", "resources_synced": "agent-resources-synced", "location": "openstacksdk's own", "interfaces_info": "the client's own",
 	"mac_learning_enabled": "of a vendor", "ha_state": "of agents that OVN has not", "resource_versions": "of agents that OVN has not",
-	"is_default": "shown for external networks only", "used_in_default_non_sg": "the sample's mistake for used_in_non_default_sg",
+	"local_link_information": "the sample's own profile",
+	"is_default":             "shown for external networks only", "used_in_default_non_sg": "the sample's mistake for used_in_non_default_sg",
 }
 
 // TestSamples compares what each GET answers with upstream's sample: each of its members is there with the type it has there.
@@ -100,28 +102,45 @@ func TestSamples(t *testing.T) {
 		"trunks/trunk-show-response":                                                              "/trunks/" + trunk,
 		"trunks/trunks-list-response":                                                             "/trunks",
 	} {
-		text, err := os.ReadFile(filepath.Join(root, sample+".json"))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		var want, got any
-		if err := json.Unmarshal(text, &want); err != nil {
-			t.Error(err)
-			continue
-		}
+		var got any
 		a.Get(v2 + path).Want(200).JSON(&got)
-		if sample == "address-groups/address-group-show-response" { // whose sample has no envelope
-			want = map[string]any{"address_group": want}
+		likeSample(t, root, sample, path, got)
+	}
+}
+
+// likeSample compares an answer with a sample of upstream.
+func likeSample(t *testing.T, root, sample, path string, got any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, sample+".json"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var want any
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Error(err)
+		return
+	}
+	if sample == "address-groups/address-group-show-response" { // whose sample has no envelope
+		want = map[string]any{"address_group": want}
+	}
+	seen := map[string]bool{}
+	for _, problem := range unlikeSample("", want, got) {
+		if againstNeutron(sample, problem) {
+			continue
 		}
-		seen := map[string]bool{}
-		for _, problem := range unlikeSample("", want, got) {
-			if !seen[problem] {
-				seen[problem] = true
-				t.Errorf("%s: %s%s", sample, path, problem)
-			}
+		if !seen[problem] {
+			seen[problem] = true
+			t.Errorf("%s: %s%s", sample, path, problem)
 		}
 	}
+}
+
+// againstNeutron tells what upstream's samples say against Neutron itself.
+func againstNeutron(sample, problem string) bool {
+	return strings.Contains(sample, "subnetpool-") && strings.Contains(problem, "_prefixlen: is string") || // texts, as the samples of GET say
+		strings.HasPrefix(problem, ".security_group.belongs_to_default_sg:") || // a rule's
+		strings.Contains(problem, "revisio[n_number")
 }
 
 // unlikeSample names what of a sample an answer has not, or has with another type. Of lists the first elements are compared; null is of any type.
