@@ -174,6 +174,9 @@ func (d *Driver) fill(ctx context.Context, spec driver.GuestSpec, part, move str
 		if err != nil {
 			return err
 		}
+		if slices.Contains(moduleFiles(), h.Name) && h.Size > maxModule {
+			return driver.Refuse(driver.CodeBadImage, "the state of a trusted platform module that came has %d bytes", h.Size)
+		}
 		// A swap disk of another size is made anew, as is what the new flavor has and the old one had not.
 		if k, ok := wanted[h.Name]; !ok || h.Name == swapFile && h.Size != k.size {
 			if err := diskstream.Skip(r, h); err != nil {

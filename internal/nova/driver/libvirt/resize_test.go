@@ -1,10 +1,12 @@
 package libvirt_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +26,12 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l := newLab(t)
 	ctx := t.Context()
 	s := spec()
+	info, err := l.HostInfo(ctx)
+	l.must("host", err)
+	module := slices.Contains(info.Traits, "COMPUTE_SECURITY_TPM_2_0")
+	if module {
+		s.Flavor.ExtraSpecs = map[string]string{"hw:tpm_version": "2.0"}
+	}
 	l.boot(s)
 	l.until(s.ID, "BOOTS 1 SECTORS 2097152")
 
@@ -59,6 +67,15 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l.must("image", there.EnsureImage(ctx, *s.Image))
 	const variables = "what a guest's UEFI keeps"
 	l.must("variables", os.WriteFile(filepath.Join(l.dir, "instances", s.ID, "nvram.fd"), []byte(variables), 0o600))
+	// brought says that what the server's trusted platform module keeps went with the disks: libvirt has it again as it was aside.
+	brought := func() {
+		t.Helper()
+		aside, err := os.ReadFile(filepath.Join(l.dir, "instances", s.ID+"_resize", "tpm.2.0.tis"))
+		now, nowErr := os.ReadFile(filepath.Join("/var/lib/libvirt/swtpm", s.ID, "tpm2", "tpm2-00.permall"))
+		if module && (err != nil || nowErr != nil || len(aside) == 0 || !bytes.Equal(aside, now)) {
+			t.Errorf("the module's state: %d bytes aside (%v), %d at libvirt's (%v)", len(aside), err, len(now), nowErr)
+		}
+	}
 	came := func(where string) {
 		t.Helper()
 		if got, err := os.ReadFile(filepath.Join(where, s.ID, "nvram.fd")); err != nil || string(got) != variables {
@@ -76,6 +93,7 @@ func TestGuestMovesWhileOff(t *testing.T) {
 	l.must("copy", there.ImportDisks(ctx, bigger, move, fetch("host-b", move, false)))
 	l.must("disks", there.PrepareDisks(ctx, bigger))
 	l.must("define", there.Define(ctx, bigger))
+	brought()
 	l.must("start", there.Start(ctx, s.ID))
 	other.until(s.ID, "BOOTS 2 SECTORS 4194304")
 	came(dir)

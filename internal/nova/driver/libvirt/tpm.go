@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	rpc "github.com/digitalocean/go-libvirt"
 
@@ -28,8 +29,14 @@ var modules = []hardware.TPM{
 	{Version: hardware.TPM12, Model: hardware.TPMTIS}, {Version: hardware.TPM20, Model: hardware.TPMTIS}, {Version: hardware.TPM20, Model: hardware.TPMCRB},
 }
 
-// moduleFile is the file among a server's disks that holds a module's state. It says which module it is of.
-func moduleFile(t hardware.TPM) string { return "tpm-" + t.Version + "-" + t.Model + ".state" }
+// moduleFile is the file among a server's disks that holds a module's state. It says which module it is of ("tpm.2.0.crb"), in letters that a stream of
+// disks takes.
+func moduleFile(t hardware.TPM) string {
+	return "tpm." + t.Version + "." + strings.TrimPrefix(t.Model, "tpm-")
+}
+
+// maxModule is the most that a module keeps; swtpm's are some kilobytes.
+const maxModule = 1 << 20
 
 // moduleState is the file in which swtpm keeps a module's state.
 func (d *Driver) moduleState(id string, t hardware.TPM) string {

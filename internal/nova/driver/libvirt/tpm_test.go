@@ -29,7 +29,7 @@ func TestModulesAmongTheDisks(t *testing.T) {
 			if err := os.Mkdir(d.serverDir(id), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			among, state := filepath.Join(d.serverDir(id), "tpm-2.0-tpm-crb.state"), filepath.Join(d.modules, id, "tpm2", "tpm2-00.permall")
+			among, state := filepath.Join(d.serverDir(id), "tpm.2.0.crb"), filepath.Join(d.modules, id, "tpm2", "tpm2-00.permall")
 			if err := os.WriteFile(among, []byte(mine), 0o600); err != nil {
 				t.Fatal(err)
 			}

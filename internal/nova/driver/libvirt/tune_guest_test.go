@@ -192,7 +192,7 @@ func TestRealGuestWithTPM(t *testing.T) {
 		t.Errorf("of a server that is aside: %v", err)
 	}
 	l.must("restore", l.Restore(ctx, s.ID, move))
-	among := filepath.Join(l.dir, "instances", s.ID, "tpm-2.0-tpm-crb.state")
+	among := filepath.Join(l.dir, "instances", s.ID, "tpm.2.0.crb")
 	if got, err := os.ReadFile(among); err != nil || !bytes.Equal(got, kept) {
 		t.Errorf("among the disks: %d bytes of %d, %v", len(got), len(kept), err)
 	}
