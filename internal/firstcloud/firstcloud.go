@@ -180,15 +180,25 @@ func (w *walk) image(ctx context.Context) error {
 	return err
 }
 
+// autoPrefix is where the addresses of networks come from that are made by themselves (a part of what devstack takes).
+const autoPrefix = "10.64.0.0/12"
+
 func (w *walk) externalNetwork(ctx context.Context) error {
 	n, _, err := ensure(ctx, thing{
 		service: w.admin.network, collection: "networks", key: "network", search: url.Values{"name": {"public"}, "router:external": {"true"}},
-		body: object{"name": "public", "router:external": true, "provider:network_type": "flat", "provider:physical_network": w.PhysicalNet},
+		body: object{"name": "public", "router:external": true, "is_default": true, "provider:network_type": "flat", "provider:physical_network": w.PhysicalNet},
 	})
 	if err != nil {
 		return err
 	}
 	w.externalID = text(n, "id")
+	// With a default external network and a default pool of subnets, servers may ask for "auto" networks.
+	if _, _, err = ensure(ctx, thing{
+		service: w.admin.network, collection: "subnetpools", key: "subnetpool", search: url.Values{"is_default": {"true"}, "ip_version": {"4"}},
+		body: object{"name": "shared-default-subnetpool-v4", "shared": true, "is_default": true, "prefixes": []string{autoPrefix}, "default_prefixlen": 24},
+	}); err != nil {
+		return err
+	}
 	host := w.External.Masked().Addr().Next() // the machine's own address, on br-ex
 	first := host
 	for range 9 {

@@ -61,7 +61,7 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 	p.network = a.find("/network/v2.0/networks?router:external=true", "networks", "router:external", true)
 	if p.network == "" {
 		p.network = a.made(a.post("/network/v2.0/networks", map[string]any{"network": map[string]any{
-			"name": p.networkName, "router:external": true, "provider:network_type": "flat", "provider:physical_network": "physnet1",
+			"name": p.networkName, "router:external": true, "is_default": true, "provider:network_type": "flat", "provider:physical_network": "physnet1",
 		}}), "network")
 		a.post("/network/v2.0/subnets", map[string]any{"subnet": map[string]any{
 			"network_id": p.network, "ip_version": 4, "cidr": "172.24.4.0/24", "enable_dhcp": false,
@@ -69,6 +69,11 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 		}})
 	}
 	p.networkName = a.text("/network/v2.0/networks/"+p.network, "network", "name")
+	if a.find("/network/v2.0/subnetpools?is_default=true&ip_version=4", "subnetpools", "is_default", true) == "" {
+		a.post("/network/v2.0/subnetpools", map[string]any{"subnetpool": map[string]any{
+			"name": "conformance", "shared": true, "is_default": true, "prefixes": []string{"10.64.0.0/12"}, "default_prefixlen": 24,
+		}})
+	}
 	p.private = a.find("/network/v2.0/networks?name="+privateName, "networks", "name", privateName)
 	if p.private == "" {
 		p.private = a.made(a.post("/network/v2.0/networks", map[string]any{"network": map[string]any{"name": privateName}}), "network")
