@@ -2,9 +2,12 @@ package ops_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"gostack/internal/nova"
@@ -12,6 +15,7 @@ import (
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/hardware"
 	"gostack/internal/nova/novatest"
+	"gostack/internal/placement"
 	"gostack/internal/store"
 )
 
@@ -173,5 +177,40 @@ func TestServersWithDevices(t *testing.T) {
 			t.Errorf("devices %v, had %v", now, has)
 		}
 		w.Clean(t)
+	}, novatest.Migrations...)
+}
+
+// Many claim the same devices at once: each is given away once, and who comes too late hears that there is no room.
+func TestDevicesAreClaimedOnce(t *testing.T) {
+	databases(t, func(t *testing.T, d *store.DB) {
+		w := devicesWorld(t, d, 1)
+		ctx := t.Context()
+		node, err := db.GetComputeNodeOf(ctx, d.Read(ctx), "host-1")
+		must(t, err)
+		specs := map[string]string{hardware.PCIAliasSpec: "qat:1"}
+		won, late := atomic.Int32{}, atomic.Int32{}
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				srv := &nova.Server{ID: fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", i), ProjectID: "p", UserID: "u", Flavor: nova.FlavorCopy{VCPUs: 1, MemoryMB: 64, ExtraSpecs: specs}}
+				err := d.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+					return w.Nova.ClaimOn(ctx, tx, srv, srv.Flavor, "host-1", placement.Claim{
+						Consumer: srv.ID, Project: "p", User: "u", Allocations: map[string]map[string]int{node.ID: {placement.VCPU: 1, placement.MemoryMB: 64}},
+					})
+				})
+				switch {
+				case err == nil:
+					won.Add(1)
+				case errors.Is(err, placement.ErrCapacity):
+					late.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if has := w.devices(t); won.Load() != 2 || late.Load() != 6 || len(has) != 2 {
+			t.Errorf("%d claimed, %d came too late: %v", won.Load(), late.Load(), has)
+		}
 	}, novatest.Migrations...)
 }
