@@ -237,10 +237,14 @@ func (w *world) move(from, to *node, spec driver.GuestSpec, limits driver.LiveLi
 	w.t.Helper()
 	m := w.plan(from, to, spec, limits)
 	from.call("Begin", m, nil)
-	if s := w.ended(from, m); s.Phase != driver.LiveDone || s.Here {
+	s := w.ended(from, m)
+	if s.Phase != driver.LiveDone || s.Here {
 		log, _ := os.ReadFile(filepath.Join(from.dir, "log"))
 		other, _ := os.ReadFile(filepath.Join(to.dir, "log"))
 		w.t.Fatalf("the move ended with %+v\n%s\n%s\n%s", s, log, other, to.Run(w.t, "tail", "-n", "5", "/var/log/libvirt/libvirtd.log"))
+	}
+	if held := s.PausedMS > 0; held != (m.From.Virt != "kvm") {
+		w.t.Errorf("%s guest, held for %d ms while its memory went", m.From.Virt, s.PausedMS)
 	}
 	var r driver.LiveResult
 	to.call("Arrive", m, &r)
