@@ -117,8 +117,9 @@ type AttachState struct {
 type DetachState struct {
 	ServerID string `json:"server_id"`
 	PortID   string `json:"port_id"`
-	// Allocations are what the server gives back, of what the port asked for.
+	// Allocations are what the server gives back, of what the port asked for; Given that it has.
 	Allocations placement.Allocations `json:"allocations,omitempty"`
+	Given       bool                  `json:"given,omitempty"`
 }
 
 // work is an operation to be begun on a server.

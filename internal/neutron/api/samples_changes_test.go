@@ -51,8 +51,10 @@ func TestSamplesOfChanges(t *testing.T) {
 		{"fip", "POST", "/floatingips", `{"floatingip": {"floating_network_id": "$ext", "port_id": "$port"}}`, "floatingips/floatingip-create-response"},
 		{"", "PUT", "/floatingips/$fip", `{"floatingip": {"port_id": "$port"}}`, "floatingips/floatingip-update-response"},
 		{"", "PUT", "/floatingips/$fip", `{"floatingip": {"port_id": null}}`, "floatingips/floatingip-disassociate-response"},
-		{"forwarding", "POST", "/floatingips/$fip/port_forwardings", `{"port_forwarding": {"protocol": "tcp", "internal_port_id": "$port", "internal_ip_address": "$address", "internal_port": 25, "external_port": 2230}}`,
-			"port_forwardings/port-fowarding-create-response"},
+		{
+			"forwarding", "POST", "/floatingips/$fip/port_forwardings", `{"port_forwarding": {"protocol": "tcp", "internal_port_id": "$port", "internal_ip_address": "$address", "internal_port": 25, "external_port": 2230}}`,
+			"port_forwardings/port-fowarding-create-response",
+		},
 		{"", "PUT", "/floatingips/$fip/port_forwardings/$forwarding", `{"port_forwarding": {"internal_port": 37}}`, "port_forwardings/port-fowarding-update-response"},
 		{"sg", "POST", "/security-groups", `{"security_group": {"name": "g"}}`, "security-groups/security-group-create-response"},
 		{"", "PUT", "/security-groups/$sg", `{"security_group": {"name": "h"}}`, "security-groups/security-group-update-response"},

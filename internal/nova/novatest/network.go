@@ -28,6 +28,7 @@ type Network struct {
 	// migrating is where each port may go, by its id.
 	migrating map[string]string
 	failOn    map[string]error // by method
+	asked     []neutron.RequestGroup
 }
 
 var (
@@ -237,11 +238,24 @@ func (n *Network) NetworkInfo(_ context.Context, serverID string) ([]neutron.VIF
 	return out, err
 }
 
-// PortRequests implements nova.Network: these ports ask for nothing.
-func (n *Network) PortRequests(context.Context, string) ([]neutron.RequestGroup, error) {
+// Ask lets a port ask for resources, or have them.
+func (n *Network) Ask(g neutron.RequestGroup) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, g)
+}
+
+// PortRequests implements nova.Network: ports ask for what Ask said.
+func (n *Network) PortRequests(_ context.Context, serverID string) ([]neutron.RequestGroup, error) {
 	unlock, err := n.lock("PortRequests")
 	defer unlock()
-	return nil, err
+	var out []neutron.RequestGroup
+	for _, g := range n.asked {
+		if slices.ContainsFunc(n.ports[serverID], func(p neutron.Port) bool { return p.ID == g.ID }) {
+			out = append(out, g)
+		}
+	}
+	return out, err
 }
 
 // PortByAddress implements nova.Network.

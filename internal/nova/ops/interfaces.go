@@ -186,7 +186,7 @@ func (o *Ops) detach() *saga.Definition[nova.DetachState] {
 			}, Undo: o.replug},
 			{Name: "unbind", Do: func(ctx context.Context, r *detachRun) error {
 				return o.Nova.Network.UnbindPorts(ctx, []string{r.State.PortID})
-			}, Save: o.portGives},
+			}, Save: o.portGives, UndoSave: o.portTakesAgain},
 			{Name: "release", Save: func(ctx context.Context, tx store.Tx, r *detachRun) error {
 				return o.Nova.Network.DetachPort(ctx, tx, r.State.ServerID, r.State.PortID)
 			}},
@@ -220,7 +220,21 @@ func (o *Ops) portGives(ctx context.Context, tx store.Tx, r *detachRun) error {
 	if err != nil || !slices.ContainsFunc(ports[r.State.ServerID], func(p neutron.Port) bool { return p.ID == r.State.PortID }) {
 		return err
 	}
+	r.State.Given = true
 	return o.Nova.Placement.Adjust(ctx, tx, r.State.ServerID, negative(r.State.Allocations))
+}
+
+// portTakesAgain takes it back. When it has gone meanwhile the port stays without.
+func (o *Ops) portTakesAgain(ctx context.Context, tx store.Tx, r *detachRun) error {
+	if !r.State.Given {
+		return nil
+	}
+	r.State.Given = false
+	err := o.Nova.Placement.Adjust(ctx, tx, r.State.ServerID, r.State.Allocations)
+	if errors.Is(err, placement.ErrCapacity) {
+		return nil
+	}
+	return err
 }
 
 // replug puts back an interface whose detachment failed.

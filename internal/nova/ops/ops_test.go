@@ -11,6 +11,7 @@ import (
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
 	"gostack/internal/nova/novatest"
+	"gostack/internal/placement"
 	"gostack/internal/saga/sagatest"
 	"gostack/internal/store"
 )
@@ -293,20 +294,61 @@ func TestPowerIsProved(t *testing.T) {
 }
 
 func TestAttachIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindAttach, proof(func(w *world) { w.settled("proof") },
+	sagatest.Prove(t, nova.KindAttach, proof(func(w *world) { w.settled("proof"); w.wire() },
 		func(ctx context.Context, w *world) error {
 			srv, err := w.only(ctx)
 			if err != nil {
 				return err
 			}
-			return w.Nova.StartAttach(ctx, w.caller, srv.ID, neutron.NICPlan{Index: 1, NetworkID: novatest.NetworkID})
+			return w.Nova.StartAttach(ctx, w.caller, srv.ID, neutron.NICPlan{Index: 1, NetworkID: novatest.NetworkID, PortID: wiredPort, Request: &wired})
 		},
-		func(t *testing.T, w *world) { w.ports(t, 2) },
-		func(t *testing.T, w *world) { w.ports(t, 1) }))
+		func(t *testing.T, w *world) { w.ports(t, 2); w.wireTakes(t, 500) },
+		func(t *testing.T, w *world) { w.ports(t, 1); w.wireTakes(t, 0) }))
+}
+
+// A port that is guaranteed something of a bridge of host-1.
+const (
+	wiredPort = "77777777-0000-4000-8000-000000000001"
+	wire      = "77777777-0000-4000-8000-000000000002"
+	wireClass = "NET_BW_EGR_KILOBIT_PER_SEC"
+)
+
+var wired = neutron.RequestGroup{ID: wiredPort, Resources: map[string]int64{wireClass: 500}, Required: []string{"CUSTOM_PHYSNET_X"}}
+
+// wire tells placement of the bridge.
+func (w *world) wire() {
+	w.T.Helper()
+	_, err := w.Placement.EnsureBranches(context.Background(), "host-1", "host-1:wire", []placement.Branch{{
+		UUID: wire, Name: "host-1:wire", Traits: wired.Required, Inventories: map[string]placement.Inventory{wireClass: {Total: 800}},
+	}})
+	must(w.T, err)
+}
+
+// wireTakes fails unless the only server has so much of the bridge.
+func (w *world) wireTakes(t *testing.T, want int64) {
+	t.Helper()
+	srv, err := w.only(context.Background())
+	must(t, err)
+	c, err := w.Placement.Consumer(context.Background(), srv.ID)
+	must(t, err)
+	if got := c.Allocations[wire][wireClass]; got != want {
+		t.Errorf("%d of the bridge is taken, want %d", got, want)
+	}
 }
 
 func TestDetachIsProved(t *testing.T) {
-	sagatest.Prove(t, nova.KindDetach, proof(func(w *world) { w.settled("proof") },
+	sagatest.Prove(t, nova.KindDetach, proof(func(w *world) {
+		srv := w.settled("proof")
+		w.wire()
+		ports, err := w.Nova.Interfaces(context.Background(), srv.ID)
+		must(w.T, err)
+		has := wired
+		has.ID, has.Provider = ports[0].ID, wire
+		w.Network.Ask(has)
+		must(w.T, w.DB.Write(context.Background(), func(ctx context.Context, tx store.Tx) error {
+			return w.Placement.Adjust(ctx, tx, srv.ID, placement.Allocations{wire: has.Resources})
+		}))
+	},
 		func(ctx context.Context, w *world) error {
 			srv, err := w.only(ctx)
 			if err != nil {
@@ -318,8 +360,8 @@ func TestDetachIsProved(t *testing.T) {
 			}
 			return w.Nova.DetachInterface(ctx, w.caller, srv.ID, ports[0].ID)
 		},
-		func(t *testing.T, w *world) { w.ports(t, 0) },
-		func(t *testing.T, w *world) { w.one(t, nova.Active, driver.Running) }))
+		func(t *testing.T, w *world) { w.ports(t, 0); w.wireTakes(t, 0) },
+		func(t *testing.T, w *world) { w.one(t, nova.Active, driver.Running); w.wireTakes(t, 500) }))
 }
 
 func (w *world) only(ctx context.Context) (*nova.Server, error) {
