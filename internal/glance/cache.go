@@ -365,20 +365,6 @@ func (s *Service) copyToCache(ctx context.Context, img *Image, key string) (*fil
 		return nil, err
 	}
 	defer source.Close()
-	w, err := s.cache.files.Create(key, size)
-	if err != nil {
-		return nil, err
-	}
-	data, err := s.take(ctx, img, w, source, size)
-	if err == nil {
-		err = same(img, data)
-	}
-	if err == nil {
-		err = w.Commit()
-	}
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	return w, nil
+	w, _, err := s.write(ctx, img, s.cache.files, key, source, size)
+	return w, err
 }

@@ -235,7 +235,12 @@ func (s *Service) place(ctx context.Context, img *Image, to *Store, key string) 
 			return nil, data, err
 		}
 	}
-	w, err := to.files.Create(key, size)
+	return s.write(ctx, img, to.files, key, source, size)
+}
+
+// write makes a file of data that is the image's, whole and locked, and says what it is.
+func (s *Service) write(ctx context.Context, img *Image, files *filestore.Store, key string, source io.Reader, size int64) (*filestore.Writer, db.Data, error) {
+	w, err := files.Create(key, size)
 	if err != nil {
 		return nil, db.Data{}, err
 	}
