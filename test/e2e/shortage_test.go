@@ -99,11 +99,21 @@ func TestShortages(t *testing.T) {
 		if !refused {
 			b.c.t.Error("a full disk refused nothing: the test proves nothing")
 		}
-		if !refuses("/network/v2.0/networks", obj{"network": obj{"name": "full", "description": long[:200]}}) {
-			b.c.t.Error("Neutron wrote to a full disk that had no room for Keystone")
+		// What has no room for much may have some for little.
+		refused = false
+		for i := 0; i < 300 && !refused; i++ {
+			refused = refuses("/network/v2.0/subnetpools", obj{"subnetpool": obj{"name": "full", "description": long[:200], "prefixes": []string{"10.200.0.0/16"}}})
+		}
+		if !refused {
+			b.c.t.Error("Neutron wrote on and on to a disk that had no room for Keystone")
 		}
 		b.inventory() // reading goes on
 		free()
+		var pools struct{ Subnetpools []struct{ ID string } }
+		b.do(http.MethodGet, "/network/v2.0/subnetpools?name=full", nil, &pools)
+		for _, p := range pools.Subnetpools {
+			b.do(http.MethodDelete, "/network/v2.0/subnetpools/"+p.ID, nil, nil)
+		}
 		var list struct{ Projects []struct{ ID, Name string } }
 		b.do(http.MethodGet, "/v3/projects", nil, &list)
 		for _, p := range list.Projects {
