@@ -121,9 +121,13 @@ func TestDHCP(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.s1.Run(t, "timeout", "60", "dhclient", "-6", "-1", "-lf", filepath.Join(dir, "leases"), "-pf", pid, "-sf", script, "-cf", "/dev/null", "eth0")
-		if b, err := os.ReadFile(pid); err == nil { // it stays to renew the lease
-			ovntest.Run(t, "kill", strings.TrimSpace(string(b)))
-		}
+		var client string // it stays to renew the lease, and may say who it is after its parent has left
+		ovntest.Eventually(t, "dhclient has written its process id", func() bool {
+			b, _ := os.ReadFile(pid)
+			client = strings.TrimSpace(string(b))
+			return client != ""
+		})
+		ovntest.Run(t, "kill", client)
 		got, err := os.ReadFile(bound + ".BOUND6")
 		if err != nil {
 			t.Fatal(err)
