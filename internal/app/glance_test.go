@@ -5,33 +5,10 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
 )
-
-// ask sends a request and returns the status and the body.
-func (h *House) ask(t *testing.T, method, path, token, body string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+h.Listen.Addr()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("X-Auth-Token", token)
-	a, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = a.Body.Close() }()
-	text, err := io.ReadAll(a.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.StatusCode, string(text)
-}
 
 // Glance asks Keystone for its limits when it is told to: nobody has anything before somebody has registered how much.
 func TestGlanceObeysKeystonesLimits(t *testing.T) {

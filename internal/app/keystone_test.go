@@ -20,21 +20,38 @@ func (h *House) login(t *testing.T, user, password string) (int, string) {
 	return h.send(t, "POST", "/identity/v3/auth/tokens", "", body)
 }
 
+// send returns the status and the token of the answer, ask the status and the body.
 func (h *House) send(t *testing.T, method, path, token, body string) (int, string) {
+	t.Helper()
+	a, _ := h.request(t, method, path, token, body)
+	return a.StatusCode, a.Header.Get("X-Subject-Token")
+}
+
+func (h *House) ask(t *testing.T, method, path, token, body string) (int, string) {
+	t.Helper()
+	a, text := h.request(t, method, path, token, body)
+	return a.StatusCode, text
+}
+
+func (h *House) request(t *testing.T, method, path, token, body string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+h.Listen.Addr()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
 	r.Header.Set("X-Auth-Token", token)
 	a, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = a.Body.Close() }()
-	_, _ = io.Copy(io.Discard, a.Body)
-	return a.StatusCode, a.Header.Get("X-Subject-Token")
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, string(text)
 }
 
 func TestKeystoneBootstrapsItself(t *testing.T) {

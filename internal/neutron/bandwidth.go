@@ -56,11 +56,9 @@ func bridgesOf(c *driver.Chassis) (out []reportedBridge) {
 
 // bandwidthsOf are those of the host that Nova calls by a name.
 func (s *Service) bandwidthsOf(ctx context.Context, host string) (out []reportedBridge, err error) {
-	all, err := s.Backend.Chassis(ctx)
+	all, err := s.Backend.Known(ctx, host)
 	for i := range all {
-		if all[i].Host == host || all[i].Name == host {
-			out = append(out, bridgesOf(&all[i])...)
-		}
+		out = append(out, bridgesOf(&all[i])...)
 	}
 	return out, err
 }
@@ -125,7 +123,7 @@ func (s *Service) ReportBandwidths(ctx context.Context) error {
 
 // bridges are all whose bandwidth is told, by compute node.
 func (s *Service) bridges(ctx context.Context) (map[string][]reportedBridge, error) {
-	all, err := s.Backend.Chassis(ctx)
+	all, err := s.Backend.Known(ctx, "")
 	out := map[string][]reportedBridge{}
 	for i := range all {
 		for _, b := range bridgesOf(&all[i]) {

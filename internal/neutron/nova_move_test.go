@@ -51,6 +51,9 @@ func TestPortsOfAMovingServer(t *testing.T) {
 		if s := spec(0); s.Host != "host-2" || s.MigratingTo != "" {
 			t.Errorf("it has arrived: %+v", s)
 		}
+		if h.engine.Asked > 0 {
+			t.Errorf("binding a port asked every host %d times whether it lives", h.engine.Asked)
+		}
 		check(h.DeleteFloatingIP(ctx, fip.ID))
 		h.clean(t)
 	})

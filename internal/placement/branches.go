@@ -24,7 +24,7 @@ type Branch struct {
 // there is no provider of the host yet. What is not named any more goes; while something is allocated from it, it keeps that and loses its
 // traits, so that nothing more comes.
 func (s *Service) EnsureBranches(ctx context.Context, host, prefix string, branches []Branch) (found bool, err error) {
-	return found, s.write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		roots, err := db.ProvidersNamed(ctx, tx, "", host)
 		found = err == nil && len(roots) == 1 && roots[0].ParentUUID == ""
 		if !found {
@@ -55,6 +55,7 @@ func (s *Service) EnsureBranches(ctx context.Context, host, prefix string, branc
 		}
 		return nil
 	})
+	return found, err
 }
 
 // Is tells whether a provider is what the branch says it shall be, but for ratios that an operator may have set.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"gostack/internal/store/storetest"
 )
 
 // question is a list that users and their tools ask for.
@@ -115,16 +117,16 @@ func engines(o options, f func(name, database string) error) error {
 	if o.engine == "sqlite" {
 		return nil
 	}
-	p, err := launchPostgres(o.plans)
-	if errors.Is(err, errNoPostgres) {
+	url, stop, err := launchPostgres(o.plans)
+	if errors.Is(err, storetest.ErrNoPostgreSQL) {
 		fmt.Println("PostgreSQL:", err)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer p.stop()
-	if err := f("PostgreSQL", p.url); err != nil {
+	defer stop()
+	if err := f("PostgreSQL", url); err != nil {
 		return fmt.Errorf("PostgreSQL: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"gostack/internal/firstcloud"
 	"gostack/internal/secret"
+	"gostack/test/machine"
 )
 
 // TestTerraform lets terraform and its OpenStack provider make what testdata/terraform/main.tf declares, see that nothing is left to change, and
@@ -19,7 +20,7 @@ func TestTerraform(t *testing.T) {
 	for _, program := range []string{"terraform", "terraform-provider-openstack"} {
 		if _, err := exec.LookPath(program); err != nil {
 			if _, err := os.Stat(filepath.Join(os.Getenv("TERRAFORM_PROVIDER"), program)); err != nil {
-				t.Skipf("NOT TESTED with terraform: there is no %s in PATH; docs/conformance.md says where it comes from", program)
+				machine.Missing(t, "NOT TESTED with terraform: there is no "+program+" in PATH; docs/conformance.md says where it comes from")
 			}
 		}
 	}

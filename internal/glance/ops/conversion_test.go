@@ -11,15 +11,13 @@ import (
 	"gostack/internal/engine/qemuimg"
 	"gostack/internal/imageformat"
 	"gostack/internal/store/storetest"
+	"gostack/test/machine"
 )
 
 func needQEMU(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/usr/bin/qemu-img"); err != nil {
-		if os.Getenv("GOSTACK_REQUIRE") == "all" {
-			t.Fatal("qemu-img is not installed and GOSTACK_REQUIRE=all")
-		}
-		t.Skip("SKIPPED: qemu-img is not installed (package qemu-utils)")
+		machine.Missing(t, "NOT TESTED: qemu-img is not installed (package qemu-utils)")
 	}
 }
 

@@ -1,26 +1,14 @@
 package api_test
 
 import (
-	"os"
 	"strings"
 	"testing"
-
-	"gostack/internal/neutron/db"
-	"gostack/internal/neutron/driver"
-	"gostack/internal/store/storetest"
 )
 
 // TestSamplesOfChanges compares what each POST and PUT answers with upstream's sample, as TestSamples does with GET. The steps are one story: a
 // step "name=" keeps the id of what it made for "$name" in later ones.
 func TestSamplesOfChanges(t *testing.T) {
-	root := shared(t, "api/samples/network/")
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("no samples of upstream: %v", err)
-	}
-	c := newCloud(t, storetest.SQLite(t, db.Migrations))
-	c.engine.Hosts = append(c.engine.Hosts, driver.Chassis{Name: "chassis-gw", Host: "gw", Alive: true, Gateway: true, Bridges: map[string]string{"physnet1": "br-ex"}})
-	a := c.as(t, "admin")
-	ext, _ := external(a)
+	root, c, a, ext := samples(t)
 	ids := []string{"$ext", ext}
 	for _, step := range []struct{ keep, method, path, body, sample string }{
 		{"net", "POST", "/networks", `{"network": {"name": "n"}}`, "networks/network-create-response"},

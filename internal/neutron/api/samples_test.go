@@ -11,6 +11,7 @@ import (
 
 	"gostack/internal/neutron/db"
 	"gostack/internal/neutron/driver"
+	"gostack/internal/rest/resttest"
 	"gostack/internal/store/storetest"
 )
 
@@ -23,16 +24,23 @@ var left = map[string]string{
 	"is_default":             "shown for external networks only", "used_in_default_non_sg": "the sample's mistake for used_in_non_default_sg",
 }
 
-// TestSamples compares what each GET answers with upstream's sample: each of its members is there with the type it has there.
-func TestSamples(t *testing.T) {
-	root := shared(t, "api/samples/network/")
+// samples is where upstream's are, a cloud with a gateway, its administrator, and its external network. Without samples the test is skipped.
+func samples(t *testing.T) (root string, c *cloud, a *resttest.API, ext string) {
+	t.Helper()
+	root = shared(t, "api/samples/network/")
 	if _, err := os.Stat(root); err != nil {
 		t.Skipf("no samples of upstream: %v", err)
 	}
-	c := newCloud(t, storetest.SQLite(t, db.Migrations))
+	c = newCloud(t, storetest.SQLite(t, db.Migrations))
 	c.engine.Hosts = append(c.engine.Hosts, driver.Chassis{Name: "chassis-gw", Host: "gw", Alive: true, Gateway: true, Bridges: map[string]string{"physnet1": "br-ex"}})
-	a := c.as(t, "admin")
-	ext, _ := external(a)
+	a = c.as(t, "admin")
+	ext, _ = external(a)
+	return root, c, a, ext
+}
+
+// TestSamples compares what each GET answers with upstream's sample: each of its members is there with the type it has there.
+func TestSamples(t *testing.T) {
+	root, _, a, ext := samples(t)
 	a.Put(v2+"/networks/"+ext, `{"network": {"is_default": true}}`).Want(200)
 	net, subnet := network(a, "n", "10.0.0.0/24")
 	make := func(collection, resource, body string) string {

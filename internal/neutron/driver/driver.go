@@ -53,6 +53,9 @@ type Backend interface {
 	// Chassis lists the hosts that can carry ports. Hosts that have not been heard of for a while are asked, which takes a second or two
 	// when one does not answer.
 	Chassis(ctx context.Context) ([]Chassis, error)
+	// Known returns a host by the name that Nova has for it, or with "" all hosts, as far as this process knows: nobody is asked, and
+	// whether they are alive is not told.
+	Known(ctx context.Context, host string) ([]Chassis, error)
 	// Reaches returns those of the physical networks that a host maps, as far as this process knows; nobody is asked.
 	Reaches(ctx context.Context, host string, physnets []string) ([]string, error)
 	// RemoveChassis forgets a host that is gone for good (name as in Chassis.Name).

@@ -23,6 +23,7 @@ type Backend struct {
 	watchers map[chan driver.Event]bool
 	// Hosts are the chassis.
 	Hosts []driver.Chassis
+	Asked int // how often all hosts were asked whether they live
 	// Manual keeps bound ports down until Plug.
 	Manual bool
 	up     map[string]string // port to host
@@ -261,7 +262,15 @@ func (b *Backend) Events(ctx context.Context) (<-chan driver.Event, error) {
 func (b *Backend) Chassis(context.Context) ([]driver.Chassis, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.Asked++
 	return slices.Clone(b.Hosts), nil
+}
+
+// Known implements driver.Backend.
+func (b *Backend) Known(_ context.Context, host string) ([]driver.Chassis, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.Hosts), func(c driver.Chassis) bool { return host != "" && c.Host != host && c.Name != host }), nil
 }
 
 // Reaches implements driver.Backend. A host that is not there reaches everything.

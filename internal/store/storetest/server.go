@@ -22,6 +22,8 @@ type pgServer struct {
 	cred     *syscall.Credential
 	last     atomic.Int64
 	migrated templates[string] // names of databases
+	settings []string          // "-c name=value", beside those that all servers have
+	log      *os.File          // nil: nowhere
 	process  *os.Process
 	ended    chan struct{}
 }
@@ -47,6 +49,22 @@ func NewServer(t testing.TB) *Server {
 		_ = os.RemoveAll(s.dir)
 	})
 	return &Server{s, t}
+}
+
+// ErrNoPostgreSQL says that there is no PostgreSQL on this machine.
+var ErrNoPostgreSQL = errors.New("no initdb in /usr/lib/postgresql; install Debian's package postgresql")
+
+// Launch starts a server as it would run for users: durable, with Debian's sizes, and the settings ("name=value") that are given. It is for
+// what measures; a test takes NewServer. The log, if any, takes what the server writes.
+func Launch(log *os.File, settings ...string) (url string, stop func(), err error) {
+	s, err := launch(log, settings...)
+	if err != nil {
+		return "", nil, err
+	}
+	return s.url("postgres"), func() {
+		s.stop()
+		_ = os.RemoveAll(s.dir)
+	}, nil
 }
 
 // Database makes an empty database and returns its URL.
@@ -81,10 +99,15 @@ func (s *pgServer) psql(sql string) ([]byte, error) {
 	return exec.Command(filepath.Join(s.bin, "psql"), "-q", "-h", s.dir, "-U", "postgres", "-c", sql).CombinedOutput()
 }
 
+// startServer starts a server that forgets in a crash of the machine, and is quick.
 func startServer() (*pgServer, error) {
+	return launch(nil, "fsync=off", "shared_buffers=16MB", "max_connections=200")
+}
+
+func launch(log *os.File, settings ...string) (*pgServer, error) {
 	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(bins) == 0 {
-		return nil, errors.New("no initdb in /usr/lib/postgresql; install Debian's package postgresql")
+		return nil, ErrNoPostgreSQL
 	}
 	sort.Strings(bins)
 	removeStale()
@@ -96,7 +119,10 @@ func startServer() (*pgServer, error) {
 	if err := os.WriteFile(filepath.Join(dir, "owner"), []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
 		return nil, err
 	}
-	s := &pgServer{bin: filepath.Dir(bins[len(bins)-1]), dir: dir}
+	s := &pgServer{bin: filepath.Dir(bins[len(bins)-1]), dir: dir, log: log}
+	for _, setting := range settings {
+		s.settings = append(s.settings, "-c", setting)
+	}
 	if os.Getuid() == 0 { // PostgreSQL refuses root
 		u, err := user.Lookup("postgres")
 		if err != nil {
@@ -125,8 +151,10 @@ func (s *pgServer) start() error {
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the death signal follows the thread that started the child
-		cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=",
-			"-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=200", "-c", "logging_collector=off")
+		cmd := exec.Command(filepath.Join(s.bin, "postgres"), append([]string{"-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "logging_collector=off"}, s.settings...)...)
+		if s.log != nil {
+			cmd.Stdout, cmd.Stderr = s.log, s.log
+		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Pdeathsig: syscall.SIGINT}
 		cmd.Dir = s.dir
 		err := cmd.Start()

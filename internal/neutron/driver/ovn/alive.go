@@ -7,6 +7,7 @@ import (
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
+	"gostack/internal/engine/ovsdb/sb"
 	"gostack/internal/neutron/driver"
 )
 
@@ -61,9 +62,12 @@ func (b *Backend) applied(ctx context.Context, host string) error {
 		return err
 	}
 	return b.until(ctx, "Chassis_Private", func() (bool, error) {
-		all, err := b.chassis(ctx)
-		i := slices.IndexFunc(all, func(c driver.Chassis) bool { return c.Host == host })
-		return i >= 0 && all[i].Generation >= asked, err
+		c, ok, err := b.chassisNamed(ctx, host)
+		if err != nil || !ok {
+			return false, err
+		}
+		answers, err := ovsdb.Find(ctx, b.sb, &sb.ChassisPrivate{Name: c.Name})
+		return len(answers) == 1 && int64(answers[0].NbCfg) >= asked, err
 	})
 }
 

@@ -31,15 +31,7 @@ func (b *Backend) chassis(ctx context.Context) ([]driver.Chassis, error) {
 	}
 	var out []driver.Chassis
 	for _, r := range rows {
-		c := driver.Chassis{Name: r.Name, Host: r.Hostname, Bridges: bridgeMappings(setting(r, "ovn-bridge-mappings"))}
-		options := strings.Split(setting(r, "ovn-cms-options"), ",")
-		c.Gateway = slices.Contains(options, "enable-chassis-as-gw")
-		c.Bandwidth = bandwidths(options)
-		for _, o := range options {
-			if zones, ok := strings.CutPrefix(o, "availability-zones="); ok {
-				c.Zones = strings.FieldsFunc(zones, func(r rune) bool { return r == ':' })
-			}
-		}
+		c := described(r)
 		for _, e := range encaps {
 			if ip, err := netip.ParseAddr(e.IP); err == nil && e.ChassisName == r.Name {
 				c.Encaps = append(c.Encaps, driver.Encap{Type: e.Type, IP: ip})
@@ -58,6 +50,40 @@ func (b *Backend) chassis(ctx context.Context) ([]driver.Chassis, error) {
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b driver.Chassis) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// described is what a chassis says of its host.
+func described(r *sb.Chassis) driver.Chassis {
+	c := driver.Chassis{Name: r.Name, Host: r.Hostname, Bridges: bridgeMappings(setting(r, "ovn-bridge-mappings"))}
+	options := strings.Split(setting(r, "ovn-cms-options"), ",")
+	c.Gateway = slices.Contains(options, "enable-chassis-as-gw")
+	c.Bandwidth = bandwidths(options)
+	for _, o := range options {
+		if zones, ok := strings.CutPrefix(o, "availability-zones="); ok {
+			c.Zones = strings.FieldsFunc(zones, func(r rune) bool { return r == ':' })
+		}
+	}
+	return c
+}
+
+// Known implements driver.Backend.
+func (b *Backend) Known(ctx context.Context, host string) ([]driver.Chassis, error) {
+	if host != "" {
+		c, ok, err := b.chassisNamed(ctx, host)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return []driver.Chassis{described(c)}, nil
+	}
+	rows, err := ovsdb.List[sb.Chassis](ctx, b.sb, nil)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	out := make([]driver.Chassis, len(rows))
+	for i, r := range rows {
+		out[i] = described(r)
+	}
 	return out, nil
 }
 

@@ -85,8 +85,12 @@ func (b *Backend) arrive(ctx context.Context, s driver.PortSpec) error {
 	wait, cancel := context.WithTimeout(ctx, arrivalPatience)
 	defer cancel()
 	err = b.until(wait, "Port_Binding", func() (bool, error) {
+		c, ok, err := b.chassisNamed(wait, s.Host)
+		if err != nil || !ok {
+			return false, err
+		}
 		states, err := b.PortStates(wait, []string{s.ID})
-		return states[s.ID].Host == s.Host, err
+		return states[s.ID].Host == c.Hostname, err
 	})
 	if err == nil {
 		err = b.applied(wait, s.Host)

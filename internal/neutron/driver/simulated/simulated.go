@@ -271,6 +271,12 @@ func (b *Backend) Chassis(context.Context) ([]driver.Chassis, error) {
 	return out, nil
 }
 
+// Known implements driver.Backend.
+func (b *Backend) Known(ctx context.Context, host string) ([]driver.Chassis, error) {
+	all, err := b.Chassis(ctx)
+	return slices.DeleteFunc(all, func(c driver.Chassis) bool { return host != "" && c.Host != host }), err
+}
+
 // Reaches implements driver.Backend: these hosts map everything.
 func (b *Backend) Reaches(_ context.Context, _ string, physnets []string) ([]string, error) {
 	return physnets, nil
