@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
 	"gostack/internal/rest"
@@ -355,7 +353,7 @@ func (s *Service) copyToCache(ctx context.Context, img *Image, key string) (*fil
 			if err == nil {
 				return w, nil
 			}
-			if !errors.Is(err, filestore.ErrAbsent) && !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EMLINK) && !errors.Is(err, os.ErrExist) {
+			if !errors.Is(err, filestore.ErrAbsent) && !filestore.Elsewhere(err) && !errors.Is(err, os.ErrExist) {
 				return nil, err
 			}
 		}

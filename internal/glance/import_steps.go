@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"gostack/internal/faultpoint"
 	"gostack/internal/glance/db"
 	"gostack/internal/glance/filestore"
@@ -228,7 +226,7 @@ func (s *Service) place(ctx context.Context, img *Image, to *Store, key string) 
 			return nil, data, err
 		}
 		w, err := to.files.Adopt(s.staging, img.StagedKey, key)
-		if !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EMLINK) {
+		if !filestore.Elsewhere(err) {
 			return w, data, err
 		}
 		if _, err := source.Seek(0, io.SeekStart); err != nil {

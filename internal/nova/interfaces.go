@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gostack/internal/neutron"
-	"gostack/internal/nova/db"
 	"gostack/internal/placement"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
@@ -51,7 +50,7 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 	for _, p := range have {
 		before[p.ID] = true
 	}
-	if err := s.roomForPort(ctx, id, plan[0]); err != nil {
+	if err := s.roomForPort(ctx, srv, plan[0]); err != nil {
 		return nil, err
 	}
 	operation, err := s.startAttach(ctx, c, id, plan)
@@ -77,20 +76,19 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 
 // roomForPort refuses an interface whose port asks for what the server's host has not, and a network whose ports would ask: they would be made
 // too late.
-func (s *Service) roomForPort(ctx context.Context, id string, nic neutron.NICPlan) error {
+func (s *Service) roomForPort(ctx context.Context, srv *Server, nic neutron.NICPlan) error {
 	if nic.Request == nil {
 		return nil
 	}
 	if nic.PortID == "" {
-		return rest.BadRequest("Using networks with QoS policy is not supported for instance %s. (Network ID is %s)", id, nic.NetworkID)
+		return rest.BadRequest("Using networks with QoS policy is not supported for instance %s. (Network ID is %s)", srv.ID, nic.NetworkID)
 	}
-	srv, err := db.GetServer(ctx, s.DB.Read(ctx), id)
-	if err != nil || srv.Host == "" { // what state it must have is asked later
-		return nil //nolint:nilerr // as above
+	if srv.Host == "" { // what state it must have is asked later
+		return nil
 	}
-	_, err = s.PortAllocation(ctx, srv, *nic.Request)
+	_, err := s.PortAllocation(ctx, srv, *nic.Request)
 	if errors.Is(err, placement.ErrCapacity) {
-		return rest.BadRequest("Failed to allocate additional resources to attach interface to instance %s", id)
+		return rest.BadRequest("Failed to allocate additional resources to attach interface to instance %s", srv.ID)
 	}
 	return err
 }

@@ -115,7 +115,7 @@ func createLocked(path string) (*os.File, error) {
 }
 
 // Adopt makes a whole file of another store one of this store too, under its own key, without copying: both directories are on one
-// file system, or it is an error that errors.Is takes for unix.EXDEV. The file is durable, and locked until Close.
+// file system that links, or it is an error of which Elsewhere is true. The file is durable, and locked until Close.
 func (s *Store) Adopt(from *Store, fromKey, key string) (*Writer, error) {
 	source, err := from.path(fromKey)
 	if err != nil {
@@ -144,6 +144,11 @@ func (s *Store) Adopt(from *Store, fromKey, key string) (*Writer, error) {
 		return nil, classify(err)
 	}
 	return &Writer{store: s, f: f}, nil
+}
+
+// Elsewhere says of Adopt's error that the file must be copied: it is on another file system, or its own does not link, or not once more (link(2)).
+func Elsewhere(err error) bool {
+	return errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMLINK)
 }
 
 // Write appends.

@@ -165,7 +165,7 @@ func (w *world) shared(uefi driver.GuestSpec) {
 		w.t.Fatal(err)
 	}
 	// On storage that hosts share QEMU is the same user on both.
-	w.a.Run(w.t, "sh", "-ec", `: >/etc/libvirt/qemu.conf; kill $(cat /run/libvirtd.pid); tail --pid=$(cat /run/libvirtd.pid) -s 0.05 -f /dev/null; libvirtd --daemon --listen --pid-file /run/libvirtd.pid`)
+	w.a.Run(w.t, "sh", "-ec", `: >/etc/libvirt/qemu.conf; p=$(cat /run/libvirtd.pid); kill $p; tail --pid=$p -s 0.05 -f /dev/null; libvirtd --daemon --listen --pid-file /run/libvirtd.pid`)
 	w.a.again(dir)
 	w.b.again(dir)
 	spec := w.boot(w.a)
