@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -66,10 +65,10 @@ func hosts(o options) (figures []figure, err error) {
 // allKnown waits until n hosts can be scheduled to, and returns how long that took, in seconds.
 func allKnown(c *cloud, n int) (float64, error) {
 	begin := time.Now()
+	var s struct {
+		Statistics struct{ Count int } `json:"hypervisor_statistics"`
+	}
 	for end := begin.Add(5 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		var s struct {
-			Statistics struct{ Count int } `json:"hypervisor_statistics"`
-		}
 		if err := c.call(http.MethodGet, "/compute/v2.1/os-hypervisors/statistics", nil, &s); err != nil {
 			return 0, err
 		}
@@ -77,7 +76,7 @@ func allKnown(c *cloud, n int) (float64, error) {
 			return time.Since(begin).Seconds(), nil
 		}
 	}
-	return 0, errors.New("not all hosts came up")
+	return 0, fmt.Errorf("%d hosts are up of %d", s.Statistics.Count, n)
 }
 
 // bootRates takes servers without a port to ACTIVE from 8 clients, many at a time, three times: how many a second, and what gostack has worked for each, in ms.

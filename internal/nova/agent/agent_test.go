@@ -93,6 +93,11 @@ func (c *counting) count(what string) {
 	c.calls[what]++
 }
 
+func (c *counting) HostInfo(ctx context.Context) (driver.HostInfo, error) {
+	c.count("info")
+	return c.Driver.HostInfo(ctx)
+}
+
 func (c *counting) Reboot(ctx context.Context, id string, kind driver.RebootKind, grace time.Duration) error {
 	c.count("reboot")
 	return c.Driver.Reboot(ctx, id, kind, grace)
@@ -143,12 +148,17 @@ func boot(t *testing.T, c *control, id string) {
 
 func TestHostIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newControl()
-		a := start(t, c, simulate(t, simulated.Delays{}), "")
+		c, d := newControl(), simulate(t, simulated.Delays{})
+		a := start(t, c, d, "")
 		defer a.Stop()
 		synctest.Wait()
 		if err := a.Ready(); !errors.Is(err, bus.ErrUnroutable) {
 			t.Errorf("without a control side: %v", err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if tries := d.calls["info"]; tries < 360 || tries > 500 { // every ten seconds, and no more the longer it lasts
+			t.Errorf("%d tries in an hour without a control side", tries)
 		}
 		c.serve(t)
 		time.Sleep(15 * time.Second)

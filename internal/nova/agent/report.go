@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"gostack/internal/bus"
@@ -14,10 +15,11 @@ import (
 var conductor = bus.To{Topic: rpc.ConductorTopic}
 
 // report introduces the host, describes it now and then, and says in between
-// that it lives.
+// that it lives. Hosts that began together, or lost the control side together, do not all come in one moment.
 func (a *Agent) report(ctx context.Context) {
 	var described time.Time
-	retry := time.Second
+	firstRetry := min(time.Second, a.Heartbeat)
+	retry := firstRetry
 	for {
 		wait := a.Heartbeat
 		var err error
@@ -35,15 +37,15 @@ func (a *Agent) report(ctx context.Context) {
 		if err != nil {
 			// Who was not heard may have been taken for dead: the control side says what became of its servers.
 			described = time.Time{}
-			wait = min(retry, a.Heartbeat)
-			retry *= 2
+			wait = retry
+			retry = min(2*retry, a.Heartbeat)
 		} else {
-			retry = time.Second
+			retry = firstRetry
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(wait - rand.N(wait/4+1)):
 		}
 	}
 }
