@@ -107,16 +107,22 @@ func (c *central) bound(short string) string {
 
 func (c *central) until(what string, ok func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatal("not in time: " + what)
 		}
 	}
 }
 
+// row is the first row of the southbound database that a command of ovn-sbctl names.
+func (c *central) row(args ...string) string {
+	c.t.Helper()
+	return strings.Fields(c.run(append([]string{"ovn-sbctl", "--db=unix:" + c.path("sb.sock"), "--bare", "--columns=_uuid"}, args...)...))[0]
+}
+
 // as runs ovn-sbctl as the holder of files does.
 func (c *central) as(f member.OVNFiles, args ...string) (string, error) {
-	argv := []string{"--timeout=5", "--db=" + c.sb, "--private-key=" + f.Key, "--certificate=" + f.Certificate, "--ca-cert=" + f.CA}
+	argv := []string{"--timeout=120", "--db=" + c.sb, "--private-key=" + f.Key, "--certificate=" + f.Certificate, "--ca-cert=" + f.CA}
 	out, err := exec.CommandContext(c.t.Context(), "ovn-sbctl", append(argv, args...)...).CombinedOutput()
 	return string(out), err
 }
@@ -139,8 +145,6 @@ func TestSouthboundRoles(t *testing.T) {
 		return c.run("ovn-sbctl", "--db=unix:"+c.path("sb.sock"), "--bare", "--columns=name", "list", "RBAC_Role") == "ovn-controller"
 	})
 	c.run("ovn-nbctl", "--db=unix:"+c.path("nb.sock"), "--wait=sb", "ls-add", "net", "--", "lsp-add", "net", "port", "--", "lsp-set-addresses", "port", "02:00:00:00:00:01 10.0.0.2")
-	flow := strings.Fields(c.run("ovn-sbctl", "--db=unix:"+c.path("sb.sock"), "--bare", "--columns=_uuid", "list", "Logical_Flow"))[0]
-
 	// Its own.
 	for name, ip := range map[string]string{"a": "127.0.0.1", "b": "127.0.0.2"} {
 		for _, args := range [][]string{
@@ -155,7 +159,9 @@ func TestSouthboundRoles(t *testing.T) {
 		t.Errorf("a may not claim a port: %v %s", err, out)
 	}
 
-	// Not its own.
+	// Not its own. What northd makes of the port that is up now is there, and stays.
+	c.run("ovn-nbctl", "--db=unix:"+c.path("nb.sock"), "--wait=sb", "sync")
+	flow := c.row("list", "Logical_Flow")
 	for _, args := range [][]string{
 		{"chassis-del", "a"},
 		{"set", "Chassis", "a", "hostname=b"},
@@ -179,7 +185,7 @@ func TestSouthboundRoles(t *testing.T) {
 		{"set", "Connection", ".", `role=""`},
 	} {
 		if args[0] == "set" && args[1] == "Encap" {
-			args[2] = c.run("ovn-sbctl", "--db=unix:"+c.path("sb.sock"), "--bare", "--columns=_uuid", "find", "Encap", "chassis_name=a")
+			args[2] = c.row("find", "Encap", "chassis_name=a")
 		}
 		if out, err := c.as(files["b"], args...); err == nil || !strings.Contains(out, "permission error") {
 			t.Errorf("b may %v: %v %s", args, err, out)
@@ -194,7 +200,7 @@ func TestSouthboundRoles(t *testing.T) {
 	}
 	foreign := member.OVN(o.Dir)
 	foreign.CA = files["a"].CA
-	if out, err := c.as(foreign, "show"); err == nil {
+	if out, err := c.as(foreign, "--timeout=5", "show"); err == nil { // which tries again until then
 		t.Errorf("another cloud's host is let in: %s", out)
 	}
 	if out, err := exec.CommandContext(t.Context(), "ovn-sbctl", "--timeout=3", "--db="+strings.Replace(c.sb, "ssl:", "tcp:", 1), "show").CombinedOutput(); err == nil {
@@ -277,12 +283,12 @@ func (c *central) client(database, address string, config *tls.Config, rows ...o
 
 // answers asks a server for anything, and tells why it does not say.
 func answers(address string, config *tls.Config) error {
-	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: config}).Dial("tcp", strings.TrimPrefix(address, "ssl:"))
+	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Minute}, Config: config}).Dial("tcp", strings.TrimPrefix(address, "ssl:"))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte(`{"method":"list_dbs","params":[],"id":1}`)); err != nil {
@@ -295,7 +301,7 @@ func answers(address string, config *tls.Config) error {
 // canRead tells why not.
 func (c *central) canRead(database, address string, config *tls.Config, row ovsdb.Row) error {
 	client := c.client(database, address, config, row)
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	return client.Ready(ctx)
 }

@@ -93,7 +93,7 @@ func serve(t *testing.T) (*httptest.Server, *console.Proxy, *logBuffer) {
 
 func dial(t *testing.T, s *httptest.Server, query, from string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	h := http.Header{}
 	if from != "" {
@@ -175,7 +175,7 @@ func TestRefuses(t *testing.T) {
 
 func TestCookieToken(t *testing.T) {
 	s, _, _ := serve(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, strings.Replace(s.URL, "http", "ws", 1)+"/novnc/websockify", &websocket.DialOptions{
 		HTTPHeader: http.Header{"Cookie": {"token=good"}},

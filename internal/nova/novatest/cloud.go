@@ -246,10 +246,10 @@ func (w *Cloud) asides(t testing.TB, host string) int {
 	return len(list)
 }
 
-// Until waits until ok, or fails after half a minute.
+// Until waits until ok, or fails after three minutes: a busy machine takes its time.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("in vain waited until %s", what)
 		}

@@ -23,7 +23,7 @@ func (w *world) drained(t *testing.T, d nova.Drain) (string, error) {
 	disabled := true
 	_, _, err := w.Nova.UpdateService(t.Context(), "", nova.BinaryCompute, d.Host, nova.ServiceUpdate{Disabled: &disabled})
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	err = w.Nova.Drain(ctx, d)
 	return strings.Join(told, "\n"), err

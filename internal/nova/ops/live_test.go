@@ -21,6 +21,9 @@ import (
 
 var operator = resttest.Personas["admin"]
 
+// unhurried is a move that does not end by itself while a test looks at it, however busy the machine is.
+const unhurried = time.Hour
+
 // liveWorld has servers that take their time to move.
 func liveWorld(t *testing.T, hosts int, move time.Duration) *world {
 	t.Helper()
@@ -117,7 +120,7 @@ func TestLiveMigrationIsProved(t *testing.T) {
 }
 
 func TestLiveMigrationWithProgressAndForce(t *testing.T) {
-	w := liveWorld(t, 2, time.Minute)
+	w := liveWorld(t, 2, unhurried)
 	srv := w.settled("one")
 	from, to := srv.Host, w.other(srv.Host)
 	disk := w.Hosts[from].DiskOf(srv.ID)
@@ -187,7 +190,7 @@ func refusedSaying(err error, text string) bool {
 }
 
 func TestLiveMigrationAborted(t *testing.T) {
-	w := liveWorld(t, 2, time.Minute)
+	w := liveWorld(t, 2, unhurried)
 	one := w.settled("one")
 	from := one.Host
 	two, err := w.Nova.CreateServers(t.Context(), operator, onHost(from))
@@ -296,7 +299,7 @@ func TestLiveMigrationToAFullHost(t *testing.T) {
 
 // A lock holds for everybody but administrators, also on what has begun.
 func TestLiveMigrationOfALockedServer(t *testing.T) {
-	w := liveWorld(t, 2, time.Minute)
+	w := liveWorld(t, 2, unhurried)
 	srv := w.settled("one")
 	manager := resttest.Personas["manager"]
 	must(t, w.Nova.Lock(t.Context(), w.caller, srv.ID, nil))
@@ -319,7 +322,7 @@ func TestLiveMigrationOfALockedServer(t *testing.T) {
 
 // live_migration_timeout_action
 func TestLiveMigrationThatTakesTooLong(t *testing.T) {
-	w := liveWorld(t, 2, time.Hour)
+	w := liveWorld(t, 2, unhurried)
 	w.Nova.Config.Live.CompletionTimeout = 200 * time.Millisecond
 	srv := w.settled("one")
 	must(t, w.live(srv, nova.LiveRequest{}))
@@ -344,7 +347,7 @@ func TestLiveMigrationThatTakesTooLong(t *testing.T) {
 
 // The source's agent loses all it knew of the move, or the destination gives up: the guest goes on where it was.
 func TestLiveMigrationOutlivesItsAgents(t *testing.T) {
-	w := liveWorld(t, 2, time.Minute)
+	w := liveWorld(t, 2, unhurried)
 	srv := w.settled("one")
 	from, to := srv.Host, w.other(srv.Host)
 	must(t, w.live(srv, nova.LiveRequest{}))
@@ -371,7 +374,7 @@ func TestLiveMigrationOutlivesItsAgents(t *testing.T) {
 
 // Deletion beats a move, wherever it is.
 func TestDeleteWhileMigrating(t *testing.T) {
-	w := liveWorld(t, 2, time.Minute)
+	w := liveWorld(t, 2, unhurried)
 	srv := w.settled("one")
 	must(t, w.live(srv, nova.LiveRequest{}))
 	w.until(srv, nova.MoveRunning)

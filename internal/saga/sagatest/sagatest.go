@@ -133,7 +133,7 @@ func crashThenResume(t *testing.T, w *World, f, after interpose) {
 	start(t, w, first)
 	select {
 	case <-crashed:
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("the walk never came to this point")
 	}
 	_ = first.Stop(context.Background())
@@ -148,7 +148,7 @@ func crashThenResume(t *testing.T, w *World, f, after interpose) {
 // settle waits until no operation is left.
 func settle(t *testing.T, w *World, engines []*saga.Engine) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		n, err := engines[0].Live(context.Background())
 		if err == nil && n == 0 {
 			return

@@ -148,11 +148,10 @@ func (d *Daemon) Start() error {
 		return err
 	}
 	d.cmd = cmd
-	for range 200 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // polled: a socket file has no event
 		if c, err := net.Dial("unix", Socket); err == nil {
 			return c.Close()
 		}
-		time.Sleep(50 * time.Millisecond) // polled: a socket file has no event
 	}
 	log, _ := os.ReadFile("/var/log/libvirt/stderr.log")
 	return fmt.Errorf("does not listen: %s", strings.TrimSpace(string(log)))

@@ -43,7 +43,7 @@ func startOpenVSwitch() error {
 		{"ovsdb-server", "--remote=punix:/run/openvswitch/db.sock", "--pidfile", "--detach", "--no-chdir", "--log-file", db},
 		{"ovs-vsctl", "--no-wait", "init"},
 		{"ovs-vswitchd", "--pidfile", "--detach", "--no-chdir", "--log-file"},
-		{"ovs-vsctl", "--timeout=20", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev"},
+		{"ovs-vsctl", "--timeout=120", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev"},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)

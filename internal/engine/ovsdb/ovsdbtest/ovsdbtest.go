@@ -70,7 +70,7 @@ func (s *Server) Up(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.cmd, s.ended = cmd, ended
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
 			_ = c.Close()

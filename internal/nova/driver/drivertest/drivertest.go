@@ -210,7 +210,7 @@ func (s Suite) wrongState(t *testing.T) {
 
 func (s Suite) events(t *testing.T) {
 	d, id := s.Driver, s.boot(t).ID
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	events, err := d.Events(ctx)
 	must(t, "events", err)

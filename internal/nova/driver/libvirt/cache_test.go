@@ -32,7 +32,7 @@ func blocks(fi os.FileInfo) int64 {
 
 func greetRFB(t *testing.T, a driver.ConsoleAddress) {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", net.JoinHostPort(a.Host, strconv.Itoa(a.Port)), 10*time.Second)
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(a.Host, strconv.Itoa(a.Port)), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

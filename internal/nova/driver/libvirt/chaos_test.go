@@ -13,7 +13,7 @@ import (
 // once only: answers get lost and calls run again.
 func TestOperationsWhileLibvirtdDies(t *testing.T) {
 	l := newLab(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	l.prepare(spec()) // images are there
 

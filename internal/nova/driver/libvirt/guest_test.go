@@ -151,7 +151,7 @@ func (l *lab) until(id, text string) string {
 
 func (l *lab) untilCount(id, text string, n int) string {
 	l.t.Helper()
-	end := time.Now().Add(90 * time.Second)
+	end := time.Now().Add(5 * time.Minute)
 	for {
 		log, err := l.ConsoleLog(l.t.Context(), id, -1)
 		if err != nil {

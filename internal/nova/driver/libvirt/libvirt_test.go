@@ -56,10 +56,11 @@ func TestBootAndPowerActions(t *testing.T) {
 	}
 
 	began = time.Now()
-	l.must("soft stop", l.Stop(ctx, s.ID, 60*time.Second))
+	const grace = 5 * time.Minute
+	l.must("soft stop", l.Stop(ctx, s.ID, grace))
 	t.Logf("power button took %.1f s", time.Since(began).Seconds())
 	l.state(s.ID, driver.Shutdown)
-	if time.Since(began) > 50*time.Second {
+	if time.Since(began) >= grace {
 		t.Error("the guest did not obey the power button")
 	}
 	l.must("stop again", l.Stop(ctx, s.ID, time.Second))
@@ -70,7 +71,7 @@ func TestBootAndPowerActions(t *testing.T) {
 	l.must("start", l.Start(ctx, s.ID))
 	l.until(s.ID, "BOOTS 2 ")
 	l.untilCount(s.ID, "MICRO-READY", 2)
-	l.must("soft reboot", l.Reboot(ctx, s.ID, driver.RebootSoft, 60*time.Second))
+	l.must("soft reboot", l.Reboot(ctx, s.ID, driver.RebootSoft, grace))
 	l.until(s.ID, "BOOTS 3 ")
 	l.must("hard reboot", l.Reboot(ctx, s.ID, driver.RebootHard, 0))
 	l.until(s.ID, "BOOTS 4 ")
@@ -100,7 +101,7 @@ func TestBootAndPowerActions(t *testing.T) {
 // A guest must not notice that libvirtd or this process comes and goes.
 func TestGuestSurvivesLibvirtd(t *testing.T) {
 	l := newLab(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	s := spec()
 	l.boot(s)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -72,7 +71,7 @@ func (w *world) bootUEFI(on *node, s driver.GuestSpec) {
 			_ = n.try("Destroy", Move{ID: s.ID}, nil)
 		}
 	})
-	w.a.Eventually(w.t, 90*time.Second, "the firmware is at work", func() bool { return strings.Contains(on.console(s.ID), "BdsDxe") })
+	w.a.Eventually(w.t, patience, "the firmware is at work", func() bool { return strings.Contains(on.console(s.ID), "BdsDxe") })
 }
 
 // variables is the file of a guest's variables as seen from outside the node.
@@ -100,7 +99,7 @@ func (w *world) mark(on *node, s driver.GuestSpec) {
 		w.t.Fatal(err)
 	}
 	on.call("Reboot", Move{ID: s.ID}, nil)
-	w.a.Eventually(w.t, 90*time.Second, "the firmware is at work again", func() bool { return strings.Count(on.console(s.ID), "BdsDxe: failed") > 0 })
+	w.a.Eventually(w.t, patience, "the firmware is at work again", func() bool { return strings.Count(on.console(s.ID), "BdsDxe: failed") > 0 })
 }
 
 // marked fails unless the mark is in the variables that the guest has there.

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	engine "gostack/internal/engine/libvirt"
 	"gostack/internal/nova/driver"
@@ -73,7 +72,7 @@ func serveHost(dir, instances string) error {
 		return err
 	}
 	server := rpc.NewServer()
-	if err := server.RegisterName("Host", &Host{d}); err != nil {
+	if err := server.RegisterName("Host", &Host{d: d}); err != nil {
 		return err
 	}
 	for {
@@ -118,7 +117,7 @@ func startEngines(dir string) error {
 		"ovsdb-tool create /etc/openvswitch/test.db",
 		"ovsdb-server --remote=punix:/run/openvswitch/db.sock --pidfile --detach --no-chdir --log-file /etc/openvswitch/test.db",
 		"ovs-vsctl --no-wait init", "ovs-vswitchd --pidfile --detach --no-chdir --log-file",
-		"ovs-vsctl --timeout=20 add-br br-int -- set bridge br-int datapath_type=netdev",
+		"ovs-vsctl --timeout=120 add-br br-int -- set bridge br-int datapath_type=netdev",
 	} {
 		argv := strings.Fields(line)
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
@@ -177,7 +176,11 @@ func (b *buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
 func (b *buffered) CloseWrite() error { return b.Conn.(*net.UnixConn).CloseWrite() }
 
 // Host is the driver as the test calls it.
-type Host struct{ d *libvirt.Driver }
+type Host struct {
+	d    *libvirt.Driver
+	seat net.Conn // a console that is kept open, and what it says
+	seen *bufio.Scanner
+}
 
 // Move names a server that moves and how.
 type Move struct {
@@ -189,7 +192,7 @@ type Move struct {
 type Nothing struct{}
 
 func call(f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return f(ctx)
 }
@@ -273,37 +276,62 @@ func (h *Host) Reboot(m Move, _ *Nothing) error {
 	return call(func(ctx context.Context) error { return h.d.Reboot(ctx, m.ID, driver.RebootHard, 0) })
 }
 
-// Type writes a line to the serial console of a server and answers what comes back until the line is repeated. With line "" it waits for the end.
+// Type writes a line to the serial console of a server and answers what comes back until the line is repeated.
 func (h *Host) Type(line string, out *string) error {
 	return call(func(ctx context.Context) error {
-		id, line, _ := strings.Cut(line, " ")
-		at, err := h.d.Console(ctx, id, driver.ConsoleSerial)
+		conn, _, err := h.typed(ctx, line, out)
 		if err != nil {
 			return err
 		}
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", at.Path)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-		if line != "" {
-			if _, err := io.WriteString(conn, line+"\n"); err != nil {
-				return err
-			}
-		}
-		text := bufio.NewScanner(conn)
-		for text.Scan() {
-			*out += text.Text() + "\n"
-			if line != "" && strings.Contains(text.Text(), "HEARD "+line) {
-				return nil
-			}
-		}
-		if line != "" {
-			return fmt.Errorf("the console ended: %w", errors.Join(io.ErrUnexpectedEOF, text.Err()))
-		}
-		return text.Err()
+		return conn.Close()
 	})
+}
+
+// Hold is Type by somebody who stays at the console: the connection is kept for Held.
+func (h *Host) Hold(line string, out *string) error {
+	return call(func(ctx context.Context) error {
+		conn, text, err := h.typed(ctx, line, out)
+		if err == nil {
+			h.seat, h.seen = conn, text
+		}
+		return err
+	})
+}
+
+// Held returns when the console that Hold keeps has ended, and how.
+func (h *Host) Held(_ Nothing, _ *Nothing) error {
+	return call(func(ctx context.Context) error {
+		defer h.seat.Close()
+		defer context.AfterFunc(ctx, func() { _ = h.seat.Close() })()
+		for h.seen.Scan() {
+		}
+		return h.seen.Err()
+	})
+}
+
+// typed opens the console that the first word of line names and types the rest; it answers the connection when the guest has repeated that.
+func (h *Host) typed(ctx context.Context, line string, out *string) (net.Conn, *bufio.Scanner, error) {
+	id, line, _ := strings.Cut(line, " ")
+	at, err := h.d.Console(ctx, id, driver.ConsoleSerial)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", at.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if _, err := io.WriteString(conn, line+"\n"); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	text := bufio.NewScanner(conn)
+	for text.Scan() {
+		*out += text.Text() + "\n"
+		if strings.Contains(text.Text(), "HEARD "+line) {
+			return conn, text, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("the console ended: %w", errors.Join(io.ErrUnexpectedEOF, text.Err(), conn.Close()))
 }
 
 func (h *Host) Console(m Move, out *string) error {

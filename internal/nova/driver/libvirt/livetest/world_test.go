@@ -60,10 +60,10 @@ func newWorld(t *testing.T) *world {
 		n.start("/var/lib/gostack/instances")
 		n.Run(t, "ip", "link", "set", "cable", "up")
 		n.Run(t, "ethtool", "-K", "cable", "tx", "off")
-		n.Run(t, "ovs-vsctl", "--timeout=20", "add-port", "br-int", "cable")
+		n.Run(t, "ovs-vsctl", "--timeout=120", "add-port", "br-int", "cable")
 	}
 	w.a.Run(t, "sh", "-ec", `ip netns add probe; ip link add probe0 type veth peer name eth0 netns probe; ip link set probe0 up
-		ovs-vsctl --timeout=20 add-port br-int probe0; ip -n probe link set lo up; ip -n probe link set eth0 mtu 1400 up; ip -n probe addr add 10.1.0.60/24 dev eth0
+		ovs-vsctl --timeout=120 add-port br-int probe0; ip -n probe link set lo up; ip -n probe link set eth0 mtu 1400 up; ip -n probe addr add 10.1.0.60/24 dev eth0
 		ip netns exec probe ethtool -K eth0 tx off >/dev/null; ethtool -K probe0 tx off >/dev/null`)
 	return w
 }
@@ -133,7 +133,7 @@ func (n *node) start(instances string, environment ...string) {
 		}
 		n.stop()
 	})
-	n.Eventually(n.t, time.Minute, "the host's process answers", func() bool {
+	n.Eventually(n.t, patience, "the host's process answers", func() bool {
 		select {
 		case <-done:
 			text, _ := os.ReadFile(log.Name())
@@ -202,7 +202,7 @@ func (w *world) boot(on *node) driver.GuestSpec {
 			_ = n.try("Destroy", Move{ID: s.ID}, nil)
 		}
 	})
-	w.a.Eventually(w.t, 90*time.Second, "the guest counts", func() bool { return strings.Contains(on.console(s.ID), "TICK 1 ") })
+	w.a.Eventually(w.t, patience, "the guest counts", func() bool { return strings.Contains(on.console(s.ID), "TICK 1 ") })
 	return s
 }
 
@@ -225,7 +225,7 @@ func (w *world) plan(from, to *node, spec driver.GuestSpec, limits driver.LiveLi
 func (w *world) ended(from *node, m Move) driver.LiveState {
 	w.t.Helper()
 	var s driver.LiveState
-	w.a.Eventually(w.t, 40*time.Second, "the move has ended", func() bool {
+	w.a.Eventually(w.t, patience, "the move has ended", func() bool {
 		s = from.state(m.ID)
 		return s.Phase != driver.LiveRunning
 	})
@@ -304,7 +304,7 @@ func (w *world) connect() *ticker {
 		if !ok {
 			w.t.Fatal("the guest does not count")
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		w.t.Fatal("the guest does not count")
 	}
 	return k
