@@ -279,7 +279,9 @@ func TestASlowServerHoldsUpNobodyElse(t *testing.T) {
 	c := newCloud(t)
 	o := c.options(c.URL(amqp.ControlUser, c.password.Reveal(), c.vhost))
 	o.Prefetch = 2
-	slow, control := c.open(o), c.control()
+	slow := c.open(o)
+	o.Resend = time.Hour // the calls that are worked on last as long as the test needs
+	control := c.open(o)
 	block := make(chan struct{})
 	var handled atomic.Int64
 	serve(t, slow, bus.To{Topic: "slow"}, bus.Handlers{"slow": func(context.Context, *bus.Message) (any, error) {
@@ -288,8 +290,16 @@ func TestASlowServerHoldsUpNobodyElse(t *testing.T) {
 		return nil, nil
 	}})
 	serve(t, slow, bus.To{Topic: "quick"}, who)
-	var wg sync.WaitGroup
-	for range 10 {
+	var wg, worked sync.WaitGroup
+	for range o.Prefetch { // as many as it works on at a time
+		worked.Go(func() {
+			if err := control.Call(t.Context(), bus.To{Topic: "slow"}, "slow", nil, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	await(t, "the server is busy", func() bool { return handled.Load() == int64(o.Prefetch) })
+	for range 8 {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
@@ -312,6 +322,7 @@ func TestASlowServerHoldsUpNobodyElse(t *testing.T) {
 		return left == 0
 	})
 	close(block)
+	worked.Wait()
 	must(t, control.Call(t.Context(), bus.To{Topic: "slow"}, "slow", nil, nil))
 	if n := handled.Load(); n != 3 {
 		t.Errorf("%d calls were handled, not 3", n)
