@@ -65,14 +65,27 @@ func TestReusedPidIsLeftAlone(t *testing.T) {
 // A process is a zombie before its last thread has ended; what that thread holds is not free before.
 func TestKilledProcessThatLingers(t *testing.T) {
 	dir := t.TempDir()
-	lingers := `import ctypes, threading, time
-threading.Thread(target=time.sleep, args=(2,)).start()
+	end, over := filepath.Join(dir, "end"), filepath.Join(dir, "over")
+	lingers := `import ctypes, os, sys, threading, time
+def linger():
+    while not os.path.exists(sys.argv[2]):
+        time.sleep(0.01)
+    time.sleep(1)
+threading.Thread(target=linger).start()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
 ctypes.CDLL(None).pthread_exit(None)`
-	d := &Daemon{Record: filepath.Join(dir, "r.json"), Log: filepath.Join(dir, "out"), Argv: []string{"python3", "-c", lingers}}
+	d := &Daemon{Record: filepath.Join(dir, "r.json"), Log: filepath.Join(dir, "out"), Argv: []string{"python3", "-c", lingers, end, over}}
 	if _, err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
 	pid := d.Running()
+	tell := func(name string) {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(end)
 	for d.Running() != 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -83,6 +96,7 @@ ctypes.CDLL(None).pthread_exit(None)`
 	if threads() < 2 {
 		t.Fatal("the process does not linger; the test shows nothing")
 	}
+	tell(over) // and a second later it has left
 	d.Argv = []string{"sleep", "1000"}
 	if started, err := d.Start(); !started || err != nil {
 		t.Fatal(started, err)

@@ -45,7 +45,7 @@ func (r *recorder) Notify(_ context.Context, n bus.Notification) error {
 
 func (r *recorder) await(t *testing.T, n int) []bus.Notification {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		r.mu.Lock()
 		got := slices.Clone(r.got)
@@ -115,7 +115,7 @@ func TestWhatIsCommittedIsSentOnceInOrder(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		// What was sent is gone from the table: nothing is sent again by the next process.
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 			n, err := db.Read(t.Context()).NewSelect().Table("notify_outbox").Count(t.Context())
 			if err != nil || time.Now().After(deadline) {
 				t.Fatal(n, err)
@@ -159,7 +159,7 @@ func TestWhatWaitedForADayIsDropped(t *testing.T) {
 	}
 	now.Advance(25 * time.Hour)
 	run(t, s)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 		n, err := db.Read(t.Context()).NewSelect().Table("notify_outbox").Count(t.Context())
 		if err != nil || time.Now().After(deadline) {
 			t.Fatal(n, err)

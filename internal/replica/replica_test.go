@@ -22,9 +22,12 @@ func until(t *testing.T, what string, cond func() bool) {
 	}
 }
 
+// lease is short, but not so short that a busy machine holds up a process for what is left of it when it is to be renewed, or has ended.
+const lease = 4 * time.Second
+
 func join(t *testing.T, db *store.DB, name string) *replica.Group {
 	t.Helper()
-	g := replica.New(replica.Options{DB: db, Name: name, Address: "http://" + name, Version: "v1", Lease: 900 * time.Millisecond})
+	g := replica.New(replica.Options{DB: db, Name: name, Address: "http://" + name, Version: "v1", Lease: lease})
 	if err := g.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +104,20 @@ func TestOneLeads(t *testing.T) {
 	for _, name := range []string{"x", "y", "z"} {
 		start(name)
 	}
-	until(t, "somebody leads", func() bool { return a.leader() != "" })
-	first := members[a.leader()]
+	// leads waits until one of those who may leads, and returns it: a moment later nobody may.
+	leads := func(what string, may func(name string) bool) (m *one) {
+		t.Helper()
+		until(t, what, func() bool {
+			who := a.leader()
+			if who == "" || !may(who) {
+				return false
+			}
+			m = members[who]
+			return true
+		})
+		return m
+	}
+	first := leads("somebody leads", func(string) bool { return true })
 	list, err := first.Members(t.Context())
 	if err != nil || len(list) != 3 {
 		t.Fatalf("members %+v, %v", list, err)
@@ -116,11 +131,9 @@ func TestOneLeads(t *testing.T) {
 	if err := first.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	until(t, "another leads", func() bool { w := a.leader(); return w != "" && w != first.Name })
-	second := members[a.leader()]
+	second := leads("another leads", func(who string) bool { return who != first.Name })
 	_ = second.db.Close() // it can renew no more, as if it were cut off
-	until(t, "the third leads", func() bool { w := a.leader(); return w != "" && w != first.Name && w != second.Name })
-	third := members[a.leader()]
+	third := leads("the third leads", func(who string) bool { return who != first.Name && who != second.Name })
 	terms := func() int { a.mu.Lock(); defer a.mu.Unlock(); return a.terms[third.Name] }
 	before := terms()
 	s.Stop()

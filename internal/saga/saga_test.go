@@ -167,7 +167,7 @@ func run(t *testing.T, db *store.DB, opts saga.Options, defs ...func(*saga.Engin
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -330,7 +330,7 @@ func TestSupersede(t *testing.T) {
 func TestRescue(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		opts := func(owner string) saga.Options {
-			return saga.Options{Shared: true, Owner: owner, Lease: 3 * time.Second, Poll: 50 * time.Millisecond}
+			return saga.Options{Shared: true, Owner: owner, Lease: 6 * time.Second, Poll: 50 * time.Millisecond}
 		}
 		var mu sync.Mutex
 		by := map[string][]string{}
@@ -342,7 +342,7 @@ func TestRescue(t *testing.T) {
 				mu.Unlock()
 				if r.Resource.ID == "long" && n == 1 {
 					select { // longer than the lease, which is renewed
-					case <-time.After(5 * time.Second):
+					case <-time.After(8 * time.Second):
 					case <-ctx.Done():
 					}
 				}
