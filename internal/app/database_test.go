@@ -27,7 +27,7 @@ func TestTheDatabaseComesLater(t *testing.T) {
 		}
 		return ComponentStatus{}, false
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if c, found := line(); found && c.State == "waiting" && strings.Contains(c.Why, "connect") {
 			break
 		}
@@ -46,7 +46,7 @@ func TestTheDatabaseComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := h.Stop(ctx); err != nil {
 			t.Error(err)
@@ -124,7 +124,7 @@ func TestTheClockIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := h.Stop(ctx); err != nil {
 			t.Error(err)

@@ -120,7 +120,7 @@ func (c *client) stop() {
 
 func (c *client) await(server, status string) {
 	c.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var got struct{ Server struct{ Status string } }
 		code := c.do(http.MethodGet, "/compute/v2.1/servers/"+server, nil, &got)
 		if got.Server.Status == status || status == "" && code == http.StatusNotFound {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"gostack/internal/config"
 	"gostack/internal/store/storetest"
+	"gostack/test/freeport"
 )
 
 // replicaConfig is that of a control replica with directories and an address of its own.
@@ -23,12 +23,10 @@ func replicaConfig(t *testing.T, name, url string) *config.Config {
 	t.Helper()
 	c := *testHouse(t).Config
 	c.Host, c.Database = name, url
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var err error
+	if c.Listen, err = freeport.Address(); err != nil {
 		t.Fatal(err)
 	}
-	c.Listen = l.Addr().String()
-	_ = l.Close()
 	c.InternalURL = "http://" + c.Listen
 	return &c
 }
@@ -44,9 +42,9 @@ func startReplica(t *testing.T, c *config.Config) *House {
 
 func soon(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !cond(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 	}
 }

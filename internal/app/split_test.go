@@ -76,7 +76,7 @@ func (s *split) start(h *House, names ...string) {
 }
 
 func (s *split) stop(h *House) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if h.begin.IsZero() {
 		return
@@ -99,7 +99,7 @@ func (s *split) run(name string, f func(t *testing.T)) {
 // eventually polls.
 func (s *split) eventually(what string, f func() error) {
 	s.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	err := f()
 	for ; err != nil && time.Now().Before(deadline); err = f() {
 		time.Sleep(50 * time.Millisecond)
