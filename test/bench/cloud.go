@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gostack/test/freeport"
 )
 
 // cloud is a gostack of our own on loopback, with simulated hosts.
@@ -36,12 +37,10 @@ func launch(bin, dir string, hosts int) (*cloud, error) { return launchOn(bin, d
 
 // launchOn is launch on a database; "" is SQLite in dir.
 func launchOn(bin, dir string, hosts int, database string) (*cloud, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
 	cfg := filepath.Join(dir, "gostack.yaml")
 	text := fmt.Sprintf("state_dir: %s/state\nrun_dir: %s/run\nlog_dir: %s/log\nlisten: %s\nlog_level: warn\nnova: {compute_driver: simulated, simulated_hosts: %d}\n", dir, dir, dir, addr, hosts)
 	if database != "" {

@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 
 	"gostack/internal/firstcloud"
 	"gostack/test/conformance"
+	"gostack/test/freeport"
 	"gostack/test/machine"
 )
 
@@ -93,12 +93,8 @@ func requires(t *testing.T, programs ...string) {
 func simulated(t *testing.T) conformance.Cloud {
 	t.Helper()
 	dir := t.TempDir()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
-		t.Fatal(err)
-	}
-	address := ln.Addr().String()
-	if err := ln.Close(); err != nil {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "gostack.yaml")

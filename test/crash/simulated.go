@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"gostack/test/freeport"
 	"gostack/test/lab"
 )
 
@@ -33,12 +33,10 @@ type Simulated struct {
 
 // NewSimulated starts it in a directory.
 func NewSimulated(ctx context.Context, program, dir string, hosts int) (*Simulated, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	address := ln.Addr().String()
-	_ = ln.Close()
 	s := &Simulated{program: program, dir: dir, url: "http://" + address, hosts: hosts}
 	config := fmt.Sprintf("host: simulated\nstate_dir: %[1]s/state\nrun_dir: %[1]s/run\nlog_dir: %[1]s/log\nlisten: %[2]s\nlog_level: warn\nkeystone: {bcrypt_cost: 4}\nnova: {compute_driver: simulated, simulated_hosts: %[3]d}\n", dir, address, hosts)
 	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,6 +24,7 @@ import (
 	"gostack/internal/bus/amqp/rabbittest"
 	"gostack/internal/saga"
 	"gostack/internal/store/storetest"
+	"gostack/test/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -171,12 +171,11 @@ type cloud struct {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 // newCloud starts everything, both control processes at the same moment on an empty database; or one after the other when change has made the programs differ.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gostack/test/freeport"
 )
 
 // Cluster is RabbitMQ on several nodes, each of which can be ended and started by itself. It ends with the test.
@@ -34,7 +36,7 @@ func StartCluster(t testing.TB, n int) *Cluster {
 		}
 	}
 	must(os.WriteFile(filepath.Join(dir, ".erlang.cookie"), []byte(rand.Text()), 0o400))
-	ports, err := freePorts(4*n + 1)
+	ports, err := freeport.Ports(4*n + 1)
 	must(err)
 	epmd := apart("epmd", append(os.Environ(), "ERL_EPMD_PORT="+ports[4*n], "ERL_EPMD_ADDRESS=127.0.0.1"), dir)
 	alive, err := epmd.StdinPipe()

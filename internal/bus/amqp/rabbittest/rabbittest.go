@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gostack/test/freeport"
 )
 
 // program is what Debian's wrapper calls; the wrapper itself wants to become another user.
@@ -94,7 +96,7 @@ func newBroker() (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(5)
+	ports, err := freeport.Ports(5)
 	if err != nil {
 		return nil, err
 	}
@@ -169,25 +171,6 @@ log.file = false
 		"RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_DIST_PORT="+n.ports[3], "ERL_EPMD_PORT="+n.epmd, "ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
 	return nil
-}
-
-func freePorts(n int) ([]string, error) {
-	var list []net.Listener
-	defer func() {
-		for _, l := range list {
-			l.Close()
-		}
-	}()
-	ports := make([]string, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, l)
-		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
-	}
-	return ports, nil
 }
 
 // keeper is the first process of the broker's namespace: when it ends, everything in there does. It ends when this process does (its
