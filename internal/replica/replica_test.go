@@ -23,7 +23,7 @@ func until(t *testing.T, what string, cond func() bool) {
 }
 
 // lease is short, but not so short that a busy machine holds up a process for what is left of it when it is to be renewed, or has ended.
-const lease = 4 * time.Second
+const lease = 2500 * time.Millisecond
 
 func join(t *testing.T, db *store.DB, name string) *replica.Group {
 	t.Helper()
