@@ -1,8 +1,10 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +13,18 @@ import (
 
 // nameVariable tells a process in a machine the machine's name.
 const nameVariable = "GOSTACK_MACHINE"
+
+// Own tells, in a machine, whether a file below its /etc, /var, /root or /home was made there. Others are seen through from the outside, where they
+// come and go: a package is installed, a log is put aside.
+func Own(file string) bool {
+	disk := filepath.Join(cmp.Or(os.Getenv("GOSTACK_MACHINES"), "/tmp/gostack-machines"), os.Getenv(nameVariable), "disk")
+	for _, layer := range []string{"upper", "own"} { // see scripts/machine
+		if _, err := os.Lstat(filepath.Join(disk, layer, file)); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // Inside runs body in a machine of its own: the test binary runs this one test again in there, so body may
 // use the engines' sockets, the network and the files of the machine as its own. What the inner test prints,

@@ -63,14 +63,14 @@ func TestMachineDiesWithItsCaller(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	m.Eventually(t, 10*time.Second, "the machine starts", func() bool {
+	m.Eventually(t, 3*time.Minute, "the machine starts", func() bool {
 		return strings.Trim(state(t, run.Args[2]), "0123456789") == ""
 	})
 	if err := run.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	run.Wait()
-	m.Eventually(t, 10*time.Second, "the machine is off", func() bool {
+	m.Eventually(t, 3*time.Minute, "the machine is off", func() bool {
 		return state(t, run.Args[2]) == "off"
 	})
 	machine.Start(t) // sweeps what the killed caller could not
@@ -102,6 +102,21 @@ func TestInsideRunsInAMachine(t *testing.T) {
 		links, err := net.Interfaces()
 		if err != nil || len(links) != 1 || links[0].Name != "lo" {
 			t.Errorf("network interfaces %v, %v; want only lo", links, err)
+		}
+	})
+}
+
+func TestOwnFiles(t *testing.T) {
+	machine.Inside(t, func(t *testing.T) {
+		for file, own := range map[string]bool{"/etc/made-here": true, "/var/lib/gostack/made-here": true, "/etc/passwd": false, "/etc/nowhere": false} {
+			if own {
+				if err := os.WriteFile(file, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if machine.Own(file) != own {
+				t.Errorf("%s: made in the machine: %t", file, !own)
+			}
 		}
 	})
 }

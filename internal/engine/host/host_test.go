@@ -97,13 +97,15 @@ func daemons(t *testing.T) []string {
 
 func exists(pid int) bool { _, err := find(pid); return err == nil }
 
-// files maps every file below the directories that engines and gostack write to, to its size.
+// files are those that were made in this machine below the directories that engines and gostack write to.
 func files(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
 	for _, dir := range []string{"/etc", "/var/lib", "/var/log"} {
 		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			found[path] = true
+			if machine.Own(path) {
+				found[path] = true
+			}
 			return nil
 		})
 	}

@@ -21,7 +21,7 @@ func nic(n int) driver.NIC {
 // ovs asks Open vSwitch about a port's interface.
 func ovs(t *testing.T, n driver.NIC, column string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "ovs-vsctl", "--timeout=10", "--if-exists", "get", "Interface", n.DeviceName(), column).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "ovs-vsctl", "--timeout=120", "--if-exists", "get", "Interface", n.DeviceName(), column).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ovs-vsctl: %v: %s", err, out)
 	}
