@@ -42,7 +42,7 @@ func (l *Lab) script(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "scripts", "machine"), args...)
 	cmd.Env = append(os.Environ(), "GOSTACK_MACHINES="+l.disks())
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	return cmd, nil
 }
 

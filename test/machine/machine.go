@@ -84,7 +84,7 @@ func (m *Machine) Command(ctx context.Context, argv ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, path, append([]string{"exec", m.Name, "--"}, argv...)...)
 	cmd.Env = append(os.Environ(), nameVariable+"="+m.Name)
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	return cmd
 }
 

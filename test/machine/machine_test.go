@@ -71,7 +71,8 @@ func TestMachineDiesWithItsCaller(t *testing.T) {
 	}
 	run.Wait()
 	m.Eventually(t, 3*time.Minute, "the machine is off", func() bool {
-		return state(t, run.Args[2]) == "off"
+		now := state(t, run.Args[2])
+		return now == "off" || now == "unknown" // a machine that another package's test starts at this moment sweeps too
 	})
 	machine.Start(t) // sweeps what the killed caller could not
 	if got := state(t, run.Args[2]); got != "unknown" {
