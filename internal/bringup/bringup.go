@@ -170,8 +170,8 @@ func findImage(o Options) (string, error) {
 	return "", fmt.Errorf("there is no guest image at %s; make one with scripts/build-image, or name one with --image", strings.Join(places, " or "))
 }
 
-// startTime is how long the services may take to answer.
-const startTime = 60 * time.Second
+// startTime is how long the services may take to answer. A process that ends is noticed at once, so this is for machines that are slow.
+const startTime = 4 * time.Minute
 
 // awaitStart waits until the process answers, or has died: on the listener of its APIs, on a host by its admin socket.
 func awaitStart(ctx context.Context, c *config.Config, d *daemon.Daemon) error {
@@ -321,7 +321,7 @@ func awaitFile(ctx context.Context, path string) (secret.String, error) {
 
 // awaitSSH waits for the guest's banner.
 func awaitSSH(ctx context.Context, ip string) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 6*time.Minute)
 	defer cancel()
 	var last error
 	for {

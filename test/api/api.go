@@ -40,16 +40,32 @@ func (a Answer) Into(v any) error {
 }
 
 // Patience is how long the cloud may be away.
-const Patience = 2 * time.Minute
+const Patience = 5 * time.Minute
 
 // New makes a client; Login is called when it is needed.
 func New(endpoint, password string) *Client {
 	return &Client{endpoint: endpoint, password: password, http: &http.Client{
-		Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second},
+		Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second},
 	}}
 }
 
+// Login gets a token, as soon as the cloud answers.
 func (c *Client) Login(ctx context.Context) error {
+	for end := time.Now().Add(Patience); ; {
+		answered, err := c.login(ctx)
+		if answered || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// login asks for a token once. It was not answered when nobody did, or somebody who could not.
+func (c *Client) login(ctx context.Context) (answered bool, err error) {
 	domain := map[string]any{"id": "default"}
 	a, err := c.once(ctx, "", http.MethodPost, "/v3/auth/tokens", map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"name": "admin", "domain": domain, "password": c.password}}},
@@ -58,7 +74,7 @@ func (c *Client) Login(ctx context.Context) error {
 	if err == nil && a.Status != http.StatusCreated {
 		err = fmt.Errorf("log in: %d %.300s", a.Status, a.Body)
 	}
-	return err
+	return a.Status > 0 && a.Status < http.StatusInternalServerError, err
 }
 
 // Do makes a request until it is answered by the cloud itself.
@@ -72,7 +88,8 @@ func (c *Client) Do(ctx context.Context, method, path string, body any) (Answer,
 		a.Silent = silent
 		switch {
 		case err == nil && a.Status == http.StatusUnauthorized:
-			err = errors.Join(errors.New("not authorized"), c.Login(ctx))
+			_, err = c.login(ctx)
+			err = errors.Join(errors.New("not authorized"), err)
 		case err == nil && a.Status >= 500:
 			var fault map[string]struct{ Message string }
 			_ = json.Unmarshal(a.Body, &fault)

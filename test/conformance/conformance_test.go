@@ -121,7 +121,7 @@ func simulated(t *testing.T) conformance.Cloud {
 		}
 		_ = log.Close()
 	})
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get("http://" + address + "/v3")
 		if err == nil {
 			_ = resp.Body.Close()

@@ -61,7 +61,7 @@ type Options struct {
 	Workers    int           // 8
 	Servers    int           // of each worker at once; 3
 	Pause      time.Duration // between two faults, on average; 300 ms
-	Settle     time.Duration // how long a server may take to become stable; 3 min
+	Settle     time.Duration // how long a server may take to become stable; 8 min
 	Out        io.Writer
 	Verbose    bool     // every operation is printed
 	Without    []string // operations that this world cannot do
@@ -83,7 +83,7 @@ type Count struct{ Accepted, Refused, Failed int }
 // Run does it all.
 func Run(ctx context.Context, w World, o Options) (*Report, error) {
 	o.Workers, o.Servers = or(o.Workers, 8), or(o.Servers, 3)
-	o.Pause, o.Settle = or(o.Pause, 300*time.Millisecond), or(o.Settle, 3*time.Minute)
+	o.Pause, o.Settle = or(o.Pause, 300*time.Millisecond), or(o.Settle, 8*time.Minute)
 	begin := time.Now()
 	r := &run{World: w, Options: o, client: api.New(w.Endpoint(), w.AdminPassword()), report: &Report{Seed: o.Seed, Operations: map[string]*Count{}, Faults: map[string]int{}, Notes: map[string]int{}}}
 	r.client.Note = r.note

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -112,7 +113,7 @@ func (s *Simulated) Kill() {
 }
 
 func (s *Simulated) answers(ctx context.Context) error {
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		resp, err := http.Get(s.url + "/v3")
 		if err == nil {
 			return resp.Body.Close()
@@ -185,7 +186,12 @@ func (s *Simulated) Faults() []Fault {
 			if child.Process.Signal(syscall.SIGSTOP) != nil {
 				return nil, errNoDamage // it has just died at a place
 			}
-			return func(context.Context) error { return child.Process.Signal(syscall.SIGCONT) }, nil
+			return func(context.Context) error {
+				if err := child.Process.Signal(syscall.SIGCONT); !errors.Is(err, os.ErrProcessDone) {
+					return err
+				}
+				return nil // it was about to die at a place when it was stopped
+			}, nil
 		}},
 	}
 }

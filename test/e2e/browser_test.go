@@ -146,7 +146,7 @@ func (c *cloud) browser(program string) *browser {
 func (b *browser) do(method string, params any) json.RawMessage {
 	b.c.t.Helper()
 	b.id++
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := json.Marshal(obj{"id": b.id, "method": method, "params": params})
 	if err != nil {

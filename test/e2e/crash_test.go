@@ -276,7 +276,7 @@ func (r *restClient) status(id string) string {
 func (r *restClient) await(id, want string) {
 	r.c.t.Helper()
 	last := ""
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if last = r.status(id); last == want {
 			return
 		}

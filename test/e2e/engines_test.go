@@ -53,30 +53,34 @@ func TestEnginesStopped(t *testing.T) {
 	c.clean()
 }
 
-// signal sends a signal to an engine and returns its process id.
+// signal sends a signal to an engine and returns its process id. One that is killed has gone afterwards.
 func (c *cloud) signal(engine, signal string) string {
 	c.t.Helper()
+	c.back(engine)
 	pid := c.engine(engine)
-	if pid == "" {
-		c.t.Fatalf("%s does not run", engine)
-	}
 	c.Run(c.t, "kill", "-"+signal, pid)
+	if signal == "KILL" {
+		c.eventually(engine+" dies", func() bool { return c.engine(engine) != pid })
+	}
 	return pid
 }
 
+// pidFiles is where engines write their process ids. Looking for a name would also find a child that has not called exec yet, and would miss an
+// engine that waits for the disk.
+var pidFiles = map[string]string{"libvirtd": "/run/libvirtd.pid", "ovn-controller": "/run/ovn/ovn-controller.pid"}
+
 // engine is an engine's process id, or "".
 func (c *cloud) engine(name string) string {
-	out, err := c.Try(c.t, "pidof", name)
-	if err != nil {
+	b, err := os.ReadFile(c.Path(pidFiles[name]))
+	pid := strings.TrimSpace(string(b))
+	if err != nil || pid == "" {
 		return ""
 	}
-	for pid := range strings.FieldsSeq(out) {
-		b, err := os.ReadFile(c.Path(filepath.Join("/proc", pid, "stat")))
-		if err == nil && !strings.Contains(string(b), ") Z ") {
-			return pid
-		}
+	stat, err := os.ReadFile(c.Path(filepath.Join("/proc", pid, "stat")))
+	if err != nil || !strings.Contains(string(stat), "("+name+")") || strings.Contains(string(stat), ") Z ") || strings.Contains(string(stat), ") X ") {
+		return ""
 	}
-	return ""
+	return pid
 }
 
 // back waits until an engine runs again.

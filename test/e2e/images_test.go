@@ -83,7 +83,7 @@ func (w *imageWalk) becomes(want string) {
 			Task   *string `json:"OS-EXT-STS:task_state"`
 		}
 	}
-	for end := time.Now().Add(6 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * patience); ; time.Sleep(100 * time.Millisecond) {
 		w.do(http.MethodGet, "/compute/v2.1/servers/"+w.id, nil, &s)
 		if s.Server.Status == want && s.Server.Task == nil {
 			return
@@ -172,7 +172,7 @@ func (w *imageWalk) password() {
 	conn, err := w.c.dial(context.Background(), "tcp", net.JoinHostPort(w.ip, "22"))
 	w.c.must(err, "connect")
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	login, _, _, err := ssh.NewClientConn(conn, w.ip, &ssh.ClientConfig{
 		User: "cirros", Auth: []ssh.AuthMethod{ssh.Password(secret)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the guest was made a moment ago
 	})

@@ -39,7 +39,7 @@ func (c *cloud) dial(ctx context.Context, network, address string) (net.Conn, er
 		}
 	}()
 	// A literal address is dialled in this goroutine, so in this network.
-	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
+	return (&net.Dialer{Timeout: 20 * time.Second}).DialContext(ctx, network, address)
 }
 
 func (c *cloud) http() *http.Client {
@@ -91,7 +91,7 @@ func (c *cloud) administrator() *gopher {
 // shell runs a command in a guest over SSH with Go's client, as soon as the guest lets us in.
 func (c *cloud) shell(key ssh.Signer, address, command string) string {
 	c.t.Helper()
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		b, err := c.shellOnce(key, address, command)
 		if err == nil {
 			return strings.TrimSpace(string(b))
@@ -108,7 +108,7 @@ func (c *cloud) shellOnce(key ssh.Signer, address, command string) ([]byte, erro
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(90 * time.Second))
 	sc, chans, reqs, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
 		User: "cirros", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the guest was made a moment ago
 	})

@@ -108,12 +108,8 @@ func TestUp(t *testing.T) {
 			t.Error("the guest was restarted by down and up")
 		}
 		for _, engine := range []string{"libvirtd", "ovn-controller"} {
-			pid := c.Run(t, "pidof", engine)
-			c.Run(t, "kill", "-9", pid)
-			c.eventually(engine+" is back", func() bool {
-				now, err := c.Try(t, "pidof", engine)
-				return err == nil && now != pid
-			})
+			c.signal(engine, "KILL")
+			c.back(engine)
 		}
 		if got := boots(); got != boot {
 			t.Error("the guest was restarted when its engines died")

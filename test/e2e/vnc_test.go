@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/remoteconsoles"
@@ -44,7 +43,7 @@ func (g *gopherWalk) vnc() {
 
 	socket := "/novnc/websockify"
 	open := func(token, origin string) (*websocket.Conn, int, error) {
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		h := http.Header{}
 		if origin != "" {
@@ -80,7 +79,7 @@ func (g *gopherWalk) vnc() {
 		g.t.Fatalf("the WebSocket: %d, %v", status, err)
 	}
 	defer func() { _ = ws.CloseNow() }()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	rfb := websocket.NetConn(ctx, ws, websocket.MessageBinary)
 	read := func(n int) string {

@@ -29,6 +29,9 @@ import (
 
 const guestImage = "../../build/guest.qcow2"
 
+// patience is how long a test waits for an emulated guest: ten seconds on an idle box are minutes on a busy one.
+const patience = 10 * time.Minute
+
 func needImage(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(guestImage); err != nil {
@@ -97,7 +100,7 @@ func (g *guest) log() string {
 func (g *guest) waitFor(pattern string) string {
 	g.t.Helper()
 	expr := regexp.MustCompile(pattern)
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if found := expr.FindString(g.log()); found != "" {
 			return found
 		}
@@ -109,7 +112,7 @@ func (g *guest) waitFor(pattern string) string {
 
 // ssh runs a command in the guest.
 func (g *guest) ssh(auth ssh.AuthMethod, command string) (string, error) {
-	config := &ssh.ClientConfig{User: "cirros", Auth: []ssh.AuthMethod{auth}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 30 * time.Second}
+	config := &ssh.ClientConfig{User: "cirros", Auth: []ssh.AuthMethod{auth}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: patience}
 	client, err := ssh.Dial("tcp", "127.0.0.1:2222", config)
 	if err != nil {
 		return "", err
@@ -137,7 +140,7 @@ func (g *guest) talk(socket string, steps ...step) string {
 		g.t.Fatal(err)
 	}
 	defer conn.Close()
-	end := time.Now().Add(3 * time.Minute)
+	end := time.Now().Add(patience)
 	var all, got []byte
 	buffer := make([]byte, 4096)
 	for _, s := range steps {
@@ -241,12 +244,12 @@ func TestGuestWithMetadataService(t *testing.T) {
 		}
 		check("host name", "hostname", "^web1$")
 		check("sudo", "sudo -n -u root id -u", "^0$")
-		check("curl", "(printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 81 >/dev/null &); sleep 1; curl -s http://127.0.0.1:81/", "^hello$")
+		check("curl", "(printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 81 >/dev/null &); for i in $(seq 30); do curl -s http://127.0.0.1:81/ 2>/dev/null && break; sleep 1; done", "^hello$")
 		check("curl does not do all", "curl -X PUT http://127.0.0.1/ 2>&1 || true", "^curl: method PUT")
 		check("root file system", "df -m / | awk 'END {print ($2 > 900)}'", "^1$")
 		check("IPv4 address", "ip -4 -o address show eth0", `169\.254\.169\.10/24`)
 		check("default route", "ip route", `default via 169\.254\.169\.254`)
-		check("IPv6 address from a router advertisement", "ip -6 -o address show eth0 scope site", "fec0::")
+		check("IPv6 address from a router advertisement", "for i in $(seq 60); do ip -6 -o address show eth0 scope site | grep fec0:: && break; sleep 1; done", "fec0::")
 		check("user data", "cat /root/made-by-user-data", "^done$")
 		check("memory in use below 64 MB", "free -m | awk '/^Mem/ {print ($3 < 64)}'", "^1$")
 		check("other file systems", "dd if=/dev/zero of=/tmp/fs bs=1M count=4 2>/dev/null; mkfs.ext4 -q /tmp/fs && echo made", "^made$")
@@ -260,7 +263,7 @@ func TestGuestWithMetadataService(t *testing.T) {
 		g.talk("agent", step{`{"execute":"guest-ping"}`, `"return"`, true})
 
 		// A second boot of the same server does not run user data again.
-		if _, err := g.ssh(key, "echo changed >/root/made-by-user-data; sync; setsid sh -c 'sleep 1; /sbin/shutdown -r now' >/dev/null 2>&1 &"); err != nil {
+		if _, err := g.ssh(key, "echo changed >/root/made-by-user-data; sync; setsid sh -c 'sleep 4; /sbin/shutdown -r now' >/dev/null 2>&1 &"); err != nil {
 			t.Error(err)
 		}
 		g.waitFor(`(?s)GUEST-READY.*GUEST-READY`)
@@ -279,7 +282,7 @@ func TestGuestWithMetadataService(t *testing.T) {
 				t.Error(err)
 			}
 			t.Logf("power button: off after %v", time.Since(began).Round(10*time.Millisecond))
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Error("the power button does nothing")
 		}
 	})

@@ -29,8 +29,11 @@ type backend struct {
 }
 
 const (
-	checkEvery   = 300 * time.Millisecond
-	checkTimeout = 2 * time.Second
+	checkEvery = 300 * time.Millisecond
+	// checkTimeout is how late a health check's answer may be. A replica that is dead says so at once; one that is only slow, on a busy box, must
+	// not lose its connections, consoles among them, for that.
+	checkTimeout = 15 * time.Second
+	dialTimeout  = 2 * time.Second
 )
 
 // Balance listens on an address.
@@ -90,7 +93,7 @@ func (b *Balancer) order() []*backend {
 func (b *Balancer) serve(client net.Conn) {
 	defer client.Close()
 	for _, one := range b.order() {
-		server, err := net.DialTimeout("tcp", one.address, checkTimeout)
+		server, err := net.DialTimeout("tcp", one.address, dialTimeout)
 		if err != nil {
 			continue
 		}

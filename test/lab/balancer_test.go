@@ -34,7 +34,7 @@ func TestBalancer(t *testing.T) {
 	}
 	t.Cleanup(b.Close)
 	ask := func() string {
-		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 		resp, err := c.Get("http://" + b.listener.Addr().String())
 		if err != nil {
 			return err.Error()
@@ -46,7 +46,7 @@ func TestBalancer(t *testing.T) {
 	until := func(want ...string) {
 		t.Helper()
 		var got string
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			if got = ask() + ask() + ask() + ask(); slices.Contains(want, got) {
 				return
 			}

@@ -67,7 +67,7 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 				l.Autopsy(t.Output())
 			}
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
 		if err := l.Up(ctx); err != nil {
 			t.Fatal(err)

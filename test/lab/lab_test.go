@@ -65,7 +65,7 @@ func TestLab(t *testing.T) {
 			for _, p := range outage.parts {
 				w.must(p.Kill(t.Context()))
 			}
-			if _, err := says(shell, "ping -c 2 -W 2 "+two.fixed+" && ping -c 2 -W 2 "+three.fixed); err != nil {
+			if _, err := says(shell, "ping -c 3 -W 10 "+two.fixed+" && ping -c 3 -W 10 "+three.fixed); err != nil {
 				t.Errorf("without %s, a guest does not reach the others: %v", outage.name, err)
 			}
 			for _, p := range outage.parts {
@@ -76,7 +76,7 @@ func TestLab(t *testing.T) {
 			w.await(g, "ACTIVE")
 			w.tell("after %s came back, a server became ACTIVE within %s", outage.name, time.Since(begin).Round(time.Millisecond))
 			w.delete(g)
-			if _, err := says(shell, "ping -c 1 -W 2 "+two.fixed); err != nil {
+			if _, err := says(shell, "ping -c 3 -W 10 "+two.fixed); err != nil {
 				t.Errorf("after %s came back: %v", outage.name, err)
 			}
 		}

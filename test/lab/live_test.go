@@ -97,7 +97,7 @@ func (w *walk) moves(g *guest, shell *ssh.Client, there, back string, others ...
 		w.Errorf("after the move metadata says %q, %v", out, err)
 	}
 	for _, o := range others {
-		if _, err := says(shell, "ping -c 2 -W 2 "+o.fixed); err != nil {
+		if _, err := says(shell, "ping -c 3 -W 10 "+o.fixed); err != nil {
 			w.Errorf("after the move %s is not reached: %v", o.name, err)
 		}
 	}

@@ -175,7 +175,7 @@ func (w *walk) float(g *guest) {
 func (w *walk) eventually(what string, ok func() error) {
 	w.Helper()
 	var err error
-	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(8 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err = ok(); err == nil {
 			return
 		}
@@ -185,11 +185,11 @@ func (w *walk) eventually(what string, ok func() error) {
 
 // shell logs in to a guest.
 func (w *walk) shell(g *guest) (*ssh.Client, error) {
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(g.floating, "22"), 3*time.Second)
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(g.floating, "22"), 15*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(90 * time.Second))
 	sc, chans, reqs, err := ssh.NewClientConn(conn, g.floating, &ssh.ClientConfig{
 		User: "cirros", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // made a moment ago
 	})
@@ -231,8 +231,8 @@ func says(client *ssh.Client, command string) (string, error) {
 	select {
 	case r := <-done:
 		return strings.TrimSpace(string(r.out)), r.err
-	case <-time.After(30 * time.Second):
-		return "", errors.New("no answer over the connection within 30 s")
+	case <-time.After(2 * time.Minute):
+		return "", errors.New("no answer over the connection within two minutes")
 	}
 }
 
@@ -247,7 +247,7 @@ func (w *walk) screen(g *guest) {
 	if !found {
 		_, token, _ = strings.Cut(console.RemoteConsole.URL, "token=")
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 3*time.Minute)
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, strings.Replace(w.lab.Endpoint(), "http", "ws", 1)+"/novnc/websockify?token="+token, &websocket.DialOptions{
 		Subprotocols: []string{"binary"}, HTTPHeader: http.Header{"Origin": {w.lab.Endpoint()}},
@@ -279,7 +279,11 @@ func (w *walk) clean() {
 func (w *walk) delete(guests ...*guest) {
 	w.Helper()
 	for _, g := range guests {
-		w.do(http.MethodDelete, "/compute/v2.1/servers/"+g.id, nil)
+		a, err := w.api.Do(w.Context(), http.MethodDelete, "/compute/v2.1/servers/"+g.id, nil)
+		w.must(err)
+		if a.Status != http.StatusNoContent && (a.Status != http.StatusNotFound || a.Silent == 0) { // unanswered, it may have been carried out
+			w.Fatalf("delete %s: %d %.500s", g.name, a.Status, a.Body)
+		}
 	}
 	for _, g := range guests {
 		w.await(g, "")

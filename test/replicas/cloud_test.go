@@ -128,16 +128,16 @@ func (p *process) ready() {
 
 func (p *process) eventually(what string, cond func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(6 * time.Minute); !cond(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: not within two minutes: %s\n%s", p.name, what, p.log())
+			p.t.Fatalf("%s: not within six minutes: %s\n%s", p.name, what, p.log())
 		}
 	}
 }
 
 // run calls the command line beside the process.
 func (p *process) run(args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
 	return exec.CommandContext(ctx, p.bin, append(args, "--config", p.config(), "-o", "json")...).Output()
 }
