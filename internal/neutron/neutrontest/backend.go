@@ -170,12 +170,23 @@ func (b *Backend) Sync(ctx context.Context, want driver.Desired, repair bool) (d
 		return rep, err
 	}
 	for _, d := range rep.Differences {
-		now := driver.Desired{}
-		if want.Recheck != nil {
-			if now, err = want.Recheck(ctx, d.Kind, d.ID); err != nil {
-				return rep, err
-			}
+		if err := b.repair(ctx, want, d); err != nil {
+			return rep, err
 		}
+	}
+	return rep, nil
+}
+
+// repair makes one resource as it should be by now. What is changed between the question and the repair would be undone by it, so it asks again afterwards.
+func (b *Backend) repair(ctx context.Context, want driver.Desired, d driver.Difference) error {
+	newest := func() (driver.Desired, error) {
+		if want.Recheck == nil {
+			return driver.Desired{}, nil
+		}
+		return want.Recheck(ctx, d.Kind, d.ID)
+	}
+	now, err := newest()
+	for err == nil {
 		b.mu.Lock()
 		delete(b.specs[d.Kind], d.ID)
 		for kind, specs := range byKind(now) {
@@ -187,8 +198,13 @@ func (b *Backend) Sync(ctx context.Context, want driver.Desired, repair bool) (d
 			}
 		}
 		b.mu.Unlock()
+		var again driver.Desired
+		if again, err = newest(); err == nil && reflect.DeepEqual(now, again) {
+			return nil
+		}
+		now = again
 	}
-	return rep, nil
+	return err
 }
 
 func byKind(want driver.Desired) map[string]map[string]any {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -155,6 +156,9 @@ func (b *Backend) compare(ctx context.Context, d *desired, report *driver.Report
 	return nil
 }
 
+// repairs is how often in a row a resource is repaired that is changed meanwhile each time; the next Sync sees what is left.
+const repairs = 10
+
 // repair ensures or deletes every resource that has a difference, from its newest spec.
 func (b *Backend) repair(ctx context.Context, want driver.Desired, report *driver.Report) error {
 	ids := map[string][]string{} // kind -> resources
@@ -174,8 +178,18 @@ func (b *Backend) repair(ctx context.Context, want driver.Desired, report *drive
 			g.Go(func() error {
 				spec, err := newest(ctx, want, kind, id)
 				done := false
-				if err == nil {
-					done, err = phase(ctx, spec, kind, id)
+				for range repairs {
+					if err == nil {
+						done, err = phase(ctx, spec, kind, id)
+					}
+					if err != nil || !done {
+						break
+					}
+					// What was changed between the question and the repair has been undone by it.
+					was := spec
+					if spec, err = newest(ctx, want, kind, id); err != nil || reflect.DeepEqual(was, spec) {
+						break
+					}
 				}
 				mu.Lock()
 				defer mu.Unlock()

@@ -159,8 +159,8 @@ func (b *Backend) EnsureSecurityGroup(_ context.Context, s driver.SecurityGroupS
 // DeleteSecurityGroup implements driver.Backend.
 func (b *Backend) DeleteSecurityGroup(_ context.Context, id string) error { return b.drop(group, id) }
 
-// Sync implements driver.Backend.
-func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (driver.Report, error) {
+// byKey are the specs of a Desired.
+func byKey(want driver.Desired) map[key]any {
 	wanted := map[key]any{}
 	for _, s := range want.Networks {
 		wanted[key{network, s.ID}] = s
@@ -177,6 +177,12 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 	for _, s := range want.SecurityGroups {
 		wanted[key{group, s.ID}] = s
 	}
+	return wanted
+}
+
+// Sync implements driver.Backend.
+func (b *Backend) Sync(ctx context.Context, want driver.Desired, repair bool) (driver.Report, error) {
+	wanted := byKey(want)
 	b.mu.Lock()
 	b.catchUp()
 	have := maps.Clone(b.specs)
@@ -196,7 +202,7 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 			continue
 		}
 		if repair {
-			if err := b.put(k.kind, k.id, s); err != nil {
+			if err := b.repair(ctx, want, k); err != nil {
 				return report, err
 			}
 		}
@@ -205,7 +211,7 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 		if _, ok := wanted[k]; !ok {
 			note(k, driver.Orphaned)
 			if repair {
-				if err := b.drop(k.kind, k.id); err != nil {
+				if err := b.repair(ctx, want, k); err != nil {
 					return report, err
 				}
 			}
@@ -213,6 +219,27 @@ func (b *Backend) Sync(_ context.Context, want driver.Desired, repair bool) (dri
 	}
 	slices.SortFunc(report.Differences, func(x, y driver.Difference) int { return cmp.Compare(x.Row, y.Row) })
 	return report, nil
+}
+
+// repair makes one resource as it should be by now. What is changed between the question and the repair would be undone by it, so it asks again afterwards.
+func (b *Backend) repair(ctx context.Context, want driver.Desired, k key) error {
+	newest := func() (any, error) {
+		if want.Recheck == nil {
+			return byKey(want)[k], nil
+		}
+		now, err := want.Recheck(ctx, k.kind, k.id)
+		return byKey(now)[k], err
+	}
+	spec, err := newest()
+	for again := any(nil); err == nil; spec = again {
+		if err = b.put(k.kind, k.id, spec); err != nil {
+			return err
+		}
+		if again, err = newest(); err == nil && b.same(spec, again) {
+			return nil
+		}
+	}
+	return err
 }
 
 // Events implements driver.Backend.

@@ -59,3 +59,29 @@ func TestSyncComparesAndRepairs(t *testing.T) {
 		}
 	}
 }
+
+// What was changed after the snapshot was taken stays, and what is changed during the repair is not undone by it.
+func TestSyncRepairsToWhatIsWantedByThen(t *testing.T) {
+	b, ctx := New(), t.Context()
+	_ = b.EnsureNetwork(ctx, driver.NetworkSpec{ID: "young", Name: "came after the snapshot"})
+	asked := 0
+	old := driver.Desired{Networks: []driver.NetworkSpec{{ID: "n", Name: "first"}}}
+	old.Recheck = func(_ context.Context, _, id string) (now driver.Desired, err error) {
+		if id == "young" {
+			now.Networks = []driver.NetworkSpec{{ID: "young", Name: "came after the snapshot"}}
+			return now, nil
+		}
+		now.Networks = []driver.NetworkSpec{{ID: "n", Name: "first"}}
+		if asked++; asked > 1 { // changed, and told to the engine, between the first answer and the repair
+			now.Networks[0].Name = "second"
+		}
+		return now, nil
+	}
+	if _, err := b.Sync(ctx, old, true); err != nil {
+		t.Fatal(err)
+	}
+	want := driver.Desired{Networks: []driver.NetworkSpec{{ID: "young", Name: "came after the snapshot"}, {ID: "n", Name: "second"}}}
+	if report, err := b.Sync(ctx, want, false); err != nil || len(report.Differences) > 0 {
+		t.Errorf("%+v, %v", report.Differences, err)
+	}
+}
