@@ -34,7 +34,7 @@ type house struct {
 
 func newHouse(t *testing.T, h *store.DB, engine *neutrontest.Backend) *house {
 	t.Helper()
-	n := neutron.New(neutron.Config{DB: h, Backend: engine, Physnets: []neutron.Physnet{{Name: "physnet1", Flat: true}}, Wait: 2 * time.Second})
+	n := neutron.New(neutron.Config{DB: h, Backend: engine, Physnets: []neutron.Physnet{{Name: "physnet1", Flat: true}}, Wait: time.Minute})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -89,7 +89,7 @@ func (h *house) create(t *testing.T, c *policy.Caller, server string, plan []neu
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -113,7 +113,10 @@ func TestLifeOfAServersPorts(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		ctx := t.Context()
 		net, _ := h.network(t, alice, "10.0.0.0/24", nil)
-		mine, err := h.CreatePort(ctx, alice, attr.Values{"network_id": net, "project_id": alice.ProjectID, "admin_state_up": true})
+		mine, err := h.CreatePort(ctx, alice, attr.Values{
+			"network_id": net, "project_id": alice.ProjectID, "admin_state_up": true,
+			"fixed_ips": []attr.Values{{"ip_address": "10.0.0.50"}}, // Neutron's choice could be the address that is asked for below
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,6 +34,7 @@ func newCloud(t *testing.T, h *store.DB, change ...func(*neutron.Config)) *cloud
 	cfg := neutron.Config{
 		DB: h, Backend: engine, Physnets: []neutron.Physnet{{Name: "physnet1", Flat: true, VLANs: [][2]int64{{100, 102}}}},
 		DNSServers: []string{"9.9.9.9"},
+		Wait:       time.Minute, // the stories look at the engine as soon as they have their answers
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -68,7 +69,7 @@ func (c *cloud) as(t *testing.T, persona string) *resttest.API {
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

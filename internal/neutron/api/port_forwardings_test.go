@@ -16,7 +16,11 @@ func TestPortForwardingStory(t *testing.T) {
 			return p.Text("port.id"), p.Text("port.fixed_ips.0.ip_address")
 		}
 		a, ipA := port()
-		b, _ := port()
+		b, ipB := port()
+		nobodys := "10.1.0.250"
+		if ipB == nobodys {
+			nobodys = "10.1.0.251"
+		}
 		fip := m.Post(v2+"/floatingips", `{"floatingip": {"floating_network_id": "`+ext+`"}}`).Want(201).Has("floatingip.port_forwardings", "[]")
 		id, address := fip.Text("floatingip.id"), fip.Text("floatingip.floating_ip_address")
 		pf := v2 + "/floatingips/" + id + "/port_forwardings"
@@ -33,7 +37,7 @@ func TestPortForwardingStory(t *testing.T) {
 			body(b, `"internal_port": 22, "external_port": 2222`), body(a, `"internal_port": 22, "external_port": 2223`),
 			body(b, `"internal_port_range": "80:90", "external_port_range": "8080:8085"`), body(b, `"internal_port_range": "90:80", "external_port": 8080`),
 			body(b, `"internal_port": 80, "internal_port_range": "80:90", "external_port": 8080`),
-			body(b, `"internal_ip_address": "10.1.0.250", "internal_port": 80, "external_port": 8080`),
+			body(b, `"internal_ip_address": "`+nobodys+`", "internal_port": 80, "external_port": 8080`),
 			`{"port_forwarding": {"internal_port_id": "` + b + `", "protocol": "gre", "internal_port": 80, "external_port": 8080}}`,
 		} {
 			m.Post(pf, refused).Want(400)
