@@ -67,10 +67,11 @@ func postgresBin() string {
 	return bins[len(bins)-1]
 }
 
-// preparePostgres makes the cluster at the first start.
+// preparePostgres makes the cluster at the first start. Later it waits for the sessions of one that was killed: they end when they notice, and nobody
+// may serve the files before.
 func (l *Lab) preparePostgres(ctx context.Context) error {
 	if _, err := os.Stat(l.DB.Path(postgresData + "/PG_VERSION")); err == nil {
-		_, err := l.DB.Shell(ctx, "rm -f "+postgresData+"/postmaster.pid; install -d -o postgres -g postgres /run/postgresql") // of a machine that lost power
+		_, err := l.DB.Shell(ctx, "for i in $(seq 600); do grep -sqx postgres /proc/[0-9]*/comm || break; sleep 0.1; done; rm -f "+postgresData+"/postmaster.pid; install -d -o postgres -g postgres /run/postgresql") // of a machine that lost power
 		return err
 	}
 	if err := l.DB.Write("/var/lib/postgresql/password", l.secrets.Postgres+"\n", 0o644); err != nil {
