@@ -32,16 +32,32 @@ func (a *api) quotaRoutes() []rest.Route {
 		own("tenant"), own("project"),
 		{Method: "GET", Path: "/v2.0/quotas", Policy: "get_quota", Target: nobody, Handle: a.listQuotas},
 		{Method: "GET", Path: "/v2.0/quotas.json", Policy: "get_quota", Target: nobody, Handle: a.listQuotas},
-		{Method: "GET", Path: "/v2.0/quotas/{id}", Policy: "get_quota", Target: project, Handle: show},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/default", Policy: "get_quota", Target: project, Handle: a.defaultQuotas},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/default.json", Policy: "get_quota", Target: project, Handle: a.defaultQuotas},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/details", Policy: "get_quota", Target: project, Handle: a.quotaDetails},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/details.json", Policy: "get_quota", Target: project, Handle: a.quotaDetails},
+		{Method: "GET", Path: "/v2.0/quotas/{id}", Policy: rest.Authenticated, Target: readable(""), Handle: show},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/default", Policy: rest.Authenticated, Target: readable(""), Handle: a.defaultQuotas},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/default.json", Policy: rest.Authenticated, Target: readable(""), Handle: a.defaultQuotas},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/details", Policy: rest.Authenticated, Target: readable("Only admin is authorized to access quotas for another tenant"), Handle: a.quotaDetails},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/details.json", Policy: rest.Authenticated, Target: readable("Only admin is authorized to access quotas for another tenant"), Handle: a.quotaDetails},
 		{Method: "PUT", Path: "/v2.0/quotas/{id}", Policy: "update_quota", Target: project, Body: anything, Handle: a.setQuotas},
 		{
 			Method: "DELETE", Path: "/v2.0/quotas/{id}", Policy: "delete_quota", Target: project, Status: http.StatusNoContent,
 			Handle: func(r *rest.Request) (any, error) { return nil, a.n.ResetQuotas(r.Context(), id(r)) },
 		},
+	}
+}
+
+// readable lets everybody read the quota of the project they are in, whatever their role, and asks the policy about that of another (neutron's
+// extensions/quotasv2.py and quotasv2_detail.py). refusal, if any, is what upstream says instead of naming the policy.
+func readable(refusal string) func(*rest.Request) (policy.Target, error) {
+	return func(r *rest.Request) (policy.Target, error) {
+		target := policy.Target{"project_id": id(r), "tenant_id": id(r)}
+		if id(r) == r.Caller.ProjectID {
+			return target, nil
+		}
+		err := r.Enforce("get_quota", target)
+		if err != nil && refusal != "" {
+			err = rest.Forbidden("User does not have admin privileges: %s.", refusal).WithType("AdminRequired").Because(err)
+		}
+		return target, err
 	}
 }
 
