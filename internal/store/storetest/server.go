@@ -171,12 +171,12 @@ func (s *pgServer) start() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if _, err := s.psql("SELECT 1"); err == nil {
 			return nil
 		}
 	}
-	return errors.New("the PostgreSQL server did not answer within 60 s")
+	return errors.New("the PostgreSQL server did not answer within three minutes")
 }
 
 // stop is PostgreSQL's immediate shutdown: no checkpoint, recovery at the next start.
