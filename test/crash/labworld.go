@@ -83,6 +83,11 @@ func (w Lab) Faults() []Fault {
 						return err
 					}
 				}
+				for _, p := range controls { // until they answer
+					if err := p.Start(ctx); err != nil {
+						return err
+					}
+				}
 				return nil
 			}, nil
 		}},

@@ -135,6 +135,23 @@ func (s *Simulated) answers(ctx context.Context) error {
 	}
 }
 
+// again waits until the child, or one of those that follow it, answers. Before that it is not hurt again: on a busy box one that is killed twice
+// a second would never come to its work.
+func (s *Simulated) again(ctx context.Context) error {
+	for end := time.Now().Add(5 * time.Minute); ; {
+		resp, err := http.Get(s.url + "/v3")
+		if err == nil {
+			return resp.Body.Close()
+		}
+		if time.Now().After(end) {
+			return err
+		}
+		if !sleep(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
 // Hosts is how many it plays.
 func (s *Simulated) Hosts() int { return s.hosts }
 
@@ -152,7 +169,12 @@ func (s *Simulated) Image() (io.ReadSeeker, error) { return haltingImage() }
 
 // Faults are the ways in which the child dies.
 func (s *Simulated) Faults() []Fault {
-	restart := func(context.Context) error { return s.start("") }
+	restart := func(ctx context.Context) error {
+		if err := s.start(""); err != nil {
+			return err
+		}
+		return s.again(ctx)
+	}
 	return []Fault{
 		{Name: "gostack killed", Weight: 2, Lasts: 200 * time.Millisecond, Do: func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			s.Kill()
@@ -172,9 +194,12 @@ func (s *Simulated) Faults() []Fault {
 			s.mu.Lock()
 			exited := s.exited
 			s.mu.Unlock()
+			if err := s.again(ctx); err != nil { // it, or the next when the place was reached already
+				return nil, err
+			}
 			select {
 			case <-exited: // another is started, now or when the place is reached later
-				return nil, nil
+				return s.again, nil
 			case <-time.After(1500 * time.Millisecond):
 				return nil, errNoDamage
 			}

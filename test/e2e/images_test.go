@@ -166,9 +166,16 @@ func (w *imageWalk) password() {
 	secret := w.c.hide("Changed-by-agent-7")
 	w.c.eventually("the guest's agent answers", func() bool {
 		status, _, err := w.try(http.MethodPost, "/compute/v2.1/servers/"+w.id+"/action", nil, obj{"changePassword": obj{"adminPass": secret}})
-		return err == nil && status == http.StatusAccepted
+		if err != nil || status != http.StatusAccepted {
+			return false
+		}
+		w.becomes("ACTIVE") // an agent that takes long is not waited for by the answer, only by the operation
+		var l struct {
+			Actions []struct{ Action, Message string } `json:"instanceActions"`
+		}
+		w.do(http.MethodGet, "/compute/v2.1/servers/"+w.id+"/os-instance-actions", nil, &l)
+		return len(l.Actions) > 0 && l.Actions[0].Action == "changePassword" && l.Actions[0].Message == ""
 	})
-	w.becomes("ACTIVE")
 	conn, err := w.c.dial(context.Background(), "tcp", net.JoinHostPort(w.ip, "22"))
 	w.c.must(err, "connect")
 	defer func() { _ = conn.Close() }()

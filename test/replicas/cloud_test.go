@@ -45,7 +45,7 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	built = dir
 	bin := filepath.Join(dir, "gostack")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "gostack/cmd/gostack")
+	cmd := exec.Command("go", "build", "-o", bin, "gostack/cmd/gostack")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

@@ -41,7 +41,7 @@ func previous(t *testing.T) string {
 			continue
 		}
 		bin := filepath.Join(dir, "gostack-before")
-		cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/gostack")
+		cmd := exec.Command("go", "build", "-o", bin, "./cmd/gostack") // with the flags of the tests, whose dependencies are built already
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 		if text, err := cmd.CombinedOutput(); err != nil {
