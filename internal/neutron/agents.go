@@ -28,12 +28,17 @@ type Agent struct {
 	HeartbeatAt    string         `json:"heartbeat_timestamp"`
 	Configurations map[string]any `json:"configurations"`
 	Resources      map[string]any `json:"resources_synced"`
-	chassis        string
-	bridges        map[string]string
-	zones          []string
+	// HAChassisPriority is told where the agents of one router are listed (extension l3-agent-scheduler-ha-chassis-priority).
+	HAChassisPriority *int `json:"ha_chassis_priority,omitempty"`
+
+	chassis string
 }
 
 var agentSpace = uuid.MustParse("6e1f1a52-0b0f-4c9c-a9a1-6f3d8e0a4b11")
+
+func metadataAgentID(chassis string) string {
+	return uuid.NewSHA1(agentSpace, []byte(chassis)).String()
+}
 
 // Agents lists the agents of all chassis.
 func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
@@ -50,7 +55,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 		a := Agent{
 			ID: c.Name, AgentType: "OVN Controller agent", Binary: "ovn-controller", Host: c.Host, Topic: "n/a", Alive: c.Alive,
 			AdminStateUp: true, CreatedAt: beat, StartedAt: beat, HeartbeatAt: beat,
-			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name, bridges: c.Bridges, zones: c.Zones,
+			Configurations: map[string]any{"chassis_name": c.Name, "bridge-mappings": mappings(c.Bridges)}, chassis: c.Name,
 		}
 		maps.Copy(a.Configurations, bandwidthsTold(c.Bandwidth))
 		if c.Gateway {
@@ -67,7 +72,7 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 			continue
 		}
 		a.Alive = c.MetadataAlive
-		a.ID, a.AgentType, a.Binary, a.Zone = uuid.NewSHA1(agentSpace, []byte(c.Name)).String(), "OVN Metadata agent", "neutron-ovn-metadata-agent", ""
+		a.ID, a.AgentType, a.Binary, a.Zone = metadataAgentID(c.Name), "OVN Metadata agent", "neutron-ovn-metadata-agent", ""
 		a.Configurations = map[string]any{}
 		agents = append(agents, a)
 	}
@@ -138,5 +143,5 @@ func (s *Service) DeleteAgent(ctx context.Context, id string) error {
 	if a.Alive {
 		return conflict("AgentIsAlive", "Agent %s is alive and cannot be deleted.", id)
 	}
-	return s.Backend.RemoveChassis(ctx, a.chassis)
+	return s.forgetChassis(ctx, a.chassis)
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/uptrace/bun"
+
 	"gostack/internal/neutron/db"
 	"gostack/internal/neutron/driver"
 )
@@ -49,6 +51,10 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 	if err := b.needPolicies(ctx, policies); err != nil {
 		return err
 	}
+	chosen, err := b.chosenHosts(ctx, sel, ids)
+	if err != nil {
+		return err
+	}
 	floating, err := b.floating(ctx, ids)
 	if err != nil {
 		return err
@@ -74,9 +80,26 @@ func (b *specs) addRouters(ctx context.Context, sel selection, d *driver.Desired
 				spec.Interfaces = append(spec.Interfaces, b.routerInterface(p, n))
 			}
 		}
+		for _, g := range spec.Gateways() {
+			g.Chosen = chosen[r.ID]
+		}
 		d.Routers = append(d.Routers, spec)
 	}
 	return nil
+}
+
+// chosenHosts are those that operators chose, by router.
+func (b *specs) chosenHosts(ctx context.Context, sel selection, routers []string) (map[string][]driver.GatewayHost, error) {
+	rows, err := db.RouterHosts(ctx, b.h, func(q *bun.SelectQuery) {
+		if !sel.all {
+			q.Where("t.router_id IN (?)", bun.List(routers))
+		}
+	})
+	out := map[string][]driver.GatewayHost{}
+	for _, r := range rows {
+		out[r.RouterID] = append(out[r.RouterID], driver.GatewayHost{Chassis: r.Chassis, Priority: int(r.Priority)})
+	}
+	return out, err
 }
 
 // addresses are a router port's own with the lengths of their subnets.

@@ -46,6 +46,7 @@ var extensions = []extension{
 	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports"},
 	{"ip_allocation", "IP Allocation", "IP allocation extension."},
 	{"l2_adjacency", "L2 Adjacency", "Display L2 Adjacency for Neutron Networks."},
+	{"l3-agent-scheduler-ha-chassis-priority", "L3 Agent Scheduler HA Chassis Priority", "Exposes the HA_Chassis priority in the L3 Agent Scheduler API responses and allows setting priority when scheduling a router to a chassis."},
 	{"l3-flavors", "Router Flavor Extension", "Flavor support for routers."},
 	{"l3-ha", "HA Router extension", "Adds HA capability to routers."},
 	{"l3_agent_scheduler", "L3 Agent Scheduler", "Schedule routers among l3 agents"},

@@ -48,7 +48,8 @@ func Service(n *neutron.Service, prefixes ...string) *rest.Service {
 	routes = append(routes, a.autoTopologyRoutes()...)
 	routes = append(routes, a.bindingRoutes(resourceNamed(resources, "port"))...)
 	routes = append(routes, a.flavorRoutes()...)
-	routes = append(routes, a.schedulingRoutes(resourceNamed(resources, "network"), resourceNamed(resources, "router"))...)
+	routes = append(routes, a.dhcpSchedulingRoutes(resourceNamed(resources, "network"))...)
+	routes = append(routes, a.routerSchedulingRoutes(resourceNamed(resources, "router"))...)
 	routes = append(routes, a.extensionRoutes()...)
 	routes = append(routes, versionRoutes(resources)...)
 	return &rest.Service{

@@ -58,6 +58,9 @@ type Backend interface {
 	Known(ctx context.Context, host string) ([]Chassis, error)
 	// Reaches returns those of the physical networks that a host maps, as far as this process knows; nobody is asked.
 	Reaches(ctx context.Context, host string, physnets []string) ([]string, error)
+	// Gateways returns the hosts that routers' gateways have, of one router or of all, and on one chassis or on all, as far as this process
+	// knows; nobody is asked.
+	Gateways(ctx context.Context, router, chassis string) ([]Gateway, error)
 	// RemoveChassis forgets a host that is gone for good (name as in Chassis.Name).
 	RemoveChassis(ctx context.Context, name string) error
 	// PortStates tells which of the ports are plugged and forwarding, and where. Unknown ports are left out.
@@ -154,6 +157,12 @@ type Chassis struct {
 	MetadataAgent      bool
 	MetadataAlive      bool
 	MetadataGeneration int64
+}
+
+// Gateway is one host of one of a router's gateways.
+type Gateway struct {
+	Router, PortID string
+	GatewayHost
 }
 
 // Bandwidths are what a host says its bridges carry, for Placement to count (ovn-cms-options, resource_provider_*).

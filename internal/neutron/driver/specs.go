@@ -192,6 +192,18 @@ type RouterSpec struct {
 	Forwardings   []PortForwardingSpec
 }
 
+// Gateways are all ways out of the router, the first one first.
+func (r *RouterSpec) Gateways() (out []*RouterGateway) {
+	if r.Gateway == nil {
+		return nil
+	}
+	out = append(out, r.Gateway)
+	for i := range r.MoreGateways {
+		out = append(out, &r.MoreGateways[i])
+	}
+	return out
+}
+
 // PortForwardingSpec leads ports of a floating IP to ports of an address behind the router. The ranges are equally long, or the inner one is
 // a single port.
 type PortForwardingSpec struct {
@@ -230,10 +242,17 @@ type RouterGateway struct {
 	EnableSNAT bool
 	MTU        int
 	QoS        QoSSpec
-	// Chassis names the hosts for the gateway, most wanted first. Empty: the backend chooses and keeps its choice.
-	Chassis []string
+	// Chosen are the hosts that an operator chose. Empty: the backend chooses and keeps its choice (package gateways).
+	Chosen []GatewayHost
 	// Zones narrows the backend's choice to hosts of these availability zones; NoZone are those that name none. Empty: any host.
 	Zones []string
+}
+
+// GatewayHost is a host of a gateway: of those that can, the one with the highest priority (at most 32767) carries it, the others stand by. A
+// negative priority keeps the gateway away from the host.
+type GatewayHost struct {
+	Chassis  string // as in Chassis.Name
+	Priority int
 }
 
 // NoZone stands for the hosts that name no availability zone: those of the cloud's default one.

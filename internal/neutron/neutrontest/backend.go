@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/gateways"
 )
 
 // Backend implements driver.Backend in memory. Safe for concurrent use.
@@ -299,6 +300,26 @@ func (b *Backend) Reaches(_ context.Context, host string, physnets []string) ([]
 		}
 	}
 	return physnets, nil
+}
+
+// Gateways implements driver.Backend: each router's gateways are where package gateways puts them, were they put there now.
+func (b *Backend) Gateways(_ context.Context, only, chassis string) (out []driver.Gateway, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, spec := range b.specs["router"] {
+		r, _ := spec.(driver.RouterSpec)
+		if only != "" && id != only {
+			continue
+		}
+		for _, g := range r.Gateways() {
+			for _, h := range gateways.Assign(g.PortID, nil, gateways.Possible(b.Hosts, g.Physnet, g.Zones), g.Chosen) {
+				if chassis == "" || h.Chassis == chassis {
+					out = append(out, driver.Gateway{Router: id, PortID: g.PortID, GatewayHost: h})
+				}
+			}
+		}
+	}
+	return out, b.fail
 }
 
 // RemoveChassis implements driver.Backend.

@@ -29,18 +29,21 @@ func (b *Backend) chassis(ctx context.Context) ([]driver.Chassis, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	ends := map[string][]driver.Encap{}
+	for _, e := range encaps {
+		if ip, err := netip.ParseAddr(e.IP); err == nil {
+			ends[e.ChassisName] = append(ends[e.ChassisName], driver.Encap{Type: e.Type, IP: ip})
+		}
+	}
+	answers := make(map[string]*sb.ChassisPrivate, len(private))
+	for _, p := range private {
+		answers[p.Name] = p
+	}
 	var out []driver.Chassis
 	for _, r := range rows {
 		c := described(r)
-		for _, e := range encaps {
-			if ip, err := netip.ParseAddr(e.IP); err == nil && e.ChassisName == r.Name {
-				c.Encaps = append(c.Encaps, driver.Encap{Type: e.Type, IP: ip})
-			}
-		}
-		for _, p := range private {
-			if p.Name != r.Name {
-				continue
-			}
+		c.Encaps = ends[r.Name]
+		if p := answers[r.Name]; p != nil {
 			if p.NbCfgTimestamp > 0 {
 				c.LastSeen, c.Generation = time.UnixMilli(int64(p.NbCfgTimestamp)).UTC(), int64(p.NbCfg)
 			}
@@ -76,15 +79,12 @@ func (b *Backend) Known(ctx context.Context, host string) ([]driver.Chassis, err
 		}
 		return []driver.Chassis{described(c)}, nil
 	}
-	rows, err := ovsdb.List[sb.Chassis](ctx, b.sb, nil)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	out := make([]driver.Chassis, len(rows))
-	for i, r := range rows {
-		out[i] = described(r)
-	}
-	return out, nil
+	var out []driver.Chassis
+	_, err := ovsdb.List(ctx, b.sb, func(c *sb.Chassis) bool {
+		out = append(out, described(c))
+		return false // what it says is enough, no copy is wanted
+	})
+	return out, unavailable(err)
 }
 
 // isHost tells whether the chassis is the host that the cloud calls by that name: by its host name or system-id, or, where one of both is

@@ -45,7 +45,7 @@ func floatingIPs(ctx context.Context, v view, p *plan, r driver.RouterSpec) erro
 
 // gatewayTo is the router's way to an external network.
 func gatewayTo(r driver.RouterSpec, network string) *driver.RouterGateway {
-	for _, g := range gatewaysOf(r) {
+	for _, g := range r.Gateways() {
 		if g.NetworkID == network {
 			return g
 		}

@@ -1,8 +1,8 @@
 package ovn
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -11,57 +11,72 @@ import (
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
 	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/gateways"
 )
 
 // choiceKey marks router ports whose hosts the backend chooses.
 const choiceKey = "gostack:gateway_choice"
 
-// maxGateways bounds the hosts of one router gateway: one works, the others stand by.
-const maxGateways = 5
+// chosenKey has what an operator chose for a router port: chassis names with priorities, as JSON.
+const chosenKey = "gostack:gateway_hosts"
 
-// candidates are the hosts that can carry gateways to a physical network: those marked enable-chassis-as-gw, or all when none is; and only
-// those of the zones, when there are any.
-func candidates(all []driver.Chassis, physnet string, zones []string) []string {
-	marked := slices.ContainsFunc(all, func(c driver.Chassis) bool { return c.Gateway })
-	var out []string
-	for _, c := range all {
-		if c.Bridges[physnet] != "" && (c.Gateway || !marked) && near(c, zones) {
-			out = append(out, c.Name)
-		}
+func chosenText(chosen []driver.GatewayHost) (string, error) {
+	if len(chosen) == 0 {
+		return "", nil
 	}
-	return out
+	text, err := json.Marshal(chosen)
+	return string(text), err
 }
 
-// near tells whether a host is in one of the zones.
-func near(c driver.Chassis, zones []string) bool {
-	if len(c.Zones) == 0 {
-		return len(zones) == 0 || slices.Contains(zones, driver.NoZone)
+func chosenOf(text string) (chosen []driver.GatewayHost, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &chosen)
 	}
-	return len(zones) == 0 || slices.ContainsFunc(c.Zones, func(z string) bool { return slices.Contains(zones, z) })
+	return chosen, err
 }
 
-// chooseGateways keeps the hosts that carry the port and are still possible, in their order, and appends others in an order that
-// differs from port to port, so that gateways spread and none moves when a host joins.
-func chooseGateways(portID string, now, possible []string) []string {
-	var out []string
-	for _, name := range now {
-		if slices.Contains(possible, name) {
-			out = append(out, name)
-		}
-	}
-	rest := slices.DeleteFunc(slices.Clone(possible), func(name string) bool { return slices.Contains(out, name) })
-	slices.SortFunc(rest, func(a, b string) int { return cmp.Compare(rowID("gw", portID, a), rowID("gw", portID, b)) })
-	out = append(out, rest...)
-	return out[:min(len(out), maxGateways)]
-}
-
-func byPriority(rows []*nb.GatewayChassis) []string {
-	slices.SortFunc(rows, func(a, b *nb.GatewayChassis) int { return cmp.Compare(b.Priority, a.Priority) })
-	var out []string
+// hostsOf are the hosts that rows name.
+func hostsOf(rows []*nb.GatewayChassis) (out []driver.GatewayHost) {
 	for _, r := range rows {
-		out = append(out, r.ChassisName)
+		out = append(out, driver.GatewayHost{Chassis: r.ChassisName, Priority: r.Priority})
 	}
-	return out
+	return gateways.Ordered(out)
+}
+
+// Gateways implements driver.Backend.
+func (b *Backend) Gateways(ctx context.Context, router, chassis string) ([]driver.Gateway, error) {
+	var out []driver.Gateway
+	keep := func(r *nb.GatewayChassis) bool {
+		kind, id := ownerParts(r.ExternalIDs[ownerKey])
+		if port, ours := strings.CutPrefix(strings.TrimSuffix(r.Name, "_"+r.ChassisName), "lrp-"); ours && kind == kindRouter && (chassis == "" || r.ChassisName == chassis) {
+			out = append(out, driver.Gateway{Router: id, PortID: port, GatewayHost: driver.GatewayHost{Chassis: r.ChassisName, Priority: r.Priority}})
+		}
+		return false
+	}
+	if router == "" {
+		_, err := ovsdb.List(ctx, b.nb, keep)
+		return out, unavailable(err)
+	}
+	rows, err := b.gatewayRows(ctx, router)
+	for _, r := range rows {
+		keep(r)
+	}
+	return out, err
+}
+
+// gatewayRows are a router's.
+func (b *Backend) gatewayRows(ctx context.Context, router string) (out []*nb.GatewayChassis, err error) {
+	rows, err := b.nb.ByExternalID(ctx, []string{"Gateway_Chassis"}, owner(kindRouter, router))
+	for _, r := range rows {
+		out = append(out, r.(*nb.GatewayChassis)) //nolint:forcetypeassert // the table's
+	}
+	return out, unavailable(err)
+}
+
+// present are the hosts that a router's port has now.
+func (b *Backend) present(ctx context.Context, router, port string) ([]driver.GatewayHost, error) {
+	rows, err := b.gatewayRows(ctx, router)
+	return hostsOf(slices.DeleteFunc(rows, func(r *nb.GatewayChassis) bool { return r.ExternalIDs[parentKey] != routerPortID(port) })), err
 }
 
 // followChassis gives routers new gateway hosts when hosts come, go, or change what they map, until ctx ends. It is level-triggered and
@@ -88,19 +103,81 @@ func (b *Backend) followChassis(ctx context.Context) {
 func (b *Backend) replan(ctx context.Context) error {
 	b.structure.Lock()
 	defer b.structure.Unlock()
+	return errors.Join(b.replanPorts(ctx), b.replaceFloatingIPs(ctx), b.readdressPorts(ctx))
+}
+
+// together bounds the router ports that get new hosts in one transaction.
+const together = 100
+
+// replanPorts reads the tables once, however many router ports there are, and writes for many of them at once.
+func (b *Backend) replanPorts(ctx context.Context) error {
 	ports, err := ovsdb.List(ctx, b.nb, func(r *nb.LogicalRouterPort) bool { return r.ExternalIDs[choiceKey] != "" })
+	if err != nil || len(ports) == 0 {
+		return err
+	}
+	rows, err := ovsdb.List(ctx, b.nb, func(r *nb.GatewayChassis) bool { return r.ExternalIDs[ownerKey] != "" })
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, lrp := range ports {
-		ops, err := b.replanPort(ctx, lrp)
-		if err == nil {
-			err = b.nb.Transact(ctx, ops...)
-		}
-		errs = append(errs, err)
+	have := map[string][]*nb.GatewayChassis{} // by router port
+	for _, r := range rows {
+		have[r.ExternalIDs[parentKey]] = append(have[r.ExternalIDs[parentKey]], r)
 	}
-	return errors.Join(append(errs, b.replaceFloatingIPs(ctx), b.readdressPorts(ctx))...)
+	all, err := b.Known(ctx, "")
+	if err != nil {
+		return err
+	}
+	possible := map[string][]string{} // by network and zones, of which there are few
+	var errs []error
+	for some := range slices.Chunk(ports, together) {
+		var ops []ovsdb.Op
+		each := make([][]ovsdb.Op, len(some))
+		for i, lrp := range some {
+			where := lrp.ExternalIDs[physnetKey] + "\n" + lrp.ExternalIDs[zonesKey]
+			if _, known := possible[where]; !known {
+				possible[where] = gateways.Possible(all, lrp.ExternalIDs[physnetKey], strings.FieldsFunc(lrp.ExternalIDs[zonesKey], func(r rune) bool { return r == ',' }))
+			}
+			each[i], err = b.replanPort(ctx, lrp, have[lrp.UUID], possible[where])
+			errs, ops = append(errs, err), append(ops, each[i]...)
+		}
+		if b.nb.Transact(ctx, ops...) == nil {
+			continue
+		}
+		for _, ops := range each { // one that fails holds up no other
+			errs = append(errs, b.nb.Transact(ctx, ops...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// replanPort makes the operations that give one router port its hosts.
+func (b *Backend) replanPort(ctx context.Context, lrp *nb.LogicalRouterPort, rows []*nb.GatewayChassis, possible []string) ([]ovsdb.Op, error) {
+	portID := lrp.ExternalIDs[choiceKey]
+	chosen, err := chosenOf(lrp.ExternalIDs[chosenKey])
+	if err != nil {
+		return nil, err
+	}
+	now := hostsOf(rows)
+	want := gateways.Assign(portID, now, possible, chosen)
+	if slices.Equal(now, want) {
+		return nil, nil
+	}
+	p := &plan{owner: lrp.ExternalIDs[ownerKey]}
+	for _, h := range want {
+		row := gatewayChassis(portID, h)
+		row.ExternalIDs = map[string]string{revisionKey: lrp.ExternalIDs[revisionKey]}
+		p.add(row, lrp.UUID)
+	}
+	have := make([]ovsdb.Row, len(rows))
+	for i, r := range rows {
+		have[i] = r
+	}
+	changes, err := b.changes(ctx, have, p)
+	var ops []ovsdb.Op
+	for _, c := range changes {
+		ops = append(ops, c.ops...)
+	}
+	return ops, err
 }
 
 // readdressPorts gives ports that were bound to a host before its chassis was known the name of that chassis.
@@ -135,39 +212,6 @@ func (b *Backend) readdressPorts(ctx context.Context) error {
 		ops = append(ops, more...)
 	}
 	return b.nb.Transact(ctx, ops...)
-}
-
-// replanPort makes the operations that give one router port its hosts.
-func (b *Backend) replanPort(ctx context.Context, lrp *nb.LogicalRouterPort) ([]ovsdb.Op, error) {
-	portID := lrp.ExternalIDs[choiceKey]
-	var zones []string
-	if hints := lrp.ExternalIDs[zonesKey]; hints != "" {
-		zones = strings.Split(hints, ",")
-	}
-	now, possible, err := live{b}.gateways(ctx, portID, lrp.ExternalIDs[physnetKey], zones)
-	if err != nil {
-		return nil, err
-	}
-	want := chooseGateways(portID, now, possible)
-	if slices.Equal(now, want) || (len(possible) == 0 && len(now) > 0) {
-		return nil, nil // with no host at all, the old choice is as good as none, and right again when they come back
-	}
-	p := &plan{owner: lrp.ExternalIDs[ownerKey]}
-	for n, name := range want {
-		row := gatewayChassis(portID, name, len(want)-n)
-		row.ExternalIDs = map[string]string{revisionKey: lrp.ExternalIDs[revisionKey]}
-		p.add(row, lrp.UUID)
-	}
-	have, err := b.nb.All(ctx, []string{"Gateway_Chassis"}, func(r ovsdb.Row) bool { return ovsdb.ExternalIDs(r)[parentKey] == lrp.UUID })
-	if err != nil {
-		return nil, err
-	}
-	changes, err := b.changes(ctx, have, p)
-	var ops []ovsdb.Op
-	for _, c := range changes {
-		ops = append(ops, c.ops...)
-	}
-	return ops, err
 }
 
 // replaceFloatingIPs decides again where every distributed floating IP is answered.

@@ -2,7 +2,9 @@ package ovn
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,38 +13,6 @@ import (
 	"gostack/internal/neutron/driver"
 	"gostack/internal/neutron/driver/ovn/ovntest"
 )
-
-func TestGatewaysStayWhereTheyAre(t *testing.T) {
-	possible := []string{"h1", "h2", "h3", "h4", "h5", "h6"}
-	got := chooseGateways("p", []string{"h4", "gone", "h2"}, possible)
-	if len(got) != maxGateways || !slices.Equal(got[:2], []string{"h4", "h2"}) {
-		t.Errorf("got %v", got)
-	}
-	if again := chooseGateways("p", got, possible); !slices.Equal(again, got) {
-		t.Errorf("moved from %v to %v", got, again)
-	}
-	first := map[string]bool{}
-	for _, port := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		first[chooseGateways(port, nil, possible)[0]] = true
-	}
-	if len(first) < 3 {
-		t.Errorf("all gateways on %v", first)
-	}
-}
-
-func TestOnlyMarkedHostsCarryGateways(t *testing.T) {
-	all := []driver.Chassis{
-		{Name: "h1", Bridges: map[string]string{"physnet1": "br-ex"}},
-		{Name: "h2", Bridges: map[string]string{"physnet1": "br-ex"}, Gateway: true},
-		{Name: "h3", Bridges: map[string]string{"physnet2": "br-x"}, Gateway: true},
-	}
-	if got := candidates(all, "physnet1", nil); !slices.Equal(got, []string{"h2"}) {
-		t.Errorf("got %v", got)
-	}
-	if got := candidates(all[:1], "physnet1", nil); !slices.Equal(got, []string{"h1"}) {
-		t.Errorf("got %v", got)
-	}
-}
 
 func TestAHostThatComesLaterTakesGatewaysAndFloatingIPs(t *testing.T) {
 	b, ctx := testBackend(t)
@@ -75,6 +45,67 @@ func TestAHostThatComesLaterTakesGatewaysAndFloatingIPs(t *testing.T) {
 	}
 	ovntest.Eventually(t, "host1 takes over", func() bool { return slices.Equal(hosts(), []string{"host1"}) })
 	noDifference(t, b, c.desired())
+}
+
+// What an operator chose is in the rows, and stays there when hosts come, change what they map, and go.
+func TestChosenHostsOfGateways(t *testing.T) {
+	b, ctx := testBackend(t)
+	c := newCloud()
+	for _, host := range []string{"host0", "host1", "host2"} {
+		addChassis(t, ctx, b, host, "physnet1:br-ex")
+	}
+	c.ensure(t, ctx, b)
+	second := c.second()
+	c.router.Gateway.Chosen = []driver.GatewayHost{{Chassis: "host2", Priority: 7}, {Chassis: "host1", Priority: 0}, {Chassis: "host0", Priority: -1}}
+	c.router.MoreGateways[0].Chosen = c.router.Gateway.Chosen
+	for _, err := range []error{b.EnsurePort(ctx, second), b.EnsureRouter(ctx, c.router)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(router, chassis string) string {
+		t.Helper()
+		has, err := b.Gateways(ctx, router, chassis)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, g := range has {
+			name := map[string]string{c.gw.ID: "first", second.ID: "second"}[g.PortID]
+			out = append(out, fmt.Sprintf("%s:%s=%d", name, g.Chassis, g.Priority))
+			if g.Router != c.router.ID {
+				t.Errorf("of router %s", g.Router)
+			}
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	if got := is(c.router.ID, ""); got != "first:host1=0 first:host2=7 second:host1=0 second:host2=7" {
+		t.Errorf("the router has %s", got)
+	}
+	if got := is("", "host2"); got != "first:host2=7 second:host2=7" {
+		t.Errorf("the chassis has %s", got)
+	}
+	noDifference(t, b, desiredWith(c, second))
+	for gone, want := range map[string]string{"host2": "first:host1=0 second:host1=0", "host1": "first:host2=7 second:host2=7"} {
+		if err := b.RemoveChassis(ctx, gone); err != nil {
+			t.Fatal(err)
+		}
+		ovntest.Eventually(t, gone+" is gone", func() bool { return is(c.router.ID, "") == want })
+		addChassis(t, ctx, b, gone, "physnet1:br-ex")
+		ovntest.Eventually(t, gone+" is back", func() bool { return is(c.router.ID, "") == "first:host1=0 first:host2=7 second:host1=0 second:host2=7" })
+	}
+	for _, gone := range []string{"host1", "host2"} {
+		if err := b.RemoveChassis(ctx, gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ovntest.Eventually(t, "the gateways are nowhere rather than where they may not be", func() bool { return is(c.router.ID, "") == "" })
+	addChassis(t, ctx, b, "host3", "physnet1:br-ex")
+	ovntest.Eventually(t, "a host that nobody chose helps out", func() bool { return is(c.router.ID, "") == "first:host3=1 second:host3=1" })
+	addChassis(t, ctx, b, "host1", "physnet1:br-ex")
+	ovntest.Eventually(t, "a chosen one is back", func() bool { return is(c.router.ID, "") == "first:host1=0 second:host1=0" })
+	noDifference(t, b, desiredWith(c, second))
 }
 
 func TestHostsAreFoundByShortAndFullName(t *testing.T) {
@@ -112,7 +143,11 @@ func gatewayHosts(t *testing.T, ctx context.Context, b *Backend, portID string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return byPriority(rows)
+	var names []string
+	for _, h := range hostsOf(rows) {
+		names = append(names, h.Chassis)
+	}
+	return names
 }
 
 func TestWhoIsAlive(t *testing.T) {

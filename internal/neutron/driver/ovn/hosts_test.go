@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"gostack/internal/neutron/driver"
+	gatewayplan "gostack/internal/neutron/driver/gateways"
 	"gostack/internal/neutron/driver/ovn/ovntest"
 	"gostack/test/machine"
 )
@@ -119,6 +121,34 @@ func TestThreeHosts(t *testing.T) {
 			states, err := b.PortStates(ctx, []string{c.server.ID})
 			return err == nil && states[c.server.ID] == driver.PortState{Up: true, Host: gateways[1]}
 		})
+
+		// An operator wants the last one first and the first one not at all; then everything is as the engine chose it before.
+		carries := func() string {
+			host := strings.TrimSpace(ovntest.Run(t, "ovn-sbctl", "--bare", "--columns=chassis", "find", "Port_Binding", "logical_port=cr-"+routerPortName(c.gw.ID)))
+			if host == "" {
+				return "" // on its way
+			}
+			return strings.TrimSpace(ovntest.Run(t, "ovn-sbctl", "--bare", "--columns=name", "list", "Chassis", host))
+		}
+		for _, chosen := range [][]driver.GatewayHost{
+			{{Chassis: gateways[2], Priority: 32767}, {Chassis: gateways[1], Priority: 0}, {Chassis: gateways[0], Priority: -1}},
+			{{Chassis: gateways[0], Priority: 3}, {Chassis: gateways[1], Priority: 2}, {Chassis: gateways[2], Priority: 1}},
+		} {
+			c.router.Gateway.Chosen = chosen
+			if err := b.EnsureRouter(ctx, c.router); err != nil {
+				t.Fatal(err)
+			}
+			ovntest.Eventually(t, chosen[0].Chassis+" carries the gateway", func() bool { return carries() == chosen[0].Chassis })
+			has, err := b.Gateways(ctx, c.router.ID, "")
+			var got []driver.GatewayHost
+			for _, g := range has {
+				got = append(got, g.GatewayHost)
+			}
+			if want := slices.DeleteFunc(chosen, func(h driver.GatewayHost) bool { return h.Priority < 0 }); err != nil || !slices.Equal(gatewayplan.Ordered(got), want) {
+				t.Errorf("the gateway has %v, %v, want %v", got, err, want)
+			}
+			s1.Reaches(t, "10.6.9.1")
+		}
 
 		// The gateway's host dies: another takes over, and the floating IP, which is elsewhere, never noticed.
 		hosts[gateways[0]].PowerCut(t)

@@ -5,6 +5,7 @@ import (
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
+	"gostack/internal/neutron/driver"
 )
 
 // view is what a plan looks up: the database for a single resource, the other plans for Sync.
@@ -12,8 +13,8 @@ type view interface {
 	// answers is the subnet's row of DHCP answers, or nil.
 	answers(ctx context.Context, subnetID string) (*nb.DHCPOptions, error)
 	hasGroup(ctx context.Context, id string) (bool, error)
-	// gateways are the chassis that carry a router port now, by priority; and those of the zones that could.
-	gateways(ctx context.Context, portID, physnet string, zones []string) (now, possible []string, err error)
+	// gateways are the hosts that a router's port has now, and all hosts there are.
+	gateways(ctx context.Context, routerID, portID string) (now []driver.GatewayHost, all []driver.Chassis, err error)
 	// mapped tells whether the host maps the physical network.
 	mapped(ctx context.Context, host, physnet string) (bool, error)
 	// chassisName is the name by which OVN finds the host: its own, if its chassis has that host name or is not there yet.
@@ -54,16 +55,11 @@ func (v live) chassisName(ctx context.Context, host string) (string, error) {
 	return c.Name, nil
 }
 
-func (v live) gateways(ctx context.Context, portID, physnet string, zones []string) (now, possible []string, err error) {
-	rows, err := ovsdb.List(ctx, v.b.nb, func(r *nb.GatewayChassis) bool {
-		return r.ExternalIDs[parentKey] == routerPortID(portID)
-	})
+func (v live) gateways(ctx context.Context, routerID, portID string) ([]driver.GatewayHost, []driver.Chassis, error) {
+	now, err := v.b.present(ctx, routerID, portID)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := v.b.chassis(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	return byPriority(rows), candidates(all, physnet, zones), nil
+	all, err := v.b.Known(ctx, "")
+	return now, all, err
 }

@@ -88,21 +88,3 @@ func desiredWith(c *cloud, gw driver.PortSpec) driver.Desired {
 	d.Ports = append(d.Ports, gw)
 	return d
 }
-
-// A router with hints has its gateway on hosts of those zones only.
-func TestGatewaysStayInTheirZones(t *testing.T) {
-	mapped := map[string]string{"physnet1": "br-ex"}
-	all := []driver.Chassis{
-		{Name: "e1", Gateway: true, Bridges: mapped, Zones: []string{"east", "both"}},
-		{Name: "w1", Gateway: true, Bridges: mapped, Zones: []string{"west", "both"}},
-		{Name: "none", Gateway: true, Bridges: mapped},
-	}
-	for hint, want := range map[string]int{"east": 1, "both": 2, driver.NoZone: 1, "north": 0} {
-		if got := candidates(all, "physnet1", []string{hint}); len(got) != want {
-			t.Errorf("%s: %v", hint, got)
-		}
-	}
-	if got := candidates(all, "physnet1", nil); len(got) != 3 {
-		t.Errorf("without hints: %v", got)
-	}
-}

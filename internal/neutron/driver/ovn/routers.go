@@ -10,6 +10,7 @@ import (
 
 	"gostack/internal/engine/ovsdb/nb"
 	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/gateways"
 )
 
 const (
@@ -57,7 +58,7 @@ func renderRouter(ctx context.Context, v view, r driver.RouterSpec) (*plan, erro
 	for _, i := range r.Interfaces {
 		largest = max(largest, i.MTU)
 	}
-	for _, g := range gatewaysOf(r) {
+	for _, g := range r.Gateways() {
 		largest = max(largest, g.MTU)
 	}
 	if r.Gateway != nil {
@@ -75,7 +76,7 @@ func renderRouter(ctx context.Context, v view, r driver.RouterSpec) (*plan, erro
 		lrp.IPv6RAConfigs = advertisements(i)
 		p.add(lrp, r.ID)
 	}
-	for _, g := range gatewaysOf(r) {
+	for _, g := range r.Gateways() {
 		if err := gateway(ctx, v, p, r, g, largest); err != nil {
 			return nil, err
 		}
@@ -146,18 +147,6 @@ func domainName(s string) bool {
 	})
 }
 
-// gatewaysOf are all ways out of a router, the first one first.
-func gatewaysOf(r driver.RouterSpec) (out []*driver.RouterGateway) {
-	if r.Gateway == nil {
-		return nil
-	}
-	out = append(out, r.Gateway)
-	for i := range r.MoreGateways {
-		out = append(out, &r.MoreGateways[i])
-	}
-	return out
-}
-
 // gateway is an external port with its standby hosts, default routes and source NAT.
 func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, g *driver.RouterGateway, largest int) error {
 	lrp, err := routerPort(r.ID, g.PortID, g.NetworkID, g.MAC, g.Addresses, g.MTU, largest)
@@ -170,19 +159,18 @@ func gateway(ctx context.Context, v view, p *plan, r driver.RouterSpec, g *drive
 		lrp.ExternalIDs[zonesKey] = strings.Join(g.Zones, ",")
 	}
 	p.add(lrp, r.ID)
-	chassis := g.Chassis
-	if len(chassis) == 0 {
-		now, possible, err := v.gateways(ctx, g.PortID, g.Physnet, g.Zones)
-		if err != nil {
-			return err
-		}
-		if chassis = chooseGateways(g.PortID, now, possible); len(possible) == 0 {
-			chassis = now
-		}
-		lrp.ExternalIDs[choiceKey] = g.PortID
+	now, all, err := v.gateways(ctx, r.ID, g.PortID)
+	if err != nil {
+		return err
 	}
-	for n, name := range chassis {
-		p.add(gatewayChassis(g.PortID, name, len(chassis)-n), lrp.UUID)
+	lrp.ExternalIDs[choiceKey] = g.PortID
+	chosen, err := chosenText(g.Chosen)
+	if err != nil {
+		return err
+	}
+	setIf(lrp.ExternalIDs, chosenKey, chosen)
+	for _, h := range gateways.Assign(g.PortID, now, gateways.Possible(all, g.Physnet, g.Zones), g.Chosen) {
+		p.add(gatewayChassis(g.PortID, h), lrp.UUID)
 	}
 	for _, hop := range g.NextHops {
 		route := staticRoute(r.ID, netip.PrefixFrom(unspecified(hop), 0), hop, lrp.Name)
@@ -231,9 +219,9 @@ func natPort(r driver.RouterSpec, g *driver.RouterGateway) *string {
 	return ptr(routerPortID(g.PortID))
 }
 
-func gatewayChassis(portID, chassis string, priority int) *nb.GatewayChassis {
+func gatewayChassis(portID string, h driver.GatewayHost) *nb.GatewayChassis {
 	return &nb.GatewayChassis{
-		UUID: rowID("gwc", portID, chassis), Name: routerPortName(portID) + "_" + chassis, ChassisName: chassis, Priority: priority,
+		UUID: rowID("gwc", portID, h.Chassis), Name: routerPortName(portID) + "_" + h.Chassis, ChassisName: h.Chassis, Priority: h.Priority,
 	}
 }
 

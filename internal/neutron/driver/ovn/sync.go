@@ -53,6 +53,7 @@ type desired struct {
 	plans    map[string]*plan // by owner
 	groups   map[string]bool
 	hosts    map[string]string // port -> host
+	chassis  []driver.Chassis  // read once for all routers
 	rejected []error
 }
 
@@ -65,6 +66,11 @@ func (d *desired) answers(_ context.Context, subnetID string) (*nb.DHCPOptions, 
 
 func (d *desired) hasGroup(_ context.Context, id string) (bool, error) { return d.groups[id], nil }
 
+func (d *desired) gateways(ctx context.Context, routerID, portID string) ([]driver.GatewayHost, []driver.Chassis, error) {
+	now, err := d.b.present(ctx, routerID, portID)
+	return now, d.chassis, err
+}
+
 func (d *desired) bound(_ context.Context, portID string) (string, error) {
 	return d.hosts[portID], nil
 }
@@ -72,6 +78,10 @@ func (d *desired) bound(_ context.Context, portID string) (string, error) {
 // renderAll makes all plans. A spec that cannot be rendered is rejected, the others are not concerned.
 func (b *Backend) renderAll(ctx context.Context, want driver.Desired) (*desired, error) {
 	d := &desired{live: live{b}, plans: map[string]*plan{}, groups: map[string]bool{}, hosts: map[string]string{}}
+	var err error
+	if d.chassis, err = b.Known(ctx, ""); err != nil {
+		return nil, err
+	}
 	keep := func(mark string, p *plan, err error) error {
 		switch {
 		case errors.Is(err, driver.ErrInvalid):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gostack/internal/neutron/driver"
+	"gostack/internal/neutron/driver/gateways"
 )
 
 // Backend implements driver.Backend.
@@ -307,6 +308,27 @@ func (b *Backend) Known(ctx context.Context, host string) ([]driver.Chassis, err
 // Reaches implements driver.Backend: these hosts map everything.
 func (b *Backend) Reaches(_ context.Context, _ string, physnets []string) ([]string, error) {
 	return physnets, nil
+}
+
+// Gateways implements driver.Backend: these hosts map everything, so each gateway has some of all, or those that were chosen.
+func (b *Backend) Gateways(_ context.Context, only, chassis string) (out []driver.Gateway, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.catchUp()
+	for k, spec := range b.specs {
+		r, ok := spec.(driver.RouterSpec)
+		if !ok || only != "" && k.id != only {
+			continue
+		}
+		for _, g := range r.Gateways() {
+			for _, h := range gateways.Assign(g.PortID, nil, b.hosts, g.Chosen) {
+				if chassis == "" || h.Chassis == chassis {
+					out = append(out, driver.Gateway{Router: r.ID, PortID: g.PortID, GatewayHost: h})
+				}
+			}
+		}
+	}
+	return out, nil
 }
 
 // RemoveChassis implements driver.Backend.
