@@ -26,10 +26,10 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		backend := ovn.Open(ovn.Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 		defer backend.Close()
 		s := neutron.New(neutron.Config{
-			DB: storetest.SQLite(t, db.Migrations), Backend: backend, DistributedFloatingIPs: true,
+			DB: storetest.SQLite(t, db.Migrations), Backend: backend, DistributedFloatingIPs: true, Wait: 3 * time.Minute,
 			Physnets: []neutron.Physnet{{Name: ovntest.Physnet, Flat: true, VLANs: [][2]int64{{100, 199}}}},
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
 		running := make(chan error, 1)
 		runCtx, stop := context.WithCancel(ctx)

@@ -134,7 +134,7 @@ func TestCacheIsTended(t *testing.T) {
 	id := w.create(draft)
 	w.upload(id, "hello")
 	w.As("admin").Put(cachePath+"/"+id, nil).Want(202)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if a := w.As("admin").Get(cachePath).Want(200); strings.Contains(string(a.Body), `"queued_images":[]`) {
 			a.Has("cached_images.0.image_id", id)
 			break

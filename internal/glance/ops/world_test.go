@@ -152,7 +152,7 @@ func (w *world) imports(as, id, body string) *resttest.Answer {
 // ends waits until the newest task of an image has ended, and says how.
 func (w *world) ends(id string) (status, message string) {
 	w.T.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		a := w.As("member").Get(images + "/" + id + "/tasks").Want(200)
 		if status = a.Text("tasks.0.status"); status == "success" || status == "failure" {
 			return status, a.Text("tasks.0.message")
@@ -182,7 +182,7 @@ func (w *world) fails(id, says string) *resttest.Answer {
 // clean asserts that rows and files come to agree and nothing stays staged: files are removed after the commit that lets go of them.
 func (w *world) clean() {
 	w.T.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		findings, err := w.service.Audit(context.Background())
 		if err != nil {
 			w.T.Fatal(err)

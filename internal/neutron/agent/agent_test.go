@@ -131,7 +131,7 @@ func TestGuestsReachMetadata(t *testing.T) {
 		host := ovntest.Start(t)
 		b := ovn.Open(ovn.Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 		defer b.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
 		check := func(err error) {
 			t.Helper()

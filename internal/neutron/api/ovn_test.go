@@ -21,7 +21,7 @@ func onOVN(t testing.TB) (*resttest.API, *neutron.Service) {
 	t.Helper()
 	backend := ovn.Open(ovn.Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 	n := neutron.New(neutron.Config{
-		DB: storetest.SQLite(t, db.Migrations), Backend: backend, Physnets: []neutron.Physnet{{Name: ovntest.Physnet, Flat: true}}, Wait: 20 * time.Second,
+		DB: storetest.SQLite(t, db.Migrations), Backend: backend, Physnets: []neutron.Physnet{{Name: ovntest.Physnet, Flat: true}}, Wait: 3 * time.Minute,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

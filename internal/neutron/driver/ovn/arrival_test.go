@@ -20,9 +20,9 @@ import (
 func TestArrivedServerIsHeardWhenItsHostTranslates(t *testing.T) {
 	machine.Inside(t, func(t *testing.T) {
 		ovntest.StartDatabases(t)
-		b := Open(Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
+		b := Open(Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}, ArrivalPatience: 10 * time.Minute})
 		defer b.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		addChassis(t, ctx, b, "h1", "")
 		addChassis(t, ctx, b, "h2", "")

@@ -21,7 +21,7 @@ func testBackend(t testing.TB) (*Backend, context.Context) {
 	south := ovsdbtest.Start(t, ovsdbtest.SBSchema)
 	b := Open(Config{Northbound: []string{north.Endpoint}, Southbound: []string{south.Endpoint}})
 	t.Cleanup(b.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	if err := b.Ready(ctx); err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func anyHistory(t *testing.T) {
 	ovntest.StartDatabases(t)
 	b := Open(Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 	defer b.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	addChassis(t, ctx, b, "h1", "physnet1:br-ex")
 	addChassis(t, ctx, b, "h2", "")

@@ -29,7 +29,7 @@ func TestThreeHosts(t *testing.T) {
 		fabric := ovntest.StartFabric(t)
 		b := Open(Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 		defer b.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
 		hosts := map[string]*ovntest.Chassis{}
 		for n := range 3 {
@@ -102,8 +102,8 @@ func TestThreeHosts(t *testing.T) {
 		fabric.Settled(t)
 		thief.Loses(t, "10.6.1.11")
 		world.Reaches(t, "10.6.9.50")
-		thief.Run(t, "python3", "-c", rarp, moving.MAC)
 		ovntest.Eventually(t, "the announced server is heard", func() bool {
+			thief.Run(t, "python3", "-c", rarp, moving.MAC) // as QEMU, who says it several times
 			_, err := thief.Try(t, "ping", "-c1", "-W1", "10.6.1.11")
 			return err == nil
 		})

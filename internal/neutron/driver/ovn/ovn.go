@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"gostack/internal/engine/ovsdb"
 	"gostack/internal/engine/ovsdb/nb"
@@ -32,7 +33,9 @@ type Config struct {
 	ChassisTLS                   func(chassis string) *tls.Config
 	// DHCPLease is the lease time in seconds that guests get; 0 means 43200.
 	DHCPLease int
-	Log       *slog.Logger
+	// ArrivalPatience is how long a host may take to claim a port whose server has arrived, and to translate for it; 0 means 10 s.
+	ArrivalPatience time.Duration
+	Log             *slog.Logger
 }
 
 // Backend is the driver. It implements driver.Backend.
@@ -61,6 +64,9 @@ func Open(cfg Config) *Backend {
 	}
 	if cfg.DHCPLease == 0 {
 		cfg.DHCPLease = 43200
+	}
+	if cfg.ArrivalPatience == 0 {
+		cfg.ArrivalPatience = arrivalPatience
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Backend{

@@ -62,7 +62,7 @@ func (b *Backend) ensurePort(ctx context.Context, s driver.PortSpec) error {
 	})
 }
 
-// arrivalPatience is how long a host may take to claim a port whose server has arrived, and to translate for it.
+// arrivalPatience is Config.ArrivalPatience where none is set.
 const arrivalPatience = 10 * time.Second
 
 // arrive lets the host of an arrived server claim its translated port while the port is silent. ovn-controller plugs a port that it has
@@ -82,7 +82,7 @@ func (b *Backend) arrive(ctx context.Context, s driver.PortSpec) error {
 	if err := b.ensurePort(ctx, s); err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, arrivalPatience)
+	wait, cancel := context.WithTimeout(ctx, b.cfg.ArrivalPatience)
 	defer cancel()
 	err = b.until(wait, "Port_Binding", func() (bool, error) {
 		c, ok, err := b.chassisNamed(wait, s.Host)

@@ -34,7 +34,7 @@ func newScene(t *testing.T) (*scene, context.Context) {
 	host := ovntest.Start(t)
 	b := Open(Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 	t.Cleanup(b.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
 	s := &scene{cloud: newCloud(), b: b, host: host}
 	s.server.Host = host.Name
@@ -90,7 +90,7 @@ func TestDHCP(t *testing.T) {
 		if err := os.WriteFile(script, []byte("#!/bin/sh\nenv\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		out := s.s1.Run(t, "busybox", "udhcpc", "-q", "-n", "-f", "-t", "5", "-i", "eth0", "-s", script, "-O", "121", "-O", "mtu")
+		out := s.s1.Run(t, "busybox", "udhcpc", "-q", "-n", "-f", "-t", "40", "-i", "eth0", "-s", script, "-O", "121", "-O", "mtu")
 		for _, want := range []string{
 			"ip=10.6.1.10", "router=10.6.1.1", "dns=9.9.9.9 1.1.1.1", "mtu=1442", "domain=example.org", "lease=43200",
 			"169.254.169.254/32 10.6.1.2", "192.168.7.0/24 10.6.1.9", "0.0.0.0/0 10.6.1.1",
@@ -120,7 +120,7 @@ func TestDHCP(t *testing.T) {
 		if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >"+bound+".$reason\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		s.s1.Run(t, "timeout", "60", "dhclient", "-6", "-1", "-lf", filepath.Join(dir, "leases"), "-pf", pid, "-sf", script, "-cf", "/dev/null", "eth0")
+		s.s1.Run(t, "timeout", "170", "dhclient", "-6", "-1", "-lf", filepath.Join(dir, "leases"), "-pf", pid, "-sf", script, "-cf", "/dev/null", "eth0")
 		var client string // it stays to renew the lease, and may say who it is after its parent has left
 		ovntest.Eventually(t, "dhclient has written its process id", func() bool {
 			b, _ := os.ReadFile(pid)

@@ -162,7 +162,7 @@ func kill(t testing.TB, pidfile string) {
 // Settled waits until the chassis has applied everything that is in the Northbound database.
 func (h *Host) Settled(t testing.TB) {
 	t.Helper()
-	Run(t, "ovn-nbctl", "--wait=hv", "--timeout=90", "sync")
+	Run(t, "ovn-nbctl", "--wait=hv", "--timeout=170", "sync")
 }
 
 // Run runs a command; failure ends the test.
@@ -177,18 +177,18 @@ func Run(t testing.TB, argv ...string) string {
 
 // Try runs a command that may fail.
 func Try(t testing.TB, argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
-// Eventually polls until ok, for at most 90 seconds: the machine may be busy.
+// Eventually polls until ok, for at most three minutes: the machine may be busy.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not after 90 s: %s", what)
+			t.Fatalf("not after three minutes: %s", what)
 		}
 	}
 }
