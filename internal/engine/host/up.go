@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	startDeadline   = 60 * time.Second // for a daemon to detach itself
-	pidFileDeadline = 5 * time.Second  // for its pid file, which is written before it detaches
-	readyDeadline   = 60 * time.Second // for it to answer afterwards
+	startDeadline   = 4 * time.Minute  // for a daemon to detach itself
+	pidFileDeadline = 15 * time.Second // for its pid file, which is written before it detaches
+	readyDeadline   = 4 * time.Minute  // for it to answer afterwards
 	stopGrace       = 15 * time.Second // between SIGTERM and SIGKILL
 )
 
