@@ -280,7 +280,7 @@ func (w *walk) access(ctx context.Context) error {
 }
 
 // bootTime is how long a first boot may take, in emulation on a busy machine.
-const bootTime = 5 * time.Minute
+const bootTime = 10 * time.Minute
 
 func (w *walk) server(ctx context.Context) error {
 	f, err := thing{service: w.demo.compute, collection: "flavors", key: "flavor", match: byName(FlavorName)}.find(ctx)

@@ -10,7 +10,7 @@ import (
 )
 
 // readyTime is how long the components may take: libvirt looks at every emulator before it answers for the first time.
-const readyTime = 2 * time.Minute
+const readyTime = 6 * time.Minute
 
 // host waits until every component does its work, the one that runs servers last.
 func (w *walk) host(ctx context.Context) error {

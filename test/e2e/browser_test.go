@@ -98,10 +98,7 @@ type browser struct {
 
 func (c *cloud) browser(program string) *browser {
 	c.t.Helper()
-	dir, err := os.MkdirTemp("", "browser")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	dir := c.Run(c.t, "mktemp", "-d", "/var/tmp/browser.XXXXXX") // its children may write to the last: it goes with the machine
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := c.Command(ctx, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--window-size=1024,768",
 		"--remote-debugging-port=0", "--user-data-dir="+dir, "about:blank")
@@ -111,13 +108,13 @@ func (c *cloud) browser(program string) *browser {
 	c.t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait()
-		_ = os.RemoveAll(dir) // its children may still write
 	})
 	var port string
 	c.eventually("the browser listens", func() bool {
-		b, err := os.ReadFile(filepath.Join(dir, "DevToolsActivePort"))
-		port, _, _ = strings.Cut(string(b), "\n")
-		return err == nil && port != ""
+		b, err := os.ReadFile(c.Path(filepath.Join(dir, "DevToolsActivePort")))
+		var whole bool
+		port, _, whole = strings.Cut(string(b), "\n")
+		return err == nil && whole
 	})
 	web := c.http()
 	var pages []struct{ Type, WebSocketDebuggerURL string }
