@@ -163,7 +163,8 @@ func TestGuaranteedBandwidth(t *testing.T) {
 		a.Want(http.StatusNotImplemented).Has("NeutronError.message", "Cannot update QoS policies/rules backed by resources tracked in Placement")
 	}
 	small, big := w.guarantee(100), w.guarantee(2000)
-	w.member.Put(networkV2+"/ports/"+first, `{"port": {"qos_policy_id": "`+big+`"}}`).Want(409).Has("NeutronError.type", "QosPlacementAllocationConflict")
+	w.member.Put(networkV2+"/ports/"+first, `{"port": {"qos_policy_id": "`+big+`"}}`).Want(409).Has("NeutronError.type", "QosPlacementAllocationUpdateConflict").
+		Says("Updating placement allocation with {'" + w.bridge(one.Host) + "': {'" + egress + "': 1400}} for consumer " + one.ID + " failed. The requested resources would exceed the capacity available.")
 	if got := w.takes(one.ID, one.Host); got != 600 {
 		t.Errorf("after a refusal it takes %d", got)
 	}
@@ -228,6 +229,56 @@ func (w *wires) guaranteeShared(kbps int) string {
 	p := w.guarantee(kbps)
 	w.admin.Put(networkV2+"/qos/policies/"+p, `{"policy": {"shared": true}}`).Want(200)
 	return p
+}
+
+// TestGuaranteedBandwidthOfANetwork changes what a network guarantees its servers' ports: all of them have it, or none, and the network keeps its policy.
+func TestGuaranteedBandwidthOfANetwork(t *testing.T) {
+	w := newWires(t, 1000, 0)
+	three, four, six, none := w.guaranteeShared(300), w.guaranteeShared(400), w.guaranteeShared(600), w.admin.Post(networkV2+"/qos/policies", `{"policy": {"name": "none"}}`).Want(201).Text("policy.id")
+	becomes := func(policy string) *resttest.Answer {
+		t.Helper()
+		return w.admin.Put(networkV2+"/networks/"+w.network, `{"network": {"qos_policy_id": "`+policy+`"}}`)
+	}
+	becomes(three).Want(200)
+	bare := func() string {
+		return w.member.Post(networkV2+"/ports", `{"port": {"network_id": "`+w.network+`"}}`).Want(201).Text("port.id")
+	}
+	first, second, own := bare(), bare(), w.port(w.guarantee(50))
+	one := w.Settled(w.boot(w.member, first, own).Want(202).Text("server.id"))
+	two := w.Settled(w.boot(w.member, second).Want(202).Text("server.id"))
+	unbound := bare()
+	is := func(when string, network string, ofOne, ofTwo int64) {
+		t.Helper()
+		if a, b, all := w.takes(one.ID, "host-1"), w.takes(two.ID, "host-1"), w.used("host-1"); a != ofOne || b != ofTwo || all != ofOne+ofTwo {
+			t.Errorf("%s: they take %d and %d of %d", when, a, b, all)
+		}
+		w.admin.Get(networkV2+"/networks/"+w.network).Want(200).Has("network.qos_policy_id", network)
+	}
+	is("at first", three, 350, 300)
+	becomes(four).Want(200)
+	is("with more", four, 450, 400)
+	becomes(six).Want(409).Has("NeutronError.type", "QosPlacementAllocationUpdateConflict").Says("'" + egress + "': 200}} for consumer ")
+	is("after a refusal", four, 450, 400)
+	becomes(none).Want(200)
+	is("with nothing", none, 50, 0)
+	if got := w.allocation(first); got != nil || w.allocation(own) != w.bridge("host-1") {
+		t.Errorf("the port has it from %v", got)
+	}
+	becomes(six).Want(200) // what was bound without a guarantee is the engine's to enforce
+	is("guaranteed too late", six, 50, 0)
+	spec, _ := neutrontest.Spec[driver.PortSpec](w.engine, "port", second)
+	if spec.QoS.MinEgressKbps != 600 || w.allocation(unbound) != nil {
+		t.Errorf("the engine was told %+v", spec.QoS)
+	}
+	for _, srv := range []*nova.Server{one, two} {
+		w.member.Delete(computeV21 + "/servers/" + srv.ID).Want(204)
+		if w.Settled(srv.ID) != nil {
+			t.Errorf("%s is there", srv.ID)
+		}
+	}
+	if got := w.used("host-1"); got != 0 {
+		t.Errorf("%d are promised when all are gone", got)
+	}
 }
 
 // TestGuaranteedBandwidthMoves moves a server with a guaranteed port: the guarantee moves along, and comes back with it.

@@ -118,6 +118,9 @@ func (s *Service) UpdateNetwork(ctx context.Context, c *policy.Caller, id string
 			if err := u.networkQoSChanged(ctx, id); err != nil {
 				return err
 			}
+			if err := u.reallocateOn(ctx, id, before, n.QoSPolicyID); err != nil {
+				return err
+			}
 		}
 		u.changed(kindNetwork, id)
 		return u.update(ctx, n)

@@ -171,27 +171,6 @@ WHERE p.device_owner LIKE 'compute:%' AND (p.qos_policy_id = ?0 OR p.qos_policy_
 	return err
 }
 
-// reallocate takes for a port of a server what its new policy guarantees beyond the old one, or gives back what it does not. A port that has
-// nothing in Placement is left as it is, as upstream.
-func (u *unit) reallocate(ctx context.Context, p *db.Port, before map[string]int64) error {
-	provider := allocatedFrom(p)
-	if u.s.Placement == nil || provider == "" || p.DeviceID == "" || maps.Equal(before, p.MinKbps) {
-		return nil
-	}
-	changes := map[string]int64{}
-	for direction, class := range bandwidthClasses {
-		if n := p.MinKbps[direction] - before[direction]; n != 0 {
-			changes[class] = n
-		}
-	}
-	err := u.s.Placement.Adjust(ctx, u.tx, p.DeviceID, placement.Allocations{provider: changes})
-	if _, refused := placement.IsRefusal(err); refused {
-		return conflict("QosPlacementAllocationConflict",
-			"Allocation for consumer %s is not possible on resource provider %s, the requested amount of bandwidth is not available.", p.DeviceID, provider)
-	}
-	return err
-}
-
 // giveBack returns what a port of a server has in Placement, when its owner deletes it. u's transaction is Placement's too.
 func (u *unit) giveBack(ctx context.Context, p *db.Port) error {
 	provider := allocatedFrom(p)
@@ -213,6 +192,7 @@ type Placement interface {
 	Snapshot(ctx context.Context) (placement.Snapshot, error)
 	EnsureBranches(ctx context.Context, host, prefix string, branches []placement.Branch) (found bool, err error)
 	Adjust(ctx context.Context, tx store.Tx, consumer string, changes placement.Allocations) error
+	AdjustAll(ctx context.Context, tx store.Tx, changes map[string]placement.Allocations) error
 }
 
 // bandwidthSpace is the name space of the providers' UUIDs: upstream's OVN driver's.

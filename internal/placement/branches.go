@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -133,34 +134,51 @@ func (s *Service) dropBranch(ctx context.Context, tx store.Tx, row *ResourceProv
 // Adjust adds to what a consumer has, by provider and resource class, or with negative amounts takes from it, in the caller's transaction.
 // What does not fit is ErrCapacity; then nothing was written. A consumer that has nothing at all is left alone.
 func (s *Service) Adjust(ctx context.Context, tx store.Tx, consumer string, changes Allocations) error {
-	consumers, err := db.ConsumersByUUID(ctx, tx, []string{consumer})
-	if err != nil || consumers[consumer] == nil {
+	return s.AdjustAll(ctx, tx, map[string]Allocations{consumer: changes})
+}
+
+// AdjustAll does so for many consumers at once: all of them or none.
+func (s *Service) AdjustAll(ctx context.Context, tx store.Tx, changes map[string]Allocations) error {
+	ids := slices.Sorted(maps.Keys(changes))
+	consumers, err := db.ConsumersByUUID(ctx, tx, ids)
+	if err != nil || len(consumers) == 0 {
 		return err
 	}
-	rows, err := db.AllocationsOf(ctx, tx, []string{consumer})
+	rows, err := db.AllocationsOf(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
-	all := Allocations{}
-	add := func(provider, class string, n int64) {
-		if all[provider] == nil {
-			all[provider] = map[string]int64{}
+	all := map[string]Allocations{}
+	add := func(consumer, provider, class string, n int64) {
+		if all[consumer] == nil {
+			all[consumer] = Allocations{}
 		}
-		if all[provider][class] += n; all[provider][class] <= 0 {
-			delete(all[provider], class)
+		of := all[consumer]
+		if of[provider] == nil {
+			of[provider] = map[string]int64{}
 		}
-		if len(all[provider]) == 0 {
-			delete(all, provider)
+		if of[provider][class] += n; of[provider][class] <= 0 {
+			delete(of[provider], class)
+		}
+		if len(of[provider]) == 0 {
+			delete(of, provider)
 		}
 	}
 	for _, row := range rows {
-		add(row.ProviderUUID, row.ResourceClass, row.Used)
+		add(row.ConsumerUUID, row.ProviderUUID, row.ResourceClass, row.Used)
 	}
-	for provider, resources := range changes {
-		for class, n := range resources {
-			add(provider, class, n)
+	var wanted []ConsumerChange
+	for _, id := range ids {
+		c := consumers[id]
+		if c == nil {
+			continue
 		}
+		for provider, resources := range changes[id] {
+			for class, n := range resources {
+				add(id, provider, class, n)
+			}
+		}
+		wanted = append(wanted, ConsumerChange{Consumer: id, Project: c.ProjectID, User: c.UserID, Allocations: all[id]})
 	}
-	c := consumers[consumer]
-	return s.allocate(ctx, tx, []ConsumerChange{{Consumer: consumer, Project: c.ProjectID, User: c.UserID, Allocations: all}})
+	return s.allocate(ctx, tx, wanted)
 }
