@@ -293,6 +293,35 @@ func TestRetryPermanentPanicAndWait(t *testing.T) {
 	}, saga.Migrations)
 }
 
+// The time of a step begins with its first try, not when the operation was stored: who had to wait may fail and try again as everybody else.
+func TestWaitingForAWorkerCostsNoTime(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const deadline = time.Second
+		busy := make(chan struct{})
+		free := sync.OnceFunc(func() { close(busy) })
+		e := run(t, db, saga.Options{}, one("queue", func(_ context.Context, r *saga.Run[simple]) error {
+			if r.Resource.ID == "first" {
+				<-busy
+				return nil
+			}
+			if r.State.N++; r.State.N == 1 {
+				return errors.New("not yet")
+			}
+			return nil
+		}, func(d *saga.Definition[simple]) { d.Workers, d.Steps[0].Deadline = 1, deadline }))
+		t.Cleanup(free)
+		begin(t, db, e, saga.Intent{Kind: "queue", Resource: saga.Resource{Type: "x", ID: "first"}})
+		second := begin(t, db, e, saga.Intent{Kind: "queue", Resource: saga.Resource{Type: "x", ID: "second"}})
+		stored := time.Now()
+		until(t, "the second one has waited longer than a step may take", func() bool { return time.Since(stored) > deadline })
+		free()
+		idle(t, e)
+		if s := outcomeOf(t, e, second); s.Outcome != "done" || s.Events[0].Event != saga.EventRetry {
+			t.Errorf("ended %s: %+v", s.Outcome, s.Events)
+		}
+	}, saga.Migrations)
+}
+
 // Deletion beats creation: it cancels the step under way, waits for the unwinding and goes on.
 func TestSupersede(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

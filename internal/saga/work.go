@@ -70,6 +70,7 @@ func (e *Engine) point(r *row, step, point string) error {
 
 func (e *Engine) forward(ctx context.Context, r *row, d definition) (bool, error) {
 	s := d.step(r.Step)
+	e.firstTry(r, s)
 	start := time.Now()
 	if err := e.point(r, s.name, "before-do"); err != nil {
 		return e.stepFailed(ctx, r, d, s, outcome{state: []byte(r.State)}, err, start)
@@ -93,6 +94,14 @@ func (e *Engine) forward(ctx context.Context, r *row, d definition) (bool, error
 		return false, err
 	}
 	return e.stepFailed(ctx, r, d, s, out, err, start)
+}
+
+// firstTry gives a step its time from its first try on: until then the operation waited, for a worker or for an earlier operation on the resource, and a
+// storm would leave its last ones without a second try.
+func (e *Engine) firstTry(r *row, s stepLimits) {
+	if r.Attempt == 0 && r.StepDeadline.Equal(r.RunAfter.Add(s.deadline)) { // as written when the step became the next one: nobody has tried since
+		r.StepDeadline = e.opts.Clock.Now().Add(s.deadline)
+	}
 }
 
 // recordDone saves a finished step: its row changes, the state, the place in the definition and the timeline.
@@ -205,7 +214,7 @@ func (e *Engine) pause(ctx context.Context, r *row, out outcome, d time.Duration
 			}
 		}
 		var news []struct{ Kicked, Cancel bool }
-		err := tx.NewUpdate().Model(r).Column("state", "run_after", "attempt", "cause", "lease_owner", "step", "phase").
+		err := tx.NewUpdate().Model(r).Column("state", "run_after", "step_deadline", "attempt", "cause", "lease_owner", "step", "phase").
 			Where("id = ?", r.ID).Where("lease_owner = ?", e.opts.Owner).Returning("kicked, cancel").Scan(ctx, &news)
 		if err != nil && !store.IsNotFound(err) {
 			return err
