@@ -258,7 +258,15 @@ nova: {compute_driver: simulated, simulated_hosts: 3, simulated_network: %s}
 			Hypervisors []struct{ ID any } `json:"hypervisors"`
 		}
 		_, body := c.send(c.controls[0], http.MethodGet, "/compute/v2.1/os-hypervisors", nil)
-		return json.Unmarshal(body, &list) == nil && len(list.Hypervisors) == 3
+		if json.Unmarshal(body, &list) != nil || len(list.Hypervisors) != 3 {
+			return false
+		}
+		// What they have to give is told to Placement a moment later.
+		var providers struct {
+			All []struct{ UUID string } `json:"resource_providers"`
+		}
+		_, body = c.send(c.controls[0], http.MethodGet, "/placement/resource_providers", nil)
+		return json.Unmarshal(body, &providers) == nil && len(providers.All) == 3
 	})
 	return c
 }

@@ -78,12 +78,9 @@ func TestReplicasDie(t *testing.T) {
 		one.ready()
 		name := fmt.Sprintf("victim-%d", i)
 		_, server := c.boot(one, name)
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for one.runs() && time.Now().Before(deadline) && (server == "" || c.status(two, server) != "ACTIVE") {
 			time.Sleep(10 * time.Millisecond)
-		}
-		if !one.runs() {
-			died++
 		}
 		at := time.Now()
 		if server == "" {
@@ -99,14 +96,17 @@ func TestReplicasDie(t *testing.T) {
 			rescued++
 		}
 		if !one.runs() {
-			one.start()
-			one.ready()
+			died++
 		}
-		if code, _ := c.send(one, http.MethodDelete, "/compute/v2.1/servers/"+server, nil); code != http.StatusNoContent {
+		// The other is asked: at the last boundary a server is ACTIVE before its killer strikes.
+		if code, _ := c.send(two, http.MethodDelete, "/compute/v2.1/servers/"+server, nil); code != http.StatusNoContent {
 			t.Errorf("delete: %d", code)
 		}
 		c.await(two, server, "gone")
 	}
+	one.kill()
+	one.start()
+	one.ready()
 	if died == 0 || rescued == 0 {
 		t.Errorf("%d deaths, %d operations that both replicas worked on: nothing was proved", died, rescued)
 	}
