@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -238,6 +239,9 @@ func TestGuestsReachMetadata(t *testing.T) {
 			})
 			return advertised
 		}
+		ovntest.Eventually(t, "the agent has put its flow before OVN's", func() bool {
+			return len(guardedPorts(ovntest.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "--no-names", "dump-flows", "br-int", "cookie="+guardCookie+"/-1"))) > 0
+		})
 		if arrives() {
 			t.Error("a guest's router advertisement arrives")
 		}
@@ -267,10 +271,10 @@ func TestGuestsReachMetadata(t *testing.T) {
 
 		liveness := func(controller, metadata bool) {
 			t.Helper()
-			all, err := b.Chassis(ctx)
-			if err != nil || len(all) != 1 || all[0].Alive != controller || !all[0].MetadataAgent || all[0].MetadataAlive != metadata {
-				t.Errorf("%+v, %v; want controller %v, metadata agent %v", all, err, controller, metadata)
-			}
+			ovntest.Eventually(t, fmt.Sprintf("controller alive %v, metadata agent alive %v", controller, metadata), func() bool {
+				all, err := b.Chassis(ctx)
+				return err == nil && len(all) == 1 && all[0].Alive == controller && all[0].MetadataAgent && all[0].MetadataAlive == metadata
+			})
 		}
 		liveness(true, true)
 		// ovn-controller dies and comes back.
