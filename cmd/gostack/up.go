@@ -56,7 +56,8 @@ a demo project with a network and a router, flavors and a small image, and boot 
 
 On a machine that has joined a cloud (gostack join): start the engines and the agents of a host.
 
-It may be run again at any time: what exists stays, what is missing or broken is repaired. gostack down stops what it started.`,
+It may be run again at any time: what exists stays, what is missing or broken is repaired, and gostack begins anew when its program or its
+configuration file has changed; servers do not notice. gostack down stops what it started.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := s.bringup()
 			if err != nil {

@@ -117,6 +117,14 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 		return nil, fmt.Errorf("engines: %w", err)
 	}
 	d := Background(o.Config, o.Program, o.ConfigFile)
+	if d.Outdated(o.ConfigFile) {
+		done := p.Begin("end of gostack as it was before")
+		err = stopGostack(ctx, d)
+		done(err)
+		if err != nil {
+			return nil, err
+		}
+	}
 	done := p.Begin("gostack")
 	_, err = d.Start()
 	if err == nil {
@@ -140,6 +148,13 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 		return sum, nil
 	}
 	return sum, o.firstServer(ctx, p, sum)
+}
+
+// stopGostack ends the process in the background, and does not wait for ever for what it has in hand.
+func stopGostack(ctx context.Context, d *daemon.Daemon) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return d.Stop(ctx)
 }
 
 // engineProgress turns the events of engines into phases.
@@ -362,9 +377,7 @@ func Down(ctx context.Context, o Options, purge bool) error {
 		}
 	}
 	done := p.Begin("gostack")
-	stop, cancel := context.WithTimeout(ctx, 30*time.Second)
-	err = Background(o.Config, o.Program, o.ConfigFile).Stop(stop)
-	cancel()
+	err = stopGostack(ctx, Background(o.Config, o.Program, o.ConfigFile))
 	done(err)
 	if err != nil {
 		return err

@@ -100,6 +100,25 @@ func (d *Daemon) left() error {
 	}
 }
 
+// Outdated tells whether the process that runs is of another program than one started now, because the file has been replaced (an upgrade, a new
+// build), or has not read what one of the files says since then.
+func (d *Daemon) Outdated(files ...string) bool {
+	pid := d.Running()
+	begun, err := os.Stat(d.Record) // written at the start
+	if pid == 0 || err != nil {
+		return false
+	}
+	runs, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
+	now, errNow := os.Stat(d.Argv[0])
+	if err == nil && errNow == nil && !os.SameFile(runs, now) {
+		return true
+	}
+	return slices.ContainsFunc(files, func(name string) bool {
+		f, err := os.Stat(name)
+		return err == nil && f.ModTime().After(begun.ModTime())
+	})
+}
+
 // Start runs the program unless it runs already, and reports whether it had to.
 func (d *Daemon) Start() (started bool, err error) {
 	if d.Running() != 0 {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -47,6 +48,48 @@ func TestDeafProcessIsKilled(t *testing.T) {
 	defer cancel()
 	if err := d.Stop(ctx); err != nil || d.Running() != 0 {
 		t.Error(err)
+	}
+}
+
+// A process of a program that was replaced, or that has not read its configuration as it is now, is told from one that is as it would be started.
+func TestOutdated(t *testing.T) {
+	dir := t.TempDir()
+	program, settings := filepath.Join(dir, "program"), filepath.Join(dir, "settings")
+	install := func() {
+		if out, err := exec.Command("install", "/bin/sleep", program).CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	install()
+	d := &Daemon{Record: filepath.Join(dir, "r.json"), Log: filepath.Join(dir, "out"), Argv: []string{program, "1000"}}
+	if d.Outdated(settings) {
+		t.Error("outdated before it was started")
+	}
+	if _, err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Stop(context.Background()) })
+	if d.Outdated(settings) { // which is not there, and need not be
+		t.Error("outdated at once")
+	}
+	if err := os.WriteFile(settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begun, err := os.Stat(d.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{-time.Second, 0, time.Second} {
+		if err := os.Chtimes(settings, time.Time{}, begun.ModTime().Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := d.Outdated(settings), after > 0; got != want {
+			t.Errorf("settings changed %v after the start: outdated %v", after, got)
+		}
+	}
+	install()
+	if !d.Outdated() {
+		t.Error("another program is not noticed")
 	}
 }
 
