@@ -424,7 +424,7 @@ func (o *Options) purgeFiles() error {
 	// By name: a directory that an operator chose may hold other things.
 	for dir, names := range map[string][]string{
 		o.Config.StateDir: {"gostack.db", "gostack.db-wal", "gostack.db-shm", "images", "staging", "instances", "keystone", "engines", "guest.qcow2", "compute", "console", "hostlink", "ovn"},
-		o.Config.RunDir:   {"admin.sock", "gostack.json", "engines"},
+		o.Config.RunDir:   {"admin.sock", "gostack.json", "gostack.json.new", "engines"},
 		o.Config.LogDir:   {"gostack.log"},
 	} {
 		for _, name := range names {

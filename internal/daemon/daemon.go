@@ -153,7 +153,11 @@ func (d *Daemon) Start() (started bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, os.WriteFile(d.Record, b, 0o644)
+	// Whole or not at all: who looks at this moment must not find half of it and take the process for ended.
+	if err := os.WriteFile(d.Record+".new", b, 0o644); err != nil {
+		return true, err
+	}
+	return true, os.Rename(d.Record+".new", d.Record)
 }
 
 // Stop ends the process: SIGTERM, then SIGKILL when ctx ends. It returns when the process is gone.
