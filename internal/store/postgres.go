@@ -51,6 +51,7 @@ func (p *pgWriter) write(ctx context.Context, db *DB, fn func(context.Context, T
 	}
 	conflicts, away := 0, time.Time{}
 	for attempt := 1; ; attempt++ {
+		forget := mark(ctx)
 		after, err := p.try(ctx, db, fn, conflicts >= pgAloneAfter)
 		switch {
 		case err == nil:
@@ -59,6 +60,7 @@ func (p *pgWriter) write(ctx context.Context, db *DB, fn func(context.Context, T
 			return nil, err
 		case transient(err):
 			p.conflicts.Add(1)
+			forget()
 			if conflicts++; conflicts == pgMaxAttempts {
 				return nil, fmt.Errorf("the database refused this write %d times: %w", conflicts, err)
 			}

@@ -121,7 +121,8 @@ func TestConflictsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	var once sync.Once
-	err := db.Write(t.Context(), func(ctx context.Context, tx store.Tx) error {
+	ctx, count := store.Count(t.Context())
+	err := db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		var a account
 		if err := tx.NewSelect().Model(&a).Where("id = 'a'").Scan(ctx); err != nil {
 			return err
@@ -137,6 +138,9 @@ func TestConflictsAreCounted(t *testing.T) {
 	var a account
 	if err != nil || db.Read(t.Context()).NewSelect().Model(&a).Where("id = 'a'").Scan(t.Context()) != nil || a.Amount != 8 || db.Conflicts() != 1 {
 		t.Errorf("%v, amount %d, %d conflicts", err, a.Amount, db.Conflicts())
+	}
+	if n := count.Statements(); n != 2 {
+		t.Errorf("the write took %d statements, not those two that were committed", n)
 	}
 }
 
