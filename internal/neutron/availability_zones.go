@@ -10,7 +10,7 @@ import (
 // AvailabilityZones are the zones that networks and routers may ask for: the cloud's default one, in which hosts are that name none, and those
 // that hosts name (ovn-cms-options, availability-zones=A:B). Sorted.
 func (s *Service) AvailabilityZones(ctx context.Context) ([]string, error) {
-	all, err := s.Backend.Chassis(ctx)
+	all, err := s.Backend.Known(ctx, "")
 	if err != nil {
 		return nil, fault(503, "ServiceUnavailable", "The network engine does not answer.").Because(err)
 	}

@@ -138,9 +138,18 @@ func (s *Service) report(ctx context.Context, want map[string][]reportedBridge) 
 	if err != nil {
 		return err
 	}
-	for _, p := range have.Providers {
-		if node, rest, ours := strings.Cut(p.Name, controllerName); ours && rest == "" && p.Parent != "" && want[node] == nil {
+	there := map[string][]string{} // the providers of a node's controller and bridges, with something to tell
+	for i := range have.Providers {
+		p := &have.Providers[i]
+		node, rest, ours := strings.Cut(p.Name, controllerName)
+		if !ours || p.Parent == "" {
+			continue
+		}
+		if rest == "" && want[node] == nil {
 			want[node] = []reportedBridge{}
+		}
+		if len(p.Traits) > 0 {
+			there[node] = append(there[node], p.UUID)
 		}
 	}
 	for _, node := range slices.Sorted(maps.Keys(want)) {
@@ -148,7 +157,7 @@ func (s *Service) report(ctx context.Context, want map[string][]reportedBridge) 
 		if len(want[node]) > 0 {
 			list = branches(node, want[node])
 		}
-		if list != nil && !slices.ContainsFunc(list, func(b placement.Branch) bool { return !b.Is(have.Provider(b.UUID)) }) && !strays(have, node, list) {
+		if list != nil && !slices.ContainsFunc(list, func(b placement.Branch) bool { return !b.Is(have.Provider(b.UUID)) }) && !strays(there[node], list) {
 			continue
 		}
 		if _, err := s.Placement.EnsureBranches(ctx, node, node+controllerName, list); err != nil {
@@ -158,9 +167,9 @@ func (s *Service) report(ctx context.Context, want map[string][]reportedBridge) 
 	return nil
 }
 
-// strays tells whether there are providers of a node's bridges beyond those.
-func strays(have placement.Snapshot, node string, list []placement.Branch) bool {
-	return slices.ContainsFunc(have.Providers, func(p placement.Provider) bool {
-		return strings.HasPrefix(p.Name, node+controllerName) && p.Parent != "" && len(p.Traits) > 0 && !slices.ContainsFunc(list, func(b placement.Branch) bool { return b.UUID == p.UUID })
+// strays tells whether there are providers beyond those.
+func strays(there []string, list []placement.Branch) bool {
+	return slices.ContainsFunc(there, func(id string) bool {
+		return !slices.ContainsFunc(list, func(b placement.Branch) bool { return b.UUID == id })
 	})
 }

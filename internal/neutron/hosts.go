@@ -4,7 +4,7 @@ import "context"
 
 // ForgetHost removes what the network engine knows of a host that is gone for good. One it does not know is no error.
 func (s *Service) ForgetHost(ctx context.Context, host string) error {
-	all, err := s.Backend.Chassis(ctx)
+	all, err := s.Backend.Known(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"gostack/internal/neutron/db"
 	"gostack/internal/neutron/driver/ovn"
 	"gostack/internal/neutron/driver/ovn/ovntest"
+	"gostack/internal/placement"
 	"gostack/internal/policy"
 	"gostack/internal/store"
 	"gostack/internal/store/storetest"
@@ -25,8 +26,10 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		host := ovntest.Start(t)
 		backend := ovn.Open(ovn.Config{Northbound: []string{ovntest.Northbound}, Southbound: []string{ovntest.Southbound}})
 		defer backend.Close()
+		rows := storetest.SQLite(t, db.Migrations, placement.Migrations)
+		candidates := &placement.Service{DB: rows}
 		s := neutron.New(neutron.Config{
-			DB: storetest.SQLite(t, db.Migrations), Backend: backend, DistributedFloatingIPs: true, Wait: 3 * time.Minute,
+			DB: rows, Backend: backend, Placement: candidates, DistributedFloatingIPs: true, Wait: 3 * time.Minute,
 			Physnets: []neutron.Physnet{{Name: ovntest.Physnet, Flat: true, VLANs: [][2]int64{{100, 199}}}},
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
@@ -137,6 +140,9 @@ func TestAProjectsNetworkOnOVN(t *testing.T) {
 		ovntest.Run(t, "ovn-nbctl", "init")
 		clean("after the loss of OVN's database")
 		guest.Reaches(t, "172.24.4.1")
+
+		guaranteedOnOVN(t, s, candidates, host, member)
+		clean("after a guaranteed bandwidth")
 
 		// Everything goes, in Nova's and a user's order.
 		check(s.DB.Write(ctx, func(ctx context.Context, tx store.Tx) error { return s.DeletePorts(ctx, tx, server.ID) }))

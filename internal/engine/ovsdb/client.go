@@ -31,6 +31,8 @@ type Table struct {
 	Row Row
 	// ExternalIDIndex indexes the rows by the value of this key of external_ids; see ByExternalID.
 	ExternalIDIndex string
+	// MoreIndexes are further keys of external_ids; see ByKey.
+	MoreIndexes []string
 	// Unfollowed are columns of Row that are written but not replicated: large sets of references nobody reads. They stay empty in
 	// rows that are read; use Select for a rare look.
 	Unfollowed []string
@@ -56,9 +58,8 @@ const connectTimeout = 60 * time.Second
 
 // Client is a connection that is made again whenever it is lost. Safe for concurrent use.
 type Client struct {
-	cfg     Config
-	log     *slog.Logger
-	indexes map[string]string // table -> key of external_ids
+	cfg Config
+	log *slog.Logger
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -93,12 +94,7 @@ func Open(cfg Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
 		cfg: cfg, log: cfg.Log.With("database", cfg.Database), ctx: ctx, cancel: cancel, queue: make(chan *commit, 256),
-		arrived: make(chan struct{}), subs: map[*Subscription]struct{}{}, indexes: map[string]string{},
-	}
-	for _, t := range cfg.Tables {
-		if t.ExternalIDIndex != "" {
-			c.indexes[t.Row.TableName()] = t.ExternalIDIndex
-		}
+		arrived: make(chan struct{}), subs: map[*Subscription]struct{}{},
 	}
 	c.done.Add(2)
 	go c.supervise()
@@ -233,7 +229,9 @@ func (c *Client) connect() (*session, error) {
 	for _, t := range c.cfg.Tables {
 		types[t.Row.TableName()] = t.Row
 		if t.ExternalIDIndex != "" {
-			indexes[t.Row.TableName()] = []model.ClientIndex{{Columns: []model.ColumnKey{{Column: "external_ids", Key: t.ExternalIDIndex}}}}
+			for _, key := range append([]string{t.ExternalIDIndex}, t.MoreIndexes...) {
+				indexes[t.Row.TableName()] = append(indexes[t.Row.TableName()], model.ClientIndex{Columns: []model.ColumnKey{{Column: "external_ids", Key: key}}})
+			}
 		}
 	}
 	db, err := model.NewClientDBModel(c.cfg.Database, types)

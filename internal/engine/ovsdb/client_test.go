@@ -21,7 +21,9 @@ const key = "owner"
 func open(t *testing.T) (*ovsdb.Client, *ovsdbtest.Server, context.Context) {
 	t.Helper()
 	srv := ovsdbtest.Start(t, ovsdbtest.NBSchema)
-	c := ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: []string{srv.Endpoint}, Tables: nb.Tables(key)})
+	tables := nb.Tables(key)
+	tables[0].MoreIndexes = []string{"colour"} // of Logical_Switch
+	c := ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: []string{srv.Endpoint}, Tables: tables})
 	t.Cleanup(c.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
@@ -53,6 +55,22 @@ func TestRowsKeepTheirUUIDAndAreFoundByOwner(t *testing.T) {
 	rows, err := c.ByExternalID(ctx, []string{"Logical_Switch", "Logical_Router"}, "network/1")
 	if err != nil || len(rows) != 1 || ovsdb.UUID(rows[0]) != ls.UUID {
 		t.Fatalf("by owner: %v, %v", rows, err)
+	}
+	red := &nb.LogicalSwitch{UUID: uuid.NewString(), Name: "red", ExternalIDs: map[string]string{"colour": "red"}}
+	if err := errors.Join(insert(t, ctx, c, red), c.Barrier(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []struct{ key, value, want string }{
+		{"colour", "red", red.UUID}, {key, "network/1", ls.UUID}, {"colour", "network/1", ""}, {key, "red", ""}, {"colour", "blue", ""}, {key, "network/2", ""}, {"size", "red", ""},
+	} {
+		rows, err := c.ByKey(ctx, "Logical_Switch", by.key, by.value)
+		found := ""
+		for _, r := range rows {
+			found += ovsdb.UUID(r)
+		}
+		if err != nil || found != by.want {
+			t.Errorf("by %s %s: %q, %v, want %q", by.key, by.value, found, err, by.want)
+		}
 	}
 
 	got.Name = "n2"

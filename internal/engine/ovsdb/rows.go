@@ -130,20 +130,47 @@ func Find[T any, P interface {
 // ByExternalID returns copies of the rows, of any table of the list that has an ExternalIDIndex, whose external_ids carry the value
 // under the indexed key.
 func (c *Client) ByExternalID(ctx context.Context, tables []string, value string) ([]Row, error) {
+	return c.byKey(ctx, func(t *Table) string {
+		if slices.Contains(tables, t.Row.TableName()) {
+			return t.ExternalIDIndex
+		}
+		return ""
+	}, value)
+}
+
+// ByKey returns copies of the rows of one table whose external_ids carry the value under a key, which is one of the table's indexes.
+func (c *Client) ByKey(ctx context.Context, table, key, value string) ([]Row, error) {
+	return c.byKey(ctx, func(t *Table) string {
+		if t.Row.TableName() == table && (key == t.ExternalIDIndex || slices.Contains(t.MoreIndexes, key)) {
+			return key
+		}
+		return ""
+	}, value)
+}
+
+// nowhere is a value that no row has under an indexed key. A probe that had nothing there would find all rows that have nothing.
+const nowhere = "\x00"
+
+func (c *Client) byKey(ctx context.Context, keyOf func(*Table) string, value string) ([]Row, error) {
 	s, err := c.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []Row
-	for _, t := range c.cfg.Tables {
-		name := t.Row.TableName()
-		key := c.indexes[name]
-		if key == "" || !slices.Contains(tables, name) {
+	for i := range c.cfg.Tables {
+		t := &c.cfg.Tables[i]
+		key := keyOf(t)
+		if key == "" {
 			continue
 		}
+		ids := map[string]string{t.ExternalIDIndex: nowhere}
+		for _, other := range t.MoreIndexes {
+			ids[other] = nowhere
+		}
+		ids[key] = value
 		probe := newLike(t.Row)
-		SetExternalIDs(probe, map[string]string{key: value})
-		table, err := s.table(name)
+		SetExternalIDs(probe, ids)
+		table, err := s.table(t.Row.TableName())
 		if err != nil {
 			return nil, err
 		}

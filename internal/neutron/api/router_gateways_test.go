@@ -154,7 +154,11 @@ func TestZonesOfHosts(t *testing.T) {
 	admin.Get(v2+"/agents?host=gw").Want(200).Has("agents.0.availability_zone", "east")
 	m.Post(v2+"/routers", `{"router": {"availability_zone_hints": ["west"]}}`).Want(404).Has("NeutronError.type", "AvailabilityZoneNotFound")
 	m.Post(v2+"/networks", `{"network": {"availability_zone_hints": ["west"]}}`).Want(404).Has("NeutronError.type", "AvailabilityZoneNotFound")
+	before := c.engine.Asked
 	m.Post(v2+"/networks", `{"network": {"availability_zone_hints": ["east"]}}`).Want(201)
+	if c.engine.Asked != before {
+		t.Error("hosts were asked whether they live, to know their zones")
+	}
 	for hint, zones := range map[string]string{"east": "[east]", "nova": "[- nova]"} {
 		router := m.Post(v2+"/routers", `{"router": {"availability_zone_hints": ["`+hint+`"], "external_gateway_info": {"network_id": "`+ext+`"}}}`).Want(201).
 			Has("router.availability_zones", "["+hint+"]").Text("router.id")

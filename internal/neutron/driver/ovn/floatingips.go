@@ -69,14 +69,16 @@ func place(ctx context.Context, v view, nat *nb.NAT, host string) error {
 
 // relocateFloatingIPs moves the answering of distributed floating IPs after their port was bound to another host.
 func (b *Backend) relocateFloatingIPs(ctx context.Context, portID, host string) error {
-	rows, err := ovsdb.List(ctx, b.nb, func(n *nb.NAT) bool {
-		return n.ExternalIDs[fipPortKey] == portID && n.ExternalIDs[distributedKey] == "true"
-	})
+	rows, err := b.nb.ByKey(ctx, "NAT", fipPortKey, portID)
 	if err != nil {
 		return unavailable(err)
 	}
 	var ops []ovsdb.Op
-	for _, nat := range rows {
+	for _, row := range rows {
+		nat, ok := row.(*nb.NAT)
+		if !ok || nat.ExternalIDs[distributedKey] != "true" {
+			continue
+		}
 		if err := place(ctx, live{b}, nat, host); err != nil {
 			return err
 		}

@@ -73,11 +73,22 @@ func Open(cfg Config) *Backend {
 		cancel: cancel,
 		cfg:    cfg,
 		log:    cfg.Log,
-		nb:     ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, TLS: cfg.NorthboundTLS, Tables: nb.Tables(ownerKey), Log: cfg.Log}),
+		nb:     ovsdb.Open(ovsdb.Config{Database: nb.Database, Endpoints: cfg.Northbound, TLS: cfg.NorthboundTLS, Tables: northbound(), Log: cfg.Log}),
 		sb:     ovsdb.Open(ovsdb.Config{Database: sb.Database, Endpoints: cfg.Southbound, TLS: cfg.SouthboundTLS, Tables: sb.Tables(), Log: cfg.Log}),
 	}
 	b.background.Go(func() { b.followChassis(ctx) })
 	return b
+}
+
+// northbound are the tables that are followed: found by owner, and floating IPs also by the port they lead to.
+func northbound() []ovsdb.Table {
+	tables := nb.Tables(ownerKey)
+	for i := range tables {
+		if tables[i].Row.TableName() == (*nb.NAT)(nil).TableName() {
+			tables[i].MoreIndexes = []string{fipPortKey}
+		}
+	}
+	return tables
 }
 
 // Ready implements driver.Backend.
