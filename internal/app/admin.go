@@ -179,7 +179,10 @@ func reply(w http.ResponseWriter, v any) {
 
 func (h *House) adminStatus(w http.ResponseWriter, r *http.Request) {
 	rep := StatusReport{Host: h.Config.Host, PID: os.Getpid(), Since: h.begin, Components: h.Status(r.Context())}
-	if h.Saga != nil {
+	h.mu.Lock()
+	founded := h.founded
+	h.mu.Unlock()
+	if founded && h.Saga != nil {
 		rep.Operations, _ = h.Saga.Live(r.Context())
 		rep.Conflicts, rep.Rescued = h.DB.Conflicts(), h.Saga.Rescued()
 		if h.Replicas != nil && h.Replicas.Shared() {

@@ -90,6 +90,7 @@ type House struct {
 	mu      sync.Mutex
 	started []built
 	waiting *ComponentStatus // what the start waits for
+	founded bool             // the foundations are there: before, who asks for the status leaves them alone
 	begin   time.Time
 
 	stopMembership   func() // nil unless this process is a member that is not control
@@ -129,6 +130,9 @@ func (h *House) Start(ctx context.Context, names ...string) (err error) {
 	if err := h.foundations(ctx, list); err != nil {
 		return err
 	}
+	h.mu.Lock()
+	h.founded = true
+	h.mu.Unlock()
 	for _, c := range list {
 		u, err := c.Build(ctx, h)
 		if err != nil {
@@ -309,11 +313,14 @@ type ComponentStatus struct {
 // Status asks every component whether it does its work.
 func (h *House) Status(ctx context.Context) []ComponentStatus {
 	h.mu.Lock()
-	list, waiting := slices.Clone(h.started), h.waiting
+	list, waiting, founded := slices.Clone(h.started), h.waiting, h.founded
 	h.mu.Unlock()
 	out := make([]ComponentStatus, len(list))
 	if waiting != nil {
 		return append(out, *waiting)
+	}
+	if !founded {
+		return out
 	}
 	for i, b := range list {
 		out[i] = ComponentStatus{Name: b.Name, State: b.state}
