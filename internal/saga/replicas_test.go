@@ -120,10 +120,11 @@ func TestTheNextOfTheName(t *testing.T) {
 		opts := func(name string, lease time.Duration) saga.Options {
 			return saga.Options{Shared: true, Name: name, Lease: lease, Poll: 20 * time.Millisecond}
 		}
-		dying := func(o saga.Options) saga.Options {
+		dying := func(o saga.Options, last func()) saga.Options {
 			o.Poll = time.Hour // the dead do not come for what they had
 			o.Interpose = func(_, _, point string) error {
 				if point == "after-do" {
+					last()
 					return saga.ErrCrash
 				}
 				return nil
@@ -131,13 +132,15 @@ func TestTheNextOfTheName(t *testing.T) {
 			return o
 		}
 		do := func(context.Context, *saga.Run[simple]) error { return nil }
-		one1 := run(t, db, dying(opts("one", time.Hour)), one("work", do))
+		over := make(chan struct{}) // until then it hangs: an engine that has dropped its work looks for more, and would come for what its successor has just taken from it
+		one1 := run(t, db, dying(opts("one", time.Hour), func() { <-over }), one("work", do))
+		t.Cleanup(func() { close(over) })
 		begin(t, db, one1, saga.Intent{Kind: "work", Resource: saga.Resource{Type: "x", ID: "1"}})
 		until(t, "one has it", func() bool { s, _ := one1.Stories(t.Context(), "1", 9); return s[0].Outcome == "running" })
 		again := run(t, db, opts("one", time.Hour), one("work", do))
 		idle(t, again)
 
-		short := run(t, db, dying(opts("two", 300*time.Millisecond)), one("other work", do))
+		short := run(t, db, dying(opts("two", 300*time.Millisecond), func() {}), one("other work", do))
 		begin(t, db, short, saga.Intent{Kind: "other work", Resource: saga.Resource{Type: "x", ID: "2"}})
 		until(t, "two has it", func() bool { s, _ := short.Stories(t.Context(), "2", 9); return s[0].Outcome == "running" })
 		three := run(t, db, opts("three", time.Minute), one("other work", do))
