@@ -42,6 +42,19 @@ func TestOverABadBus(t *testing.T) {
 		{"interfaces", TestInterfaces},
 		{"create image", TestCreateImage},
 		{"backups", TestBackupRotation},
+		{"rebuild", TestRebuild},
+		{"rescue", TestRescue},
+		{"shelve", TestShelve},
+		{"shelve later", TestShelvedLater},
+		{"resize", TestResizeRevertedAndConfirmed},
+		{"migrate", TestMigrateThere},
+		{"delete beats resize", TestDeleteBeatsResize},
+		{"evacuate", TestEvacuatedHostComesBack},
+		{"live migrate", TestLiveMigrationOnSharedStorage},
+		{"live abort", TestLiveMigrationAborted},
+		{"live outlives agents", TestLiveMigrationOutlivesItsAgents},
+		{"reset", TestResetKeepsAResizeWaiting},
+		{"soft delete", TestSoftDelete},
 	} {
 		t.Run(test.name, test.run)
 	}

@@ -24,7 +24,7 @@ func (o *Ops) password() *saga.Definition[nova.PasswordState] {
 			{
 				Name: "ask the guest", Deadline: 2 * time.Minute,
 				Do: func(ctx context.Context, r *passwordRun) error {
-					return o.onItsHost(ctx, onHost{r.Operation, r.State.ServerID, r.At}, rpc.SetPassword, func(_ context.Context, srv *nova.Server) (any, error) {
+					return o.onItsHost(ctx, onHost{r.Operation, r.State.ServerID, r.At, "password"}, rpc.SetPassword, func(_ context.Context, srv *nova.Server) (any, error) {
 						return rpc.PasswordArgs{ServerID: srv.ID, User: r.State.User, Password: r.State.Password, StepID: stepID(r.Operation, "password")}, nil
 					})
 				},
@@ -47,7 +47,7 @@ func (o *Ops) nmi() *saga.Definition[nova.NMIState] {
 		Kind: nova.KindNMI, Deadline: 10 * time.Minute, Workers: 16,
 		Steps: []saga.Step[nova.NMIState]{
 			{Name: "interrupt", Deadline: 2 * time.Minute, Do: func(ctx context.Context, r *nmiRun) error {
-				return o.onItsHost(ctx, onHost{r.Operation, r.State.ServerID, r.At}, rpc.InjectNMI, func(_ context.Context, srv *nova.Server) (any, error) {
+				return o.onItsHost(ctx, onHost{r.Operation, r.State.ServerID, r.At, "interrupt"}, rpc.InjectNMI, func(_ context.Context, srv *nova.Server) (any, error) {
 					return rpc.ServerRef{ServerID: srv.ID, StepID: stepID(r.Operation, "interrupt")}, nil
 				})
 			}},

@@ -9,12 +9,16 @@ import (
 	"gostack/internal/saga"
 )
 
-// onHost is a step of some operation on a server that has a host.
+// onHost is a step of some operation on a server that has a host. The host remembers the step's name when it has done it: a call that comes once
+// more when the operation is further, as after a broken connection to the broker, does nothing.
 type onHost struct {
 	saga.Operation
 	server string
 	at     func(host string)
+	step   string
 }
+
+func (h onHost) stepID() string { return stepID(h.Operation, h.step) }
 
 // onItsHost makes a call to the host where a server is. What that host cannot do nobody can.
 func (o *Ops) onItsHost(ctx context.Context, h onHost, method string, args func(ctx context.Context, srv *nova.Server) (any, error)) error {
@@ -33,7 +37,7 @@ func (o *Ops) onItsHost(ctx context.Context, h onHost, method string, args func(
 // stopGuest turns a guest off, gently when it is given its time. One that is off stays off.
 func (o *Ops) stopGuest(ctx context.Context, h onHost, gently bool) error {
 	return o.onItsHost(ctx, h, rpc.Stop, func(_ context.Context, srv *nova.Server) (any, error) {
-		args := rpc.StopArgs{ServerID: srv.ID}
+		args := rpc.StopArgs{ServerID: srv.ID, StepID: h.stepID()}
 		if gently {
 			args.GraceSeconds = grace(srv)
 		}
@@ -43,7 +47,9 @@ func (o *Ops) stopGuest(ctx context.Context, h onHost, gently bool) error {
 
 // startGuestOf turns a guest on.
 func (o *Ops) startGuestOf(ctx context.Context, h onHost) error {
-	return o.onItsHost(ctx, h, rpc.Start, func(_ context.Context, srv *nova.Server) (any, error) { return rpc.ServerRef{ServerID: srv.ID}, nil })
+	return o.onItsHost(ctx, h, rpc.Start, func(_ context.Context, srv *nova.Server) (any, error) {
+		return rpc.ServerRef{ServerID: srv.ID, StepID: h.stepID()}, nil
+	})
 }
 
 // defineAgain binds a server's ports and defines its guest as its row says.
@@ -60,7 +66,7 @@ func (o *Ops) defineOn(ctx context.Context, h onHost, as func(context.Context, *
 	err := o.onItsHost(ctx, h, rpc.Define, func(ctx context.Context, srv *nova.Server) (_ any, err error) {
 		at = srv.Host
 		spec, err = as(ctx, srv)
-		return rpc.Guest{Spec: spec}, err
+		return rpc.Guest{Spec: spec, StepID: h.stepID()}, err
 	})
 	if err != nil {
 		return err

@@ -19,18 +19,18 @@ type rebuildRun = saga.Run[nova.RebuildState]
 // rebuild gives a server new disks on its host. Until its disks are touched a failure leaves it as it was, with the image it had; after
 // that it is in error, and can be rebuilt again.
 func (o *Ops) rebuild() *saga.Definition[nova.RebuildState] {
-	at := func(r *rebuildRun) onHost { return onHost{r.Operation, r.State.ServerID, r.At} }
+	at := func(r *rebuildRun, step string) onHost { return onHost{r.Operation, r.State.ServerID, r.At, step} }
 	const event = "compute_rebuild_instance"
 	return &saga.Definition[nova.RebuildState]{
 		Kind: nova.KindRebuild, Deadline: 4 * time.Hour, Workers: 32,
 		Steps: []saga.Step[nova.RebuildState]{
 			{Name: "judge host", Do: o.judgeImage, Deadline: 2 * time.Minute},
 			{Name: "fetch image", Deadline: time.Hour, Do: func(ctx context.Context, r *rebuildRun) error {
-				return o.onItsHost(ctx, at(r), rpc.EnsureImage, func(_ context.Context, srv *nova.Server) (any, error) { return guestImage(srv), nil })
+				return o.onItsHost(ctx, at(r, "fetch image"), rpc.EnsureImage, func(_ context.Context, srv *nova.Server) (any, error) { return guestImage(srv), nil })
 			}},
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute,
-				Do: func(ctx context.Context, r *rebuildRun) error { return unlessGone(o.stopGuest(ctx, at(r), true)) },
+				Do: func(ctx context.Context, r *rebuildRun) error { return unlessGone(o.stopGuest(ctx, at(r, "stop guest"), true)) },
 				Save: func(_ context.Context, _ store.Tx, r *rebuildRun) error {
 					r.State.Touched = true
 					return nil
@@ -39,13 +39,13 @@ func (o *Ops) rebuild() *saga.Definition[nova.RebuildState] {
 					if r.State.Touched || r.State.Stopped || r.Canceled {
 						return nil
 					}
-					return o.startAgain(ctx, at(r))
+					return o.startAgain(ctx, at(r, "start again"))
 				},
 			},
 			{
 				Name: "renew disks", Deadline: time.Hour,
 				Do: func(ctx context.Context, r *rebuildRun) error {
-					return o.onItsHost(ctx, at(r), rpc.RenewDisks, func(ctx context.Context, srv *nova.Server) (any, error) {
+					return o.onItsHost(ctx, at(r, "renew"), rpc.RenewDisks, func(ctx context.Context, srv *nova.Server) (any, error) {
 						spec, err := o.guestSpec(ctx, srv)
 						return rpc.RenewArgs{Guest: rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "renew")}, KeepEphemeral: r.State.KeepEphemeral}, err
 					})
@@ -54,12 +54,12 @@ func (o *Ops) rebuild() *saga.Definition[nova.RebuildState] {
 					return o.update(ctx, tx, r.Operation, "rebuild_spawning", nil)
 				},
 			},
-			{Name: "define guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *rebuildRun) error { return o.defineAgain(ctx, at(r)) }},
+			{Name: "define guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *rebuildRun) error { return o.defineAgain(ctx, at(r, "define guest")) }},
 			{Name: "start guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *rebuildRun) error {
 				if r.State.Stopped {
 					return nil
 				}
-				return o.startGuestOf(ctx, at(r))
+				return o.startGuestOf(ctx, at(r, "start guest"))
 			}},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *rebuildRun) error {

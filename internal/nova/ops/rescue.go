@@ -19,36 +19,36 @@ type (
 
 // rescue boots a server from another image. A failure leaves the server as it was.
 func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
-	at := func(r *rescueRun) onHost { return onHost{r.Operation, r.State.ServerID, r.At} }
+	at := func(r *rescueRun, step string) onHost { return onHost{r.Operation, r.State.ServerID, r.At, step} }
 	const event = "compute_rescue_instance"
 	spec := func(r *rescueRun) func(context.Context, *nova.Server) (any, error) {
 		return func(ctx context.Context, srv *nova.Server) (any, error) {
 			spec, err := o.rescueSpec(ctx, srv, r.State)
-			return rpc.Guest{Spec: spec}, err
+			return rpc.Guest{Spec: spec, StepID: stepID(r.Operation, "rescue disk")}, err
 		}
 	}
 	return &saga.Definition[nova.RescueState]{
 		Kind: nova.KindRescue, Deadline: 4 * time.Hour, Workers: 32,
 		Steps: []saga.Step[nova.RescueState]{
 			{Name: "fetch image", Deadline: time.Hour, Do: func(ctx context.Context, r *rescueRun) error {
-				return o.onItsHost(ctx, at(r), rpc.EnsureImage, func(context.Context, *nova.Server) (any, error) { return imageOf(r.State.ImageID, r.State.Image), nil })
+				return o.onItsHost(ctx, at(r, "fetch image"), rpc.EnsureImage, func(context.Context, *nova.Server) (any, error) { return imageOf(r.State.ImageID, r.State.Image), nil })
 			}},
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute,
-				Do: func(ctx context.Context, r *rescueRun) error { return o.stopGuest(ctx, at(r), true) },
+				Do: func(ctx context.Context, r *rescueRun) error { return o.stopGuest(ctx, at(r, "stop guest"), true) },
 				Undo: func(ctx context.Context, r *rescueRun) error {
 					if !r.State.Running || r.Canceled {
 						return nil
 					}
-					return o.startAgain(ctx, at(r))
+					return o.startAgain(ctx, at(r, "start again"))
 				},
 			},
 			{
 				Name: "make rescue disk", Deadline: time.Hour,
 				Do: func(ctx context.Context, r *rescueRun) error {
-					return o.onItsHost(ctx, at(r), rpc.PrepareDisks, spec(r))
+					return o.onItsHost(ctx, at(r, "rescue disk"), rpc.PrepareDisks, spec(r))
 				},
-				Undo: func(ctx context.Context, r *rescueRun) error { return o.dropRescue(ctx, at(r)) },
+				Undo: func(ctx context.Context, r *rescueRun) error { return o.dropRescue(ctx, at(r, "drop rescue disk")) },
 			},
 			{
 				Name: "define rescue", Deadline: 10 * time.Minute,
@@ -56,16 +56,16 @@ func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
 					if err := o.bindAgain(ctx, r.State.ServerID); err != nil {
 						return err
 					}
-					return o.defineOn(ctx, at(r), func(ctx context.Context, srv *nova.Server) (driver.GuestSpec, error) {
+					return o.defineOn(ctx, at(r, "define rescue"), func(ctx context.Context, srv *nova.Server) (driver.GuestSpec, error) {
 						return o.rescueSpec(ctx, srv, r.State)
 					})
 				},
-				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.defineAgain(ctx, at(r))) },
+				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.defineAgain(ctx, at(r, "define again"))) },
 			},
 			{
 				Name: "start rescue", Deadline: 10 * time.Minute,
-				Do:   func(ctx context.Context, r *rescueRun) error { return o.startGuestOf(ctx, at(r)) },
-				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.stopGuest(ctx, at(r), false)) },
+				Do:   func(ctx context.Context, r *rescueRun) error { return o.startGuestOf(ctx, at(r, "start rescue")) },
+				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.stopGuest(ctx, at(r, "stop rescue"), false)) },
 			},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *rescueRun) error {
@@ -119,7 +119,7 @@ func (o *Ops) dropRescue(ctx context.Context, h onHost) error {
 		return err
 	}
 	h.at(srv.Host)
-	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.DropRescue, rpc.ServerRef{ServerID: srv.ID}, nil)
+	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.DropRescue, rpc.ServerRef{ServerID: srv.ID, StepID: h.stepID()}, nil)
 	if up, upErr := o.hostUp(ctx, srv.Host); err != nil && upErr == nil && !up {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (o *Ops) dropRescue(ctx context.Context, h onHost) error {
 // unrescue boots a rescued server from its own disk. Nothing is undone: it stays rescued until it runs from its own disk, and can be
 // asked for again.
 func (o *Ops) unrescue() *saga.Definition[nova.UnrescueState] {
-	at := func(r *unrescueRun) onHost { return onHost{r.Operation, r.State.ServerID, r.At} }
+	at := func(r *unrescueRun, step string) onHost { return onHost{r.Operation, r.State.ServerID, r.At, step} }
 	const event = "compute_unrescue_instance"
 	end := func(ctx context.Context, tx store.Tx, r *unrescueRun, cause string) error {
 		host := ""
@@ -149,16 +149,16 @@ func (o *Ops) unrescue() *saga.Definition[nova.UnrescueState] {
 	return &saga.Definition[nova.UnrescueState]{
 		Kind: nova.KindUnrescue, Deadline: time.Hour, Workers: 32,
 		Steps: []saga.Step[nova.UnrescueState]{
-			{Name: "stop rescue", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.stopGuest(ctx, at(r), false) }},
-			{Name: "define guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.defineAgain(ctx, at(r)) }},
+			{Name: "stop rescue", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.stopGuest(ctx, at(r, "stop rescue"), false) }},
+			{Name: "define guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.defineAgain(ctx, at(r, "define guest")) }},
 			{
-				Name: "start guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.startGuestOf(ctx, at(r)) },
+				Name: "start guest", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.startGuestOf(ctx, at(r, "start guest")) },
 				Save: func(_ context.Context, _ store.Tx, r *unrescueRun) error {
 					r.State.Started = true
 					return nil
 				},
 			},
-			{Name: "drop rescue disk", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.dropRescue(ctx, at(r)) }},
+			{Name: "drop rescue disk", Deadline: 10 * time.Minute, Do: func(ctx context.Context, r *unrescueRun) error { return o.dropRescue(ctx, at(r, "drop rescue disk")) }},
 		},
 		OnDone:   func(ctx context.Context, tx store.Tx, r *unrescueRun) error { return end(ctx, tx, r, "") },
 		OnUndone: func(ctx context.Context, tx store.Tx, r *unrescueRun) error { return end(ctx, tx, r, r.Cause) },

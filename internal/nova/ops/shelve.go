@@ -18,8 +18,8 @@ type (
 
 // shelve turns a server off and makes it into an image. A failure turns it on again.
 func (o *Ops) shelve() *saga.Definition[nova.ShelveState] {
-	at := func(r *shelveRun) onHost { return onHost{r.Operation, r.State.ServerID, r.At} }
-	image := func(r *shelveRun) snapshotOf { return snapshotOf{at(r), r.State.ImageID} }
+	at := func(r *shelveRun, step string) onHost { return onHost{r.Operation, r.State.ServerID, r.At, step} }
+	image := func(r *shelveRun, step string) snapshotOf { return snapshotOf{at(r, step), r.State.ImageID} }
 	task := func(name string) func(context.Context, store.Tx, *shelveRun) error {
 		return func(ctx context.Context, tx store.Tx, r *shelveRun) error {
 			return o.update(ctx, tx, r.Operation, name, nil)
@@ -31,21 +31,21 @@ func (o *Ops) shelve() *saga.Definition[nova.ShelveState] {
 		Steps: []saga.Step[nova.ShelveState]{
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute, Save: task("shelving_image_pending_upload"),
-				Do: func(ctx context.Context, r *shelveRun) error { return o.stopGuest(ctx, at(r), true) },
+				Do: func(ctx context.Context, r *shelveRun) error { return o.stopGuest(ctx, at(r, "stop guest"), true) },
 				Undo: func(ctx context.Context, r *shelveRun) error {
 					if !r.State.Running || r.Canceled {
 						return nil
 					}
-					return o.startAgain(ctx, at(r))
+					return o.startAgain(ctx, at(r, "start again"))
 				},
 			},
 			{
 				Name: "take the disk", Deadline: snapshotDeadline, Save: task("shelving_image_uploading"),
-				Do:   func(ctx context.Context, r *shelveRun) error { return o.takeSnapshot(ctx, image(r)) },
-				Undo: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r)) },
+				Do:   func(ctx context.Context, r *shelveRun) error { return o.takeSnapshot(ctx, image(r, "snapshot")) },
+				Undo: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, "drop snapshot")) },
 			},
-			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *shelveRun) error { return o.uploadSnapshot(ctx, image(r)) }},
-			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r)) }},
+			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *shelveRun) error { return o.uploadSnapshot(ctx, image(r, "upload")) }},
+			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, "drop snapshot")) }},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *shelveRun) error {
 			host, there := "", false

@@ -28,8 +28,8 @@ func (o *Ops) createImage() *saga.Definition[nova.SnapshotState] {
 			return o.update(ctx, tx, r.Operation, name, nil)
 		}
 	}
-	at := func(r *snapshotRun) snapshotOf {
-		return snapshotOf{onHost{r.Operation, r.State.ServerID, r.At}, r.State.ImageID}
+	at := func(r *snapshotRun, step string) snapshotOf {
+		return snapshotOf{onHost{r.Operation, r.State.ServerID, r.At, step}, r.State.ImageID}
 	}
 	event := func(r *snapshotRun) string {
 		if r.State.Backup {
@@ -43,11 +43,11 @@ func (o *Ops) createImage() *saga.Definition[nova.SnapshotState] {
 			{Name: "begin", Save: task("image_pending_upload")},
 			{
 				Name: "take the disk", Deadline: snapshotDeadline, Save: task("image_uploading"),
-				Do:   func(ctx context.Context, r *snapshotRun) error { return o.takeSnapshot(ctx, at(r)) },
-				Undo: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r)) },
+				Do:   func(ctx context.Context, r *snapshotRun) error { return o.takeSnapshot(ctx, at(r, "snapshot")) },
+				Undo: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, "drop snapshot")) },
 			},
-			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *snapshotRun) error { return o.uploadSnapshot(ctx, at(r)) }},
-			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r)) }},
+			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *snapshotRun) error { return o.uploadSnapshot(ctx, at(r, "upload")) }},
+			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, "drop snapshot")) }},
 			{Name: "rotate", Save: o.rotate},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *snapshotRun) error {
@@ -80,14 +80,14 @@ type snapshotOf struct {
 // takeSnapshot has the host write the root disk into a file.
 func (o *Ops) takeSnapshot(ctx context.Context, s snapshotOf) error {
 	return o.onItsHost(ctx, s.onHost, rpc.Snapshot, func(_ context.Context, srv *nova.Server) (any, error) {
-		return rpc.SnapshotArgs{ServerID: s.server, ImageID: s.image, Quiesce: nova.QuiesceOf(srv)}, nil
+		return rpc.SnapshotArgs{ServerID: s.server, ImageID: s.image, Quiesce: nova.QuiesceOf(srv), StepID: s.stepID()}, nil
 	})
 }
 
 // uploadSnapshot has the host send the file.
 func (o *Ops) uploadSnapshot(ctx context.Context, s snapshotOf) error {
 	return o.onItsHost(ctx, s.onHost, rpc.UploadSnapshot, func(context.Context, *nova.Server) (any, error) {
-		return rpc.SnapshotRef{ServerID: s.server, ImageID: s.image}, nil
+		return rpc.SnapshotRef{ServerID: s.server, ImageID: s.image, StepID: s.stepID()}, nil
 	})
 }
 

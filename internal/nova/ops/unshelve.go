@@ -50,7 +50,7 @@ func (o *Ops) unshelve() *saga.Definition[nova.CreateState] {
 				Name: "start guest", Deadline: 10 * time.Minute,
 				Do: func(ctx context.Context, r *createRun) error {
 					if r.State.Stay {
-						return o.startGuestOf(ctx, onHost{r.Operation, r.State.ServerID, r.At})
+						return o.startGuestOf(ctx, onHost{r.Operation, r.State.ServerID, r.At, "start in place"})
 					}
 					return o.startGuest(ctx, r)
 				},
@@ -58,7 +58,7 @@ func (o *Ops) unshelve() *saga.Definition[nova.CreateState] {
 					if !r.State.Stay {
 						return nil
 					}
-					return unlessGone(o.stopGuest(ctx, onHost{r.Operation, r.State.ServerID, r.At}, false))
+					return unlessGone(o.stopGuest(ctx, onHost{r.Operation, r.State.ServerID, r.At, "stop again"}, false))
 				},
 			},
 			{Name: "wait for ports", Do: away(o.awaitPorts), Deadline: o.vifTimeout()},
