@@ -30,7 +30,9 @@ func (o *Ops) rebuild() *saga.Definition[nova.RebuildState] {
 			}},
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute,
-				Do: func(ctx context.Context, r *rebuildRun) error { return unlessGone(o.stopGuest(ctx, at(r, "stop guest"), true)) },
+				Do: func(ctx context.Context, r *rebuildRun) error {
+					return unlessGone(o.stopGuest(ctx, at(r, "stop guest"), true))
+				},
 				Save: func(_ context.Context, _ store.Tx, r *rebuildRun) error {
 					r.State.Touched = true
 					return nil

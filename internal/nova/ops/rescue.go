@@ -60,12 +60,16 @@ func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
 						return o.rescueSpec(ctx, srv, r.State)
 					})
 				},
-				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.defineAgain(ctx, at(r, "define again"))) },
+				Undo: func(ctx context.Context, r *rescueRun) error {
+					return unlessGone(o.defineAgain(ctx, at(r, "define again")))
+				},
 			},
 			{
 				Name: "start rescue", Deadline: 10 * time.Minute,
-				Do:   func(ctx context.Context, r *rescueRun) error { return o.startGuestOf(ctx, at(r, "start rescue")) },
-				Undo: func(ctx context.Context, r *rescueRun) error { return unlessGone(o.stopGuest(ctx, at(r, "stop rescue"), false)) },
+				Do: func(ctx context.Context, r *rescueRun) error { return o.startGuestOf(ctx, at(r, "start rescue")) },
+				Undo: func(ctx context.Context, r *rescueRun) error {
+					return unlessGone(o.stopGuest(ctx, at(r, "stop rescue"), false))
+				},
 			},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *rescueRun) error {

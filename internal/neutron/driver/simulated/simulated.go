@@ -232,11 +232,12 @@ func (b *Backend) repair(ctx context.Context, want driver.Desired, k key) error 
 		return byKey(now)[k], err
 	}
 	spec, err := newest()
-	for again := any(nil); err == nil; spec = again {
-		if err = b.put(k.kind, k.id, spec); err != nil {
+	for err == nil {
+		made := spec
+		if err = b.put(k.kind, k.id, made); err != nil {
 			return err
 		}
-		if again, err = newest(); err == nil && b.same(spec, again) {
+		if spec, err = newest(); err == nil && b.same(made, spec) {
 			return nil
 		}
 	}
