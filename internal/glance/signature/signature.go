@@ -31,7 +31,7 @@ import (
 const (
 	Value       = "img_signature"                  // in base64
 	HashMethod  = "img_signature_hash_method"      // SHA-224, SHA-256, SHA-384 or SHA-512
-	KeyType     = "img_signature_key_type"         // RSA-PSS, DSA or ECC_…
+	KeyType     = "img_signature_key_type"         // RSA-PSS, DSA, or ECC_ and one of six curves
 	Certificate = "img_signature_certificate_uuid" // of whoever signed
 )
 
@@ -73,7 +73,7 @@ func New(properties map[string]string, dir string, now time.Time) (*Verifier, er
 		return nil, failed("Invalid signature hash method: %s", properties[HashMethod])
 	}
 	kind := properties[KeyType]
-	if kind != "RSA-PSS" && kind != "DSA" && curves[kind] == nil {
+	if !verifiable(kind) {
 		return nil, failed("Invalid signature key type: %s", kind)
 	}
 	cert, err := read(dir, properties[Certificate])
@@ -81,12 +81,12 @@ func New(properties map[string]string, dir string, now time.Time) (*Verifier, er
 		return nil, err
 	}
 	switch {
-	case now.Before(cert.NotBefore):
-		return nil, failed("Certificate is not valid before: %s UTC", cert.NotBefore.UTC().Format(time.DateTime))
-	case now.After(cert.NotAfter):
-		return nil, failed("Certificate is not valid after: %s UTC", cert.NotAfter.UTC().Format(time.DateTime))
+	case now.Before(cert.notBefore):
+		return nil, failed("Certificate is not valid before: %s UTC", cert.notBefore.UTC().Format(time.DateTime))
+	case now.After(cert.notAfter):
+		return nil, failed("Certificate is not valid after: %s UTC", cert.notAfter.UTC().Format(time.DateTime))
 	}
-	check := checker(kind, cert.PublicKey, method, value)
+	check := checker(kind, cert.key, method, value)
 	if check == nil {
 		return nil, failed("Invalid public key type for signature key type: %s", kind)
 	}
@@ -104,7 +104,13 @@ func (v *Verifier) Verify() error {
 // largest is how long a certificate's file may be.
 const largest = 64 << 10
 
-func read(dir, id string) (*x509.Certificate, error) {
+// certificate is what of one counts here.
+type certificate struct {
+	key                 any
+	notBefore, notAfter time.Time
+}
+
+func read(dir, id string) (*certificate, error) {
 	absent := failed("Unable to retrieve certificate with ID: %s", id)
 	if dir == "" || !uuidForm.MatchString(id) {
 		return nil, absent
@@ -121,7 +127,10 @@ func read(dir, id string) (*x509.Certificate, error) {
 	if block, _ := pem.Decode(text); block != nil {
 		text = block.Bytes
 	}
-	cert, err := x509.ParseCertificate(text)
+	if cert, err := x509.ParseCertificate(text); err == nil {
+		return &certificate{cert.PublicKey, cert.NotBefore, cert.NotAfter}, nil
+	}
+	cert, err := parseBinary(text)
 	if err != nil {
 		return nil, failed("Unable to load certificate with ID: %s", id)
 	}
@@ -140,6 +149,10 @@ func checker(kind string, key any, method crypto.Hash, value []byte) func(digest
 	case *dsa.PublicKey:
 		if kind == "DSA" {
 			return func(digest []byte) bool { return verifyDSA(key, digest, value) }
+		}
+	case *binaryKey:
+		if binaryCurves[kind] == key.curve {
+			return func(digest []byte) bool { return key.verify(digest, value) }
 		}
 	case *ecdsa.PublicKey:
 		if curves[kind] == key.Curve {

@@ -1,7 +1,9 @@
 package signature_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"maps"
 	"os"
@@ -79,6 +81,19 @@ func TestVerifies(t *testing.T) {
 	}
 }
 
+// offCurve is a certificate whose key is a point that is not on the curve it names.
+func offCurve(t *testing.T, certificate string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(certificate))
+	oid := []byte{0x2b, 0x81, 0x04, 0x00, 0x24}
+	at := bytes.Index(block.Bytes, oid)
+	if at < 0 {
+		t.Fatal("the certificate names no curve")
+	}
+	block.Bytes[at+len(oid)+10] ^= 1
+	return string(pem.EncodeToMemory(block))
+}
+
 func TestRefusals(t *testing.T) {
 	all := fixtures(t)
 	rsa := all["rsa"]
@@ -94,7 +109,11 @@ func TestRefusals(t *testing.T) {
 		{signature.Value, "AAAA", dir, "Signature verification failed"},
 		{signature.HashMethod, "SHA-512", dir, "Signature verification failed"},
 		{signature.HashMethod, "MD5", dir, "Invalid signature hash method: MD5"},
-		{signature.KeyType, "ECC_SECT571K1", dir, "Invalid signature key type: ECC_SECT571K1"},
+		{signature.KeyType, "ECC_SECT283K1", dir, "Invalid signature key type: ECC_SECT283K1"},
+		{signature.KeyType, "ECC_SECT571K1", dir, "Invalid public key type for signature key type: ECC_SECT571K1"},
+		{signature.KeyType, "ECC_SECT409K1", keep(t, all["sect409r1"].Certificate), "Invalid public key type"},
+		{signature.KeyType, "ECC_SECT409K1", keep(t, all["sect409k1"].Certificate), "Signature verification failed"},
+		{signature.KeyType, "ECC_SECT409K1", keep(t, offCurve(t, all["sect409k1"].Certificate)), "Unable to load certificate"},
 		{signature.KeyType, "DSA", dir, "Invalid public key type for signature key type: DSA"},
 		{signature.KeyType, "ECC_SECP384R1", keep(t, all["p521"].Certificate), "Invalid public key type"},
 		{signature.Certificate, "../" + id, dir, "Unable to retrieve certificate with ID: ../" + id},
