@@ -72,6 +72,7 @@ type Agent struct {
 	state error // nil when the control side knows this host
 	node  string
 
+	wake       chan struct{} // a description is wanted now
 	introduced chan struct{} // closed when the control side has said what must not run here any more
 }
 
@@ -93,7 +94,7 @@ func New(o Options) (*Agent, error) {
 	if o.Report == 0 {
 		o.Report = time.Minute
 	}
-	a := &Agent{Options: o, state: errStarting, introduced: make(chan struct{})}
+	a := &Agent{Options: o, state: errStarting, introduced: make(chan struct{}), wake: make(chan struct{}, 1)}
 	steps, err := openSteps(o.StepsFile)
 	if err != nil {
 		return nil, fmt.Errorf("nova-compute: finished steps: %w", err)
@@ -207,6 +208,13 @@ func (a *Agent) handlers() bus.Handlers {
 		}),
 		rpc.Diagnostics: read(func(ctx context.Context, r rpc.ServerRef) (driver.Diagnostics, error) {
 			return d.Diagnostics(ctx, r.ServerID)
+		}),
+		rpc.ReportNow: read(func(context.Context, struct{}) (any, error) {
+			select {
+			case a.wake <- struct{}{}:
+			default:
+			}
+			return nil, nil
 		}),
 		rpc.MembersChanged: read(func(context.Context, struct{}) (any, error) {
 			if a.MembersChanged != nil {

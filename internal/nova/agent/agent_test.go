@@ -174,6 +174,14 @@ func TestHostIsReported(t *testing.T) {
 		if len(c.froms) != 1 || !c.froms[host] {
 			t.Errorf("messages came from %v", c.froms)
 		}
+		before := len(c.ups)
+		c.mu.Unlock()
+		err := c.call(t, rpc.ReportNow, struct{}{}, nil)
+		synctest.Wait()
+		c.mu.Lock()
+		if err != nil || len(c.ups) != before+1 {
+			t.Errorf("asked to describe itself (%v) the host did so %d times", err, len(c.ups)-before)
+		}
 	})
 }
 

@@ -45,6 +45,8 @@ func (a *Agent) report(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-a.wake:
+			described = time.Time{}
 		case <-time.After(wait - rand.N(wait/4+1)):
 		}
 	}

@@ -58,6 +58,15 @@ func (o *Ops) evacuated(ctx context.Context, tx store.Tx, r *evacuateRun) error 
 	if err != nil {
 		return err
 	}
+	if r.State.Progress.Fenced { // it is alive: it need not keep for a minute what it has of the server
+		store.AfterCommit(ctx, func() {
+			short, cancel := context.WithTimeout(context.Background(), fenceTime)
+			defer cancel()
+			if err := o.Nova.Hosts.Call(short, r.State.Source.Host, rpc.ReportNow, struct{}{}, nil); err != nil {
+				o.Log.DebugContext(short, "the host of an evacuated server hears of it later", "host", r.State.Source.Host, "error", err)
+			}
+		})
+	}
 	return errors.Join(
 		o.settle(ctx, tx, r.Operation, func(srv *nova.Server) []string {
 			now := o.Nova.Now()

@@ -142,6 +142,8 @@ func TestLiveHostIsFenced(t *testing.T) {
 		if on := w.running(t, srv.ID); len(on) != 1 || on[0] != now.Host || now.Host == srv.Host {
 			t.Errorf("runs on %v, is on %s, was on %s", on, now.Host, srv.Host)
 		}
+		novatest.Until(t, "its host has given up what it had", func() bool { return w.moveOf(t, srv.ID).Status == nova.MoveCompleted && w.Hosts[srv.Host].SpecOf(srv.ID) == nil })
+		w.Clean(t)
 	})
 }
 

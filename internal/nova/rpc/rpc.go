@@ -48,6 +48,9 @@ const (
 // MembersChanged goes to all hosts when one was removed: they ask control at once whom to refuse.
 const MembersChanged = "members_changed" // nothing
 
+// ReportNow asks a host to describe itself now rather than within a minute: it hears what it has to give up.
+const ReportNow = "report_now" // nothing
+
 // StepUndone is the step that takes away what an operation made on a host; no other step of that operation is done there afterwards, so that
 // what comes late makes nothing anew.
 const StepUndone = "undone"
