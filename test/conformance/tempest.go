@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -21,12 +22,15 @@ var tempestConf = template.Must(template.ParseFS(tempestFiles, "tempest.conf.tmp
 
 // Tests of the services that gostack has so far.
 const (
-	// TempestAll is everything of tempest for Keystone, Glance, Neutron and Nova, and the scenarios.
-	TempestAll = `^tempest\.(api\.(identity|image|network|compute)|scenario)\.`
+	// TempestAll is everything of tempest and its plugins for Keystone, Glance, Neutron and Nova, and the scenarios.
+	TempestAll = `^(tempest\.(api\.(identity|image|network|compute)|scenario)|keystone_tempest_plugin\.tests\.(api|rbac)|glance_tempest_plugin|neutron_tempest_plugin\.(api|scenario))\.`
 	// TempestShort is what fits into two minutes: all but the life of servers.
 	TempestShort = `^tempest\.api\.(identity|image|network` +
 		`|compute\.(admin\.test_(flavors|quotas|hypervisor|keypairs|services|hosts|simple|security|networks)|certificates|flavors|keypairs|limits|test_))`
 )
+
+// tempestPlugins bring tests of their own; tempest finds them where they are installed.
+var tempestPlugins = []string{"keystone_tempest_plugin", "glance_tempest_plugin", "neutron_tempest_plugin"}
 
 // Tempest runs the tests whose names match, in a directory, with so many at once.
 func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Report, error) {
@@ -63,6 +67,11 @@ func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Rep
 	}
 	if len(results) == 0 {
 		return nil, fmt.Errorf("no test of tempest matches %s", match)
+	}
+	for _, plugin := range tempestPlugins {
+		if match == TempestAll && !slices.ContainsFunc(results, func(r result) bool { return strings.HasPrefix(r.name, plugin+".") }) {
+			return nil, fmt.Errorf("tempest has no tests of %s: install the package %s", plugin, strings.ReplaceAll(plugin, "_", "-"))
+		}
 	}
 	list, err := exclusions(excludeTable, "tempest", c.Guests)
 	if err != nil {
