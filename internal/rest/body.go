@@ -45,12 +45,19 @@ func (r *Request) readBody() error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if err := d.Decode(&r.Body); err != nil {
-		return BadRequest("Malformed request body").Because(err)
+		return r.malformed(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return BadRequest("Malformed request body")
+		return r.malformed(errors.New("there is more than one document"))
 	}
 	return nil
+}
+
+func (r *Request) malformed(err error) error {
+	if r.Service.Refuse != nil {
+		return r.Service.Refuse("syntax", &Violation{Message: err.Error()})
+	}
+	return BadRequest("Malformed request body").Because(err)
 }
 
 func (r *Request) checkContentType() error {

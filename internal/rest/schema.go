@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"net/url"
 	"sort"
 	"strings"
 	"sync"
@@ -101,12 +102,87 @@ func (s *Schema) Validate(doc any) error {
 			value = "***"
 		}
 	}
-	msg := explain(leaf, value)
-	if len(leaf.InstanceLocation) == 0 {
-		return BadRequest("%s", msg)
+	violation := &Violation{Message: explain(leaf, value)}
+	if extra, ok := leaf.ErrorKind.(*kind.AdditionalProperties); ok {
+		if patterns := s.patterns(leaf.SchemaURL); len(patterns) > 0 {
+			violation.Message = noPattern(extra.Properties, patterns)
+		}
 	}
-	return BadRequest("Invalid input for field/attribute %s. Value: %s. %s",
-		leaf.InstanceLocation[len(leaf.InstanceLocation)-1], python(value), msg)
+	if keyword := leaf.ErrorKind.KeywordPath(); len(keyword) > 0 {
+		violation.Keyword = keyword[len(keyword)-1]
+	}
+	if n := len(leaf.InstanceLocation); n > 0 {
+		violation.Field, violation.value = leaf.InstanceLocation[n-1], python(value)
+	}
+	return violation
+}
+
+// Violation is what a document has that its schema does not allow, in the words of Python's jsonschema. It is answered with 400.
+type Violation struct {
+	Message string // "7 is not of type 'string'"
+	Keyword string // of the schema: "type"
+	Field   string // the innermost member or index; empty: the document itself
+	value   string
+}
+
+func (v *Violation) Error() string { return v.refusal().Error() }
+
+// As makes it the *Error that Nova answers with.
+func (v *Violation) As(target any) bool {
+	e, ok := target.(**Error)
+	if ok {
+		*e = v.refusal()
+	}
+	return ok
+}
+
+func (v *Violation) refusal() *Error {
+	if v.Field == "" {
+		return BadRequest("%s", v.Message)
+	}
+	return BadRequest("Invalid input for field/attribute %s. Value: %s. %s", v.Field, v.value, v.Message)
+}
+
+// patterns returns the patternProperties of the part of the schema that a URL names.
+func (s *Schema) patterns(of string) []string {
+	_, pointer, _ := strings.Cut(of, "#")
+	var doc any
+	if json.Unmarshal([]byte(s.text), &doc) != nil {
+		return nil
+	}
+	var path []string
+	for part := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
+		if part != "" {
+			path = append(path, strings.NewReplacer("~1", "/", "~0", "~").Replace(unescaped(part)))
+		}
+	}
+	part, _ := at(doc, path).(map[string]any)
+	patterns, _ := part["patternProperties"].(map[string]any)
+	return sortedKeys(patterns)
+}
+
+func unescaped(part string) string {
+	if text, err := url.PathUnescape(part); err == nil {
+		return text
+	}
+	return part
+}
+
+// noPattern is what Python says of names where the schema has patterns of them.
+func noPattern(names, patterns []string) string {
+	quoted := func(texts []string) string {
+		list := make([]string, len(texts))
+		for i, text := range texts {
+			list[i] = "'" + text + "'"
+		}
+		sort.Strings(list)
+		return strings.Join(list, ", ")
+	}
+	verb := "does"
+	if len(names) > 1 {
+		verb = "do"
+	}
+	return quoted(names) + " " + verb + " not match any of the regexes: " + quoted(patterns)
 }
 
 // firstLeaf finds the violation to speak of: below combinators (anyOf, oneOf) the combinator itself, as Python does.

@@ -169,7 +169,7 @@ func (s *Server) serve(r *Request, svc *compiledService, path string) (answer an
 	if svc.Microversions != nil {
 		r.Version, err = svc.Microversions.negotiate(r.HTTP.Header)
 		svc.Microversions.announce(r.header, r.Version)
-		if err != nil && !(len(routes) > 0 && routes[0].Policy == Public) {
+		if err != nil && (svc.Microversions.OfPublic || len(routes) == 0 || routes[0].Policy != Public) {
 			return nil, err
 		}
 	}
@@ -250,7 +250,7 @@ func (s *Server) run(r *Request, c *compiledRoute) (any, error) {
 	checkBody := func() error {
 		if c.Query != nil {
 			if err := c.Query.Validate(queryDocument(r.query)); err != nil {
-				return err
+				return r.refuseInput("query", err)
 			}
 		}
 		if c.Body == nil || c.Stream {
@@ -261,7 +261,7 @@ func (s *Server) run(r *Request, c *compiledRoute) (any, error) {
 				return err
 			}
 		}
-		return c.Body.Validate(r.Body)
+		return r.refuseInput("body", c.Body.Validate(r.Body))
 	}
 	askPolicy := func() error {
 		if c.Policy == Public || c.Policy == Authenticated {
@@ -290,6 +290,14 @@ func (s *Server) run(r *Request, c *compiledRoute) (any, error) {
 		}
 	}
 	return c.Handle(r)
+}
+
+// refuseInput lets the service say in its own words what is wrong with a query or a body.
+func (r *Request) refuseInput(part string, err error) error {
+	if v, ok := err.(*Violation); ok && r.Service.Refuse != nil { //nolint:errorlint // Validate returns it as it is
+		return r.Service.Refuse(part, v)
+	}
+	return err
 }
 
 func (s *Server) enforce(r *Request, t policy.Target) error {

@@ -62,6 +62,8 @@ type Service struct {
 	Envelope func(r *Request, e *Error) any
 	// Deny makes the answer to a policy's refusal; nil gives Nova's.
 	Deny func(r *Request, d *policy.Denied) *Error
+	// Refuse makes the answer to a "query" or "body" that its schema does not allow, and to the "syntax" of a body that is no JSON; nil gives Nova's.
+	Refuse func(part string, v *Violation) *Error
 	// PolicyFirst asks the policy before the body is checked (Keystone); otherwise after (Nova).
 	PolicyFirst bool
 	// MaxBody in bytes; 0 is 114688, oslo.middleware's default.

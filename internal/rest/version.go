@@ -42,6 +42,7 @@ type Microversions struct {
 	Service      string // the word in OpenStack-API-Version
 	LegacyHeader string // may be empty
 	Min, Max     Version
+	OfPublic     bool // public routes refuse versions too
 	// Refuse makes the answer to a version that is malformed (400) or out of range (406); nil gives Nova's sentences.
 	Refuse func(status int, asked string) *Error
 }

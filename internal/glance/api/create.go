@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -119,7 +120,8 @@ func validate(doc any) error {
 }
 
 func message(err error) string {
-	if e, ok := err.(*rest.Error); ok { //nolint:errorlint // a schema answers with nothing else
+	var e *rest.Error
+	if errors.As(err, &e) {
 		return e.Message
 	}
 	return err.Error()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gostack/internal/placement"
@@ -25,7 +26,7 @@ func (a *API) listCandidates(r *rest.Request) (any, error) {
 	}
 	candidates, err := snapshot.Candidates(req)
 	if placement.IsReason(err, placement.NotFound) {
-		return nil, rest.BadRequest("%s", err.Error())
+		return nil, refusedNames(err)
 	}
 	if err != nil {
 		return nil, err
@@ -40,6 +41,14 @@ func (a *API) listCandidates(r *rest.Request) (any, error) {
 	}
 	view := map[string]any{"allocation_requests": requests, "provider_summaries": viewSummaries(r, req, candidates.Providers)}
 	return a.show(r, view, time.Time{}), nil
+}
+
+// refusedNames tells of names in a query that mean nothing.
+func refusedNames(err error) error {
+	if text := err.Error(); strings.HasPrefix(text, "No such resource class ") {
+		return rest.BadRequest("Invalid resource class in resources parameter: %s", text)
+	}
+	return rest.BadRequest("%s", err.Error())
 }
 
 func viewRequest(r *rest.Request, request placement.AllocationRequest) any {

@@ -66,7 +66,7 @@ func New(service *placement.Service) *rest.Service {
 		Routes:   routes,
 		Policies: Policies,
 		Microversions: &rest.Microversions{
-			Service: "placement", Min: MinVersion, Max: MaxVersion,
+			Service: "placement", Min: MinVersion, Max: MaxVersion, OfPublic: true,
 			Refuse: func(status int, asked string) *rest.Error {
 				format := "Invalid microversion: invalid version string: %s"
 				if status == http.StatusNotAcceptable {
@@ -75,38 +75,21 @@ func New(service *placement.Service) *rest.Service {
 				return rest.Fail(status, format, asked).WithType(refusedVersion)
 			},
 		},
-		Envelope: envelope,
+		Envelope: problem,
+		Refuse:   refusedInput,
+		// Upstream writes it so, and clients may look.
+		Decorate: func(_ *rest.Request, h http.Header) { h.Set("Vary", "openstack-api-version") },
 		Deny: func(_ *rest.Request, d *policy.Denied) *rest.Error {
 			return rest.Forbidden("Policy does not allow %s to be performed.", d.Rule)
 		},
 		PolicyFirst: true,
+		ExactPaths:  true,
 		MaxBody:     maxBody,
 	}
 }
 
 // rule gives the full name of a policy.
 func rule(name string) string { return "placement:" + name }
-
-const refusedVersion = "microversion"
-
-// envelope is the error document of the API guideline; the code exists since microversion 1.23.
-func envelope(r *rest.Request, e *rest.Error) any {
-	title := e.Title
-	if title == "" {
-		title = http.StatusText(e.Status)
-	}
-	problem := map[string]any{"status": e.Status, "title": title, "detail": e.Message, "request_id": r.ID}
-	if r.Version.AtLeast(1, 23) {
-		problem["code"] = placement.CodeUndefined
-		if e.Code != "" {
-			problem["code"] = e.Code
-		}
-	}
-	if e.Type == refusedVersion && e.Status == http.StatusNotAcceptable {
-		problem["min_version"], problem["max_version"] = MinVersion.String(), MaxVersion.String()
-	}
-	return map[string]any{"errors": []any{problem}}
-}
 
 // refused turns refusals of the service into answers.
 func refused(err error) error {
