@@ -247,19 +247,24 @@ func (s *Server) choose(r *Request, svc *compiledService, routes []*compiledRout
 }
 
 func (s *Server) run(r *Request, c *compiledRoute) (any, error) {
+	hasBody := c.Body != nil && !c.Stream
+	readBody := func() error {
+		if !hasBody || r.Raw != nil {
+			return nil
+		}
+		return r.readBody()
+	}
 	checkBody := func() error {
 		if c.Query != nil {
 			if err := c.Query.Validate(queryDocument(r.query)); err != nil {
 				return r.refuseInput("query", err)
 			}
 		}
-		if c.Body == nil || c.Stream {
+		if !hasBody {
 			return nil
 		}
-		if r.Raw == nil {
-			if err := r.readBody(); err != nil {
-				return err
-			}
+		if err := readBody(); err != nil {
+			return err
 		}
 		return r.refuseInput("body", c.Body.Validate(r.Body))
 	}
@@ -281,8 +286,11 @@ func (s *Server) run(r *Request, c *compiledRoute) (any, error) {
 		return s.enforce(r, target)
 	}
 	order := []func() error{checkBody, askPolicy}
-	if c.service.PolicyFirst {
+	switch {
+	case c.service.PolicyFirst:
 		order = []func() error{askPolicy, checkBody}
+	case c.service.SchemaLast:
+		order = []func() error{readBody, askPolicy, checkBody}
 	}
 	for _, step := range order {
 		if err := step(); err != nil {

@@ -64,8 +64,11 @@ type Service struct {
 	Deny func(r *Request, d *policy.Denied) *Error
 	// Refuse makes the answer to a "query" or "body" that its schema does not allow, and to the "syntax" of a body that is no JSON; nil gives Nova's.
 	Refuse func(part string, v *Violation) *Error
-	// PolicyFirst asks the policy before the body is checked (Keystone); otherwise after (Nova).
+	// PolicyFirst asks the policy before the body is read (Placement); otherwise after it was checked (Nova).
 	PolicyFirst bool
+	// SchemaLast asks the policy when the body has been read, and before it is checked against its schema (Keystone): who may not do a
+	// thing hears that, and not how to ask for it properly.
+	SchemaLast bool
 	// MaxBody in bytes; 0 is 114688, oslo.middleware's default.
 	MaxBody int64
 	// OptionalProject lets clients write the project's id before the path (Nova, Cinder).

@@ -38,8 +38,10 @@ func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Rep
 	if err != nil {
 		return nil, err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
+	for _, old := range []string{dir, dir + ".workspaces"} {
+		if err := os.RemoveAll(old); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err

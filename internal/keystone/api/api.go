@@ -23,7 +23,7 @@ func Services(s *keystone.Service) []*rest.Service {
 	routes := a.routes()
 	v3 := &rest.Service{
 		Name: "keystone", Type: "identity", Prefixes: []string{"/identity/v3", "/v3"}, Policies: Policies,
-		Envelope: envelope, Deny: deny, UnsupportedType: http.StatusBadRequest,
+		Envelope: envelope, Deny: deny, SchemaLast: true, UnsupportedType: http.StatusBadRequest,
 		Decorate: func(_ *rest.Request, h http.Header) { h.Add("Vary", "X-Auth-Token") },
 		Routes:   append(routes, discovery(routes)),
 	}
@@ -76,14 +76,20 @@ func object(r *rest.Request, key string) keystone.Attrs {
 	return o
 }
 
-// placed fills in the domain of something to be made, when the request does not name one: that of a domain-scoped token, or else the
-// default domain (upstream's _normalize_domain_id).
-func placed(r *rest.Request, a keystone.Attrs) keystone.Attrs {
-	if id, _ := a["domain_id"].(string); id == "" {
-		a["domain_id"] = keystone.DefaultDomainID
-		if r.Caller.DomainID != "" {
-			a["domain_id"] = r.Caller.DomainID
-		}
+// placement is the domain of something to be made: what the request says, or else that of a domain-scoped token, or else the default
+// domain (upstream's _normalize_domain_id).
+func placement(r *rest.Request, a keystone.Attrs) any {
+	if id, ok := a["domain_id"]; ok && id != nil && id != "" {
+		return id
 	}
+	if r.Caller.DomainID != "" {
+		return r.Caller.DomainID
+	}
+	return keystone.DefaultDomainID
+}
+
+// placed fills in the domain of something to be made.
+func placed(r *rest.Request, a keystone.Attrs) keystone.Attrs {
+	a["domain_id"] = placement(r, a)
 	return a
 }

@@ -18,11 +18,11 @@ func (a *api) domains() []rest.Route {
 		{Method: "POST", Path: "/domains", Policy: "identity:create_domain", Body: create, Status: http.StatusCreated, Handle: a.createDomain},
 		{Method: "GET", Path: "/domains/{domain_id}", Policy: "identity:get_domain", Target: a.domainTarget, Handle: a.showDomain},
 		{
-			Method: "PATCH", Path: "/domains/{domain_id}", Policy: "identity:update_domain", Body: body("domain", domainProperties),
+			Method: "PATCH", Path: "/domains/{domain_id}", Policy: "identity:update_domain", Target: a.domainMustExist, Body: body("domain", domainProperties),
 			Handle: a.updateDomain,
 		},
 		{
-			Method: "DELETE", Path: "/domains/{domain_id}", Policy: "identity:delete_domain", Status: http.StatusNoContent,
+			Method: "DELETE", Path: "/domains/{domain_id}", Policy: "identity:delete_domain", Target: a.domainMustExist, Status: http.StatusNoContent,
 			Handle: func(r *rest.Request) (any, error) { return nil, a.DeleteDomain(r.Context(), r.Path("domain_id")) },
 		},
 	}
@@ -48,6 +48,15 @@ func (a *api) domainTarget(r *rest.Request) (policy.Target, error) {
 	}
 	r.Loaded = d
 	return policy.Target{"target": policy.Target{"domain": policy.Target{"id": r.Path("domain_id")}}}, err
+}
+
+// domainMustExist tells everybody that there is no such domain, as upstream does of one to be changed or deleted.
+func (a *api) domainMustExist(r *rest.Request) (policy.Target, error) {
+	target, err := a.domainTarget(r)
+	if err == nil {
+		_, err = loaded[*keystone.Project](r)
+	}
+	return target, err
 }
 
 // loaded returns what the target of a request found, or the 404 that it kept back.

@@ -34,10 +34,10 @@ func (a *api) ec2() []rest.Route {
 
 func userInPath(r *rest.Request) (policy.Target, error) { return credentialOf(r.Path("user_id")), nil }
 
-// ec2Target loads the key; it does not exist below another user than its own (OSSN-0102).
+// ec2Target loads the key. The policy is asked about its own user, whatever user the path names (OSSN-0102), and upstream asks no more.
 func (a *api) ec2Target(r *rest.Request) (policy.Target, error) {
 	c, err := a.Credential(r.Context(), keystone.AccessKeyID(r.Path("credential_id")))
-	if rest.IsNotFound(err) || err == nil && c.UserID != r.Path("user_id") {
+	if rest.IsNotFound(err) {
 		return nil, rest.NotFound("Could not find credential: %s.", r.Path("credential_id"))
 	}
 	if err != nil {
@@ -94,6 +94,9 @@ func (a *api) showEC2(r *rest.Request) (any, error) {
 	if err := a.ownDelegation(r, c); err != nil {
 		return nil, err
 	}
+	if _, err := a.User(r.Context(), r.Path("user_id")); err != nil {
+		return nil, err
+	}
 	k, err := a.EC2Key(r.Context(), r.Path("credential_id"))
 	if err != nil {
 		return nil, err
@@ -107,6 +110,9 @@ func (a *api) deleteEC2(r *rest.Request) (any, error) {
 		return nil, err
 	}
 	if err := a.ownDelegation(r, c); err != nil {
+		return nil, err
+	}
+	if _, err := a.User(r.Context(), r.Path("user_id")); err != nil {
 		return nil, err
 	}
 	if _, err := a.EC2Key(r.Context(), r.Path("credential_id")); err != nil {

@@ -42,8 +42,12 @@ func TestEC2Tokens(t *testing.T) {
 		stranger := c.As(c.token(strange, "pw", on(theirs)))
 		stranger.Get(all).Want(403)
 		stranger.Get(all + "/" + access).Want(403)
-		stranger.Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(404)
-		c.admin().Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(404)
+		// Whose key it is says the key, not the path (OSSN-0102).
+		stranger.Get("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(403)
+		stranger.Delete("/v3/users/" + helper + "/credentials/OS-EC2/" + access).Want(403)
+		c.admin().Get("/v3/users/"+helper+"/credentials/OS-EC2/"+access).Want(200).Has("credential.user_id", user)
+		c.admin().Get("/v3/users/nobody/credentials/OS-EC2/" + access).Want(404)
+		c.admin().Delete("/v3/users/nobody/credentials/OS-EC2/" + access).Want(404)
 
 		// Only services are answered: who finds a signed request gets no token for it (OSSA-2025-002).
 		serviceUser, serviceName := c.user("default")

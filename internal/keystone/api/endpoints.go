@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"gostack/internal/keystone"
+	"gostack/internal/policy"
 	"gostack/internal/rest"
 )
 
@@ -38,18 +39,25 @@ func (a *api) endpoints() []rest.Route {
 				return one(r)(a.CreateEndpoint(r.Context(), object(r, "endpoint")))
 			},
 		},
-		{Method: "GET", Path: path, Policy: "identity:get_endpoint", Handle: func(r *rest.Request) (any, error) {
-			return one(r)(a.Endpoint(r.Context(), r.Path("endpoint_id")))
+		{Method: "GET", Path: path, Policy: "identity:get_endpoint", Target: a.endpointMustExist, Handle: func(r *rest.Request) (any, error) {
+			return one(r)(loaded[*keystone.Endpoint](r))
 		}},
 		{
-			Method: "PATCH", Path: path, Policy: "identity:update_endpoint", Body: body("endpoint", endpointProperties),
+			Method: "PATCH", Path: path, Policy: "identity:update_endpoint", Target: a.endpointMustExist, Body: body("endpoint", endpointProperties),
 			Handle: func(r *rest.Request) (any, error) {
 				return one(r)(a.UpdateEndpoint(r.Context(), r.Path("endpoint_id"), object(r, "endpoint")))
 			},
 		},
 		{
-			Method: "DELETE", Path: path, Policy: "identity:delete_endpoint", Status: http.StatusNoContent,
+			Method: "DELETE", Path: path, Policy: "identity:delete_endpoint", Target: a.endpointMustExist, Status: http.StatusNoContent,
 			Handle: func(r *rest.Request) (any, error) { return nil, a.DeleteEndpoint(r.Context(), r.Path("endpoint_id")) },
 		},
 	}
+}
+
+// endpointMustExist tells everybody that there is no such endpoint, as upstream does.
+func (a *api) endpointMustExist(r *rest.Request) (policy.Target, error) {
+	e, err := a.Endpoint(r.Context(), r.Path("endpoint_id"))
+	r.Loaded = e
+	return policy.Target{}, err
 }

@@ -24,7 +24,7 @@ func (a *api) groups() []rest.Route {
 			Handle: a.updateGroup,
 		},
 		{
-			Method: "DELETE", Path: one, Policy: "identity:delete_group", Target: a.groupTarget, Status: http.StatusNoContent,
+			Method: "DELETE", Path: one, Policy: "identity:delete_group", Target: a.groupMustExist, Status: http.StatusNoContent,
 			Handle: func(r *rest.Request) (any, error) { return nil, a.DeleteGroup(r.Context(), r.Path("group_id")) },
 		},
 		{Method: "GET", Path: one + "/users", Policy: "identity:list_users_in_group", Target: a.groupTarget, Handle: a.listUsersInGroup},
@@ -62,9 +62,17 @@ func (a *api) groupTarget(r *rest.Request) (policy.Target, error) {
 	return policy.Target{"target": policy.Target{"group": policy.Target{"id": g.ID, "domain_id": g.DomainID}}}, nil
 }
 
+// groupMustExist tells everybody that there is no such group, as upstream does of one to be deleted.
+func (a *api) groupMustExist(r *rest.Request) (policy.Target, error) {
+	target, err := a.groupTarget(r)
+	if err == nil {
+		_, err = loaded[*keystone.Group](r)
+	}
+	return target, err
+}
+
 func newGroupTarget(r *rest.Request) (policy.Target, error) {
-	g := placed(r, object(r, "group"))
-	return policy.Target{"target": policy.Target{"group": policy.Target{"domain_id": g["domain_id"]}}}, nil
+	return policy.Target{"target": policy.Target{"group": policy.Target{"domain_id": placement(r, object(r, "group"))}}}, nil
 }
 
 // memberTarget tells the policy of a group and a user; who of them is missing is told later.
@@ -98,7 +106,7 @@ func (a *api) listGroups(r *rest.Request) (any, error) {
 }
 
 func (a *api) createGroup(r *rest.Request) (any, error) {
-	g, err := a.CreateGroup(r.Context(), object(r, "group"))
+	g, err := a.CreateGroup(r.Context(), placed(r, object(r, "group")))
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +136,9 @@ func (a *api) listUsersInGroup(r *rest.Request) (any, error) {
 	o, err := userOptionsOf(r)
 	if err != nil {
 		return nil, err
+	}
+	if r.Caller.DomainID != "" { // a domain's own people see none of another's among them
+		o = o.Equals("u.domain_id", r.Caller.DomainID)
 	}
 	list, err := a.UsersInGroup(r.Context(), r.Path("group_id"), o)
 	return collection(r, "users", list, userView), err

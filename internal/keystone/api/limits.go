@@ -179,7 +179,11 @@ func (a *api) listLimits(r *rest.Request) (any, error) {
 	if id := r.Query("domain_id"); id != "" {
 		o = o.Equals("l.target_id", id).Equals("l.is_domain", true)
 	}
-	list, err := a.ListLimits(r.Context(), o, keystone.LimitScope{ProjectID: r.Caller.ProjectID, DomainID: r.Caller.DomainID})
+	var in keystone.LimitScope
+	if !r.Caller.IsAdmin() { // an administrator sees all, in whatever scope
+		in = keystone.LimitScope{ProjectID: r.Caller.ProjectID, DomainID: r.Caller.DomainID}
+	}
+	list, err := a.ListLimits(r.Context(), o, in)
 	return collection(r, "limits", list, limitView), err
 }
 

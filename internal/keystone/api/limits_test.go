@@ -65,6 +65,9 @@ func TestLimits(t *testing.T) {
 		// A project sees its own limits, the system all of them.
 		me := c.As(c.token(name, "pw", on(project)))
 		me.Get("/v3/limits").Want(200).Has("limits.0.id", id).Has("limits.1", nil)
+		if n := admin.Get("/v3/limits").Want(200).Len("limits"); n != 2 {
+			t.Errorf("an administrator sees %d limits", n)
+		}
 		me.Get("/v3/limits/" + id).Want(200)
 		me.Get("/v3/limits/" + ofDomain).Want(403)
 		me.Get("/v3/limits?project_id="+other).Want(200).Has("limits.0", nil)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"gostack/internal/keystone"
 	"gostack/internal/keystone/oauthsign"
@@ -177,11 +178,12 @@ func (a *api) signedByOAuth(r *rest.Request, members url.Values) (keystone.OAuth
 	}}, nil
 }
 
-// urlEncoded answers as OAuth does.
-func urlEncoded(v url.Values) *rest.Response {
+// madeToken answers with a token as OAuth does. As upstream's, the time has its colons: clients take the members apart and decode nothing.
+func madeToken(id, secret string, until time.Time) *rest.Response {
 	p := rest.Reply(http.StatusCreated, nil).With("Content-Type", "application/x-www-form-urlencoded")
 	p.Write = func(w http.ResponseWriter) error {
-		_, err := io.WriteString(w, v.Encode())
+		_, err := io.WriteString(w, "oauth_token="+url.QueryEscape(id)+"&oauth_token_secret="+url.QueryEscape(secret)+
+			"&oauth_expires_at="+until.UTC().Format(tokenTime))
 		return err
 	}
 	return p
@@ -205,9 +207,7 @@ func (a *api) requestToken(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return urlEncoded(url.Values{
-		"oauth_token": {t.ID}, "oauth_token_secret": {t.Secret}, "oauth_expires_at": {t.ExpiresAt.UTC().Format(tokenTime)},
-	}), nil
+	return madeToken(t.ID, t.Secret, *t.ExpiresAt), nil
 }
 
 func (a *api) accessToken(r *rest.Request) (any, error) {
@@ -227,7 +227,5 @@ func (a *api) accessToken(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return urlEncoded(url.Values{
-		"oauth_token": {t.ID}, "oauth_token_secret": {t.Secret}, "oauth_expires_at": {t.ExpiresAt.UTC().Format(tokenTime)},
-	}), nil
+	return madeToken(t.ID, t.Secret, *t.ExpiresAt), nil
 }

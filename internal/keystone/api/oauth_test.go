@@ -85,8 +85,12 @@ func TestOAuth1(t *testing.T) {
 		me.Put(authorize+key, `{"roles": [{"name": "service"}]}`).Want(401)
 		verifier := me.Put(authorize+key, `{"roles": [{"name": "member"}]}`).Want(200).Text("token.oauth_verifier")
 		signed(exchange, key, keySecret, "guess").Post(exchange, nil).Want(401)
-		access := formOf(t, signed(exchange, key, keySecret, verifier).Post(exchange, nil))
+		answered := signed(exchange, key, keySecret, verifier).Post(exchange, nil)
+		access := formOf(t, answered)
 		token, tokenSecret := access.Get("oauth_token"), access.Get("oauth_token_secret")
+		if until := access.Get("oauth_expires_at"); until == "" || !strings.HasSuffix(string(answered.Body), "&oauth_expires_at="+until) {
+			t.Errorf("%s: a client that takes this apart at & and = has another time than %s", answered.Body, until)
+		}
 		signed(exchange, key, keySecret, verifier).Post(exchange, nil).Want(404) // it works once
 
 		mine := "/v3/users/" + user + "/OS-OAUTH1/access_tokens"

@@ -110,12 +110,13 @@ func TestPersonas(t *testing.T) {
 			everybody = withD + sysRead + domRead + projRead + " x-manager x-member"
 		)
 		reader, member := c.made.RoleIDs["reader"], c.made.RoleIDs["member"]
+		endpoint := c.admin().Get("/v3/endpoints").Want(200).Text("endpoints.0.id")
 		for _, r := range []struct{ method, path, body, allowed string }{
 			{"GET", "/domains", "", withD + sysRead + domRead + " x-manager"},
 			{"GET", "/domains/" + d, "", withD + sysRead + domRead + projRead},
 			{"POST", "/domains", `{"domain": {"name": "%s"}}`, admins},
 			{"PATCH", "/domains/" + d, `{"domain": {"description": "x"}}`, admins},
-			{"DELETE", "/domains/nothing", "", admins},
+			{"DELETE", "/domains/nothing", "", everybody}, // 404: that it is not there is told to all
 			{"GET", "/projects", "", withD + sysRead + domRead + " x-manager"},
 			{"GET", "/projects/" + p, "", withD + sysRead + domRead + projRead},
 			{"POST", "/projects", `{"project": {"name": "%s", "domain_id": "` + d + `"}}`, withD + " d-manager"},
@@ -160,7 +161,13 @@ func TestPersonas(t *testing.T) {
 			{"GET", "/services", "", admins + sysRead},
 			{"POST", "/services", `{"service": {"type": "x"}}`, admins},
 			{"GET", "/endpoints", "", admins + sysRead},
-			{"DELETE", "/endpoints/nothing", "", admins},
+			{"PATCH", "/endpoints/" + endpoint, `{"endpoint": {"enabled": true}}`, admins},
+			{"GET", "/endpoints/" + endpoint, "", admins + sysRead},
+			{"DELETE", "/endpoints/nothing", "", everybody},
+			{"PATCH", "/domains/nothing", `{"domain": {}}`, everybody},
+			{"PATCH", "/projects/" + p, `{"project": {"name": 5}}`, withD + " d-manager"}, // 400 to whom it may concern
+			{"GET", "/roles/nothing", "", everybody},
+			{"DELETE", "/groups/nobody", "", everybody},
 			{"GET", "/auth/projects", "", everybody},
 			{"GET", "/auth/domains", "", everybody},
 			{"GET", "/auth/system", "", everybody},
@@ -205,6 +212,13 @@ func TestDomainScopedLists(t *testing.T) {
 		}
 		if a := own.Get("/v3/role_assignments").Want(200); a.Len("role_assignments") != 2 {
 			t.Errorf("role assignments %s", a.Body)
+		}
+		admin, far := c.admin(), c.made.AdminUserID
+		for _, member := range []string{id, far} {
+			admin.Put("/v3/groups/"+g+"/users/"+member, nil).Want(204)
+		}
+		if a := own.Get("/v3/groups/"+g+"/users").Want(200).Has("users.0.id", id); a.Len("users") != 1 {
+			t.Errorf("a domain's reader sees users of other domains in a group: %s", a.Body)
 		}
 		own.Get("/v3/users/" + c.made.AdminUserID).Want(403)
 		own.Get("/v3/users/nobody").Want(403)

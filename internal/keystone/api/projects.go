@@ -74,10 +74,11 @@ func (a *api) projectTarget(r *rest.Request) (policy.Target, error) {
 
 func newProjectTarget(r *rest.Request) (policy.Target, error) {
 	p := object(r, "project")
+	domain := p["domain_id"]
 	if is, _ := p["is_domain"].(bool); !is {
-		placed(r, p)
+		domain = placement(r, p)
 	}
-	return policy.Target{"target": policy.Target{"project": policy.Target{"domain_id": p["domain_id"]}}}, nil
+	return policy.Target{"target": policy.Target{"project": policy.Target{"domain_id": domain}}}, nil
 }
 
 func (a *api) listProjects(r *rest.Request) (any, error) {
@@ -101,7 +102,11 @@ func (a *api) listProjects(r *rest.Request) (any, error) {
 }
 
 func (a *api) createProject(r *rest.Request) (any, error) {
-	p, err := a.CreateProject(r.Context(), object(r, "project"))
+	attrs := object(r, "project")
+	if is, _ := attrs["is_domain"].(bool); !is {
+		placed(r, attrs)
+	}
+	p, err := a.CreateProject(r.Context(), attrs)
 	if err != nil {
 		return nil, err
 	}

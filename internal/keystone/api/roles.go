@@ -36,26 +36,20 @@ func roleAttributes(role *keystone.Role) policy.Target {
 	return policy.Target{"id": role.ID, "name": role.Name, "domain_id": orNull(role.DomainID)}
 }
 
-// rolePolicy loads the role and asks the policy that rules it: identity:get_role, or identity:get_domain_role for a role of a domain. A
-// missing role is told only to those who may see roles.
+// rolePolicy loads the role and asks the policy that rules it: identity:get_role, or identity:get_domain_role for a role of a domain. That
+// there is no such role is told to everybody, as upstream does.
 func (a *api) rolePolicy(verb string) func(*rest.Request) (policy.Target, error) {
 	return func(r *rest.Request) (policy.Target, error) {
 		role, err := a.Role(r.Context(), r.Path("role_id"))
-		if err != nil && !rest.IsNotFound(err) {
+		if err != nil {
 			return nil, err
 		}
-		rule, target := "identity:"+verb+"_role", policy.Target{}
-		if err == nil {
-			target["target"] = policy.Target{"role": roleAttributes(role)}
-			if role.DomainID != "" {
-				rule = "identity:" + verb + "_domain_role"
-			}
-		}
-		if denied := r.Enforce(rule, target); denied != nil {
-			return nil, denied
+		rule, target := "identity:"+verb+"_role", policy.Target{"target": policy.Target{"role": roleAttributes(role)}}
+		if role.DomainID != "" {
+			rule = "identity:" + verb + "_domain_role"
 		}
 		r.Loaded = role
-		return target, err
+		return target, r.Enforce(rule, target)
 	}
 }
 

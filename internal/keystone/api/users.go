@@ -61,8 +61,7 @@ func (a *api) userTarget(r *rest.Request) (policy.Target, error) {
 }
 
 func newUserTarget(r *rest.Request) (policy.Target, error) {
-	u := placed(r, object(r, "user"))
-	return policy.Target{"target": policy.Target{"user": policy.Target{"domain_id": u["domain_id"]}}}, nil
+	return policy.Target{"target": policy.Target{"user": policy.Target{"domain_id": placement(r, object(r, "user"))}}}, nil
 }
 
 func (a *api) listUsers(r *rest.Request) (any, error) {
@@ -116,7 +115,7 @@ func passwordOf(user keystone.Attrs) secret.String {
 }
 
 func (a *api) createUser(r *rest.Request) (any, error) {
-	attrs := object(r, "user")
+	attrs := placed(r, object(r, "user"))
 	u, err := a.CreateUser(r.Context(), attrs, passwordOf(attrs))
 	if err != nil {
 		return nil, err
