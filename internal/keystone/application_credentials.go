@@ -154,14 +154,18 @@ func (s *Service) ParseExpiry(text *string) (*time.Time, error) {
 	}
 	at, err := rest.ParseTime(*text)
 	if err != nil {
-		return nil, rest.BadRequest("Timestamp not in expected format. The server could not comply with the request since it is either " +
-			"malformed or otherwise incorrect. The client is assumed to be in error.")
+		return nil, badTime()
 	}
 	if !s.clock.Now().Before(at) {
 		return nil, rest.BadRequest("The 'expires_at' must not be before now. The server could not comply with the request since it is either " +
 			"malformed or otherwise incorrect. The client is assumed to be in error.")
 	}
 	return &at, nil
+}
+
+func badTime() error {
+	return rest.BadRequest("Timestamp not in expected format. The server could not comply with the request since it is either " +
+		"malformed or otherwise incorrect. The client is assumed to be in error.")
 }
 
 // CreateApplicationCredential makes an application credential for the user and project of a token, with no more roles than the token has.

@@ -171,6 +171,18 @@ func (s *Service) ListLimits(ctx context.Context, o ListOptions, in LimitScope) 
 	})
 }
 
+// LimitsOf lists the limits of some projects, by the projects' ids.
+func (s *Service) LimitsOf(ctx context.Context, projectIDs []string) (map[string][]*Limit, error) {
+	list, err := db.ListLimits(ctx, s.db.Read(ctx), func(q *db.Select) {
+		q.Where("l.target_id IN (?)", db.List(projectIDs)).Where("NOT l.is_domain")
+	})
+	of := map[string][]*Limit{}
+	for _, l := range list {
+		of[l.TargetID] = append(of[l.TargetID], l)
+	}
+	return of, err
+}
+
 // CreateLimits makes all of some limits, or none.
 func (s *Service) CreateLimits(ctx context.Context, wanted []LimitWanted) ([]*Limit, error) {
 	var out []*Limit

@@ -18,13 +18,13 @@ func (s *Service) SetProjectTags(ctx context.Context, id string, tags []any) ([]
 	return s.changeTags(ctx, id, "update", func([]string) ([]string, error) { return tagsOf(tags), nil })
 }
 
-// AddProjectTag adds one tag; having it already is no error.
+// AddProjectTag adds one tag, which the project must not have yet.
 func (s *Service) AddProjectTag(ctx context.Context, id, tag string) error {
 	_, err := s.changeTags(ctx, id, "create", func(have []string) ([]string, error) {
 		tag = strings.TrimSpace(tag)
 		switch {
 		case slices.Contains(have, tag):
-			return have, nil
+			return nil, rest.BadRequest("Invalid input for field 'tags': the project has the tag %s already", tag)
 		case len(have) >= MaxTags:
 			return nil, rest.BadRequest("Invalid input for field 'tags': a project can have %d tags at most", MaxTags)
 		}

@@ -95,6 +95,9 @@ func (s *Service) CreateTrust(ctx context.Context, by *Token, spec TrustSpec) (*
 	if err := s.checkTrustorRoles(ctx, t, chain); err != nil {
 		return nil, err
 	}
+	if spec.Expires != nil && *spec.Expires == "" {
+		return nil, badTime()
+	}
 	if t.ExpiresAt, err = s.ParseExpiry(spec.Expires); err != nil {
 		return nil, err
 	}

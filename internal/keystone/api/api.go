@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"gostack/internal/keystone"
 	"gostack/internal/policy"
@@ -66,15 +67,26 @@ func deny(_ *rest.Request, d *policy.Denied) *rest.Error {
 	return rest.Forbidden("You are not authorized to perform the requested action: %s.", d.Rule)
 }
 
-// object returns the members of the object that a request's body holds under key.
+// object returns the members of the object that a request's body holds under key. In what is to be made, hyphens and colons in their names
+// count as underscores (upstream's _normalize_dict).
 func object(r *rest.Request, key string) keystone.Attrs {
 	body, _ := r.Body.(map[string]any)
 	o, _ := body[key].(map[string]any)
 	if o == nil {
-		o = map[string]any{}
+		return map[string]any{}
+	}
+	if r.HTTP.Method == http.MethodPost {
+		for name, v := range o {
+			if plain := underscores.Replace(name); plain != name {
+				delete(o, name)
+				o[plain] = v
+			}
+		}
 	}
 	return o
 }
+
+var underscores = strings.NewReplacer("-", "_", ":", "_")
 
 // placement is the domain of something to be made: what the request says, or else that of a domain-scoped token, or else the default
 // domain (upstream's _normalize_domain_id).

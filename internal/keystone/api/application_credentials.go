@@ -11,12 +11,16 @@ import (
 // keystone/application_credential/schema.py.
 const applicationCredentialProperties = `"name": ` + identityName + `, "description": ` + textOrNull + `, "secret": {"type": ["string", "null"]},
 	"expires_at": {"type": ["string", "null"]}, "unrestricted": {"type": ["boolean", "null"]},
-	"roles": {"type": "array", "items": {"type": "object", "minProperties": 1, "properties": {"id": ` + idString + `, "name": ` + identityName + `}}},
+	"roles": ` + rolesWanted + `,
 	"access_rules": {"type": ["array", "null"], "items": {"type": "object", "additionalProperties": false, "minProperties": 1, "properties": {
-		"path": {"type": "string", "minLength": 0, "maxLength": 255, "pattern": "^/.*"},
+		"path": {"type": "string", "minLength": 0, "maxLength": 225, "pattern": "^/.*"},
 		"method": {"type": "string", "pattern": "^(POST|GET|HEAD|PATCH|PUT|DELETE)$"},
 		"service": {"type": "string", "minLength": 0, "maxLength": 64},
 		"id": ` + idString + `}}}`
+
+// rolesWanted are the roles that something delegates, each by its id or its name.
+const rolesWanted = `{"type": "array", "items": {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
+	"properties": {"id": ` + idString + `, "name": ` + identityName + `}}}`
 
 func (a *api) applicationCredentials() []rest.Route {
 	const all, one = "/users/{user_id}/application_credentials", "/users/{user_id}/application_credentials/{application_credential_id}"

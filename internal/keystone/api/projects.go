@@ -127,14 +127,13 @@ func (a *api) showProject(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := func(key string) bool { return r.QueryValues().Has(key) && keystone.FilterBool(r.Query(key)) }
 	for _, what := range []string{"parents", "subtree"} {
-		if asked(what+"_as_list") && asked(what+"_as_ids") {
+		if asked(r, what+"_as_list") && asked(r, what+"_as_ids") {
 			return nil, rest.BadRequest("Cannot use %s_as_list and %s_as_ids query params at the same time.", what, what)
 		}
 	}
 	v := projectView(r, p)
-	if list := asked("parents_as_list"); list || asked("parents_as_ids") {
+	if list := asked(r, "parents_as_list"); list || asked(r, "parents_as_ids") {
 		above, err := a.Ancestors(r.Context(), p.ID)
 		if err != nil {
 			return nil, err
@@ -145,7 +144,7 @@ func (a *api) showProject(r *rest.Request) (any, error) {
 			}
 		}
 	}
-	if list := asked("subtree_as_list"); list || asked("subtree_as_ids") {
+	if list := asked(r, "subtree_as_list"); list || asked(r, "subtree_as_ids") {
 		below, err := a.Descendants(r.Context(), p.ID)
 		if err != nil {
 			return nil, err
@@ -159,16 +158,41 @@ func (a *api) showProject(r *rest.Request) (any, error) {
 	return map[string]any{"project": v}, nil
 }
 
-// mine shows those projects on which the caller has a role: relatives of a project are no reason to see them.
+// mine shows those projects on which the caller has a role: relatives of a project are no reason to see them. With include_limits each
+// has its limits.
 func (a *api) mine(r *rest.Request, list []*keystone.Project) (any, error) {
 	own, err := a.ProjectsOfUser(r.Context(), r.Caller.UserID, keystone.ListOptions{})
-	out := []any{}
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(p *keystone.Project) bool {
+		return !slices.ContainsFunc(own, func(o *keystone.Project) bool { return o.ID == p.ID })
+	})
+	var ids []string
 	for _, p := range list {
-		if slices.ContainsFunc(own, func(o *keystone.Project) bool { return o.ID == p.ID }) {
-			out = append(out, map[string]any{"project": projectView(r, p)})
+		ids = append(ids, p.ID)
+	}
+	limits := map[string][]*keystone.Limit{}
+	if asked(r, "include_limits") && len(ids) > 0 {
+		if limits, err = a.LimitsOf(r.Context(), ids); err != nil {
+			return nil, err
 		}
 	}
-	return out, err
+	out := []any{}
+	for _, p := range list {
+		v := projectView(r, p)
+		if asked(r, "include_limits") {
+			shown := []any{}
+			for _, l := range limits[p.ID] {
+				one := limitView(r, l)
+				delete(one, "links")
+				shown = append(shown, one)
+			}
+			v["limits"] = shown
+		}
+		out = append(out, map[string]any{"project": v})
+	}
+	return out, nil
 }
 
 // parentIDs nests the ids of what is above a project, the nearest outside.

@@ -114,6 +114,14 @@ func TestProjectTree(t *testing.T) {
 		c.grant("projects/"+ids[5]+"/users/"+c.made.AdminUserID, "reader")
 		admin.Get("/v3/projects/"+ids[3]+"?parents_as_list&subtree_as_list").Want(200).
 			Has("project.parents.0.project.id", ids[2]).Has("project.subtree.0.project.id", ids[5])
+		service := admin.Get("/v3/services?type=compute").Want(200).Text("services.0.id")
+		admin.Post("/v3/registered_limits", fmt.Sprintf(`{"registered_limits": [{"service_id": %q, "resource_name": "cores", "default_limit": 1}]}`,
+			service)).Want(201)
+		admin.Post("/v3/limits", fmt.Sprintf(`{"limits": [{"service_id": %q, "resource_name": "cores", "resource_limit": 7, "project_id": %q}]}`,
+			service, ids[2])).Want(201)
+		admin.Get("/v3/projects/"+ids[3]+"?include_limits").Want(200).Has("project.limits", nil)
+		admin.Get("/v3/projects/"+ids[3]+"?include_limits&parents_as_list&subtree_as_list=False").Want(200).Has("project.limits", nil).
+			Has("project.parents.0.project.limits.0.resource_limit", 7).Has("project.subtree.0.project.limits", "[]")
 		admin.Get("/v3/projects/" + ids[3] + "?parents_as_list&parents_as_ids").Want(400).Says("Cannot use parents_as_list and parents_as_ids")
 		admin.Get("/v3/projects/" + ids[3] + "?subtree_as_list&subtree_as_ids").Want(400)
 		admin.Get("/v3/projects/"+ids[3]+"?subtree_as_list=0").Want(200).Has("project.subtree", nil)
@@ -160,7 +168,7 @@ func TestProjectTags(t *testing.T) {
 		tags := "/v3/projects/" + p + "/tags"
 		admin.Put(tags, `{"tags": ["a", " b "]}`).Want(200).Has("tags.0", "a").Has("tags.1", "b").Has("links.self", "http://example.com"+tags)
 		admin.Put(tags+"/c%20d", nil).Want(201)
-		admin.Put(tags+"/c%20d", nil).Want(201)
+		admin.Put(tags+"/c%20d", nil).Want(400)
 		admin.Get(tags).Want(200).Has("tags", "[a b c d]")
 		admin.Get(tags + "/c%20d").Want(204)
 		admin.Head(tags + "/a").Want(204)

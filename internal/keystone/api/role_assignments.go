@@ -44,9 +44,9 @@ func (a *api) assignmentsPolicy(r *rest.Request) (policy.Target, error) {
 	return nil, nil
 }
 
-// asked tells whether a key of the query is there and not clearly false.
+// asked tells whether a key of the query is there; only the value 0 says no (upstream's query_filter_is_true).
 func asked(r *rest.Request, key string) bool {
-	return r.QueryValues().Has(key) && keystone.FilterBool(r.Query(key))
+	return r.QueryValues().Has(key) && r.Query(key) != "0"
 }
 
 func (a *api) listAssignments(r *rest.Request) (any, error) {

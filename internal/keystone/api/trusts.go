@@ -12,7 +12,7 @@ import (
 const trustProperties = `"trustor_user_id": ` + anyID + `, "trustee_user_id": ` + anyID + `, "impersonation": ` + boolean + `,
 	"project_id": ` + idOrNull + `, "remaining_uses": {"type": ["integer", "null"], "minimum": 1}, "expires_at": {"type": ["string", "null"]},
 	"allow_redelegation": {"type": ["boolean", "null"]}, "redelegation_count": {"type": ["integer", "null"], "minimum": 0},
-	"roles": {"type": "array", "items": {"type": "object", "minProperties": 1, "properties": {"id": ` + idString + `, "name": ` + identityName + `}}}`
+	"roles": ` + rolesWanted
 
 // anyID is the id of a user, who may come from a directory with ids of its own kind.
 const anyID = `{"type": "string", "minLength": 1, "maxLength": 64}`

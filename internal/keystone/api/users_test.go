@@ -25,6 +25,11 @@ func TestUsers(t *testing.T) {
 			Has("error.message", "Conflict occurred attempting to store user - Duplicate entry found with name ann at domain ID "+d+".").
 			Has("error.title", "Conflict")
 		admin.Post("/v3/users", `{"user": {"name": "ann"}}`).Want(201).Has("user.domain_id", "default")
+		other := c.domain()
+		hyphen := admin.Post("/v3/users", fmt.Sprintf(`{"user": {"name": "ann", "domain-id": %q}}`, other)).Want(201).Has("user.domain_id", other).
+			Has("user.domain-id", nil).Text("user.id")
+		admin.Patch("/v3/users/"+hyphen, fmt.Sprintf(`{"user": {"domain-id": %q}}`, d)).Want(200).Has("user.domain_id", other).Has("user.domain-id", d)
+		admin.Delete("/v3/users/" + hyphen).Want(204)
 		admin.Patch("/v3/users/"+id, `{"user": {"name": "anna", "email": null, "phone": "1", "options": {"ignore_password_expiry": null}}}`).Want(200).
 			Has("user.name", "anna").Has("user.email", nil).Has("user.phone", "1").Has("user.description", "d").Has("user.options", "map[]")
 		admin.Patch("/v3/users/"+id, `{"user": {"default_project_id": null}}`).Want(200).Has("user.default_project_id", nil)
