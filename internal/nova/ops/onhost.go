@@ -15,8 +15,12 @@ type onHost struct {
 	saga.Operation
 	server string
 	at     func(host string)
-	step   string
+	step   string // anyTime when the host keeps no note of it
 }
+
+// anyTime is the step of calls that may come once more, and late, without harm: they bring an image into the cache, or remove a file that belongs to
+// one operation.
+const anyTime = ""
 
 func (h onHost) stepID() string { return stepID(h.Operation, h.step) }
 

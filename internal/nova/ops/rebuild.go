@@ -26,7 +26,7 @@ func (o *Ops) rebuild() *saga.Definition[nova.RebuildState] {
 		Steps: []saga.Step[nova.RebuildState]{
 			{Name: "judge host", Do: o.judgeImage, Deadline: 2 * time.Minute},
 			{Name: "fetch image", Deadline: time.Hour, Do: func(ctx context.Context, r *rebuildRun) error {
-				return o.onItsHost(ctx, at(r, "fetch image"), rpc.EnsureImage, func(_ context.Context, srv *nova.Server) (any, error) { return guestImage(srv), nil })
+				return o.onItsHost(ctx, at(r, anyTime), rpc.EnsureImage, func(_ context.Context, srv *nova.Server) (any, error) { return guestImage(srv), nil })
 			}},
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute,

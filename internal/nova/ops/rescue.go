@@ -31,7 +31,7 @@ func (o *Ops) rescue() *saga.Definition[nova.RescueState] {
 		Kind: nova.KindRescue, Deadline: 4 * time.Hour, Workers: 32,
 		Steps: []saga.Step[nova.RescueState]{
 			{Name: "fetch image", Deadline: time.Hour, Do: func(ctx context.Context, r *rescueRun) error {
-				return o.onItsHost(ctx, at(r, "fetch image"), rpc.EnsureImage, func(context.Context, *nova.Server) (any, error) { return imageOf(r.State.ImageID, r.State.Image), nil })
+				return o.onItsHost(ctx, at(r, anyTime), rpc.EnsureImage, func(context.Context, *nova.Server) (any, error) { return imageOf(r.State.ImageID, r.State.Image), nil })
 			}},
 			{
 				Name: "stop guest", Deadline: 20 * time.Minute,

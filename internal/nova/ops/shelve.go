@@ -42,10 +42,10 @@ func (o *Ops) shelve() *saga.Definition[nova.ShelveState] {
 			{
 				Name: "take the disk", Deadline: snapshotDeadline, Save: task("shelving_image_uploading"),
 				Do:   func(ctx context.Context, r *shelveRun) error { return o.takeSnapshot(ctx, image(r, "snapshot")) },
-				Undo: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, "drop snapshot")) },
+				Undo: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, anyTime)) },
 			},
 			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *shelveRun) error { return o.uploadSnapshot(ctx, image(r, "upload")) }},
-			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, "drop snapshot")) }},
+			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *shelveRun) error { return o.dropSnapshot(ctx, image(r, anyTime)) }},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *shelveRun) error {
 			host, there := "", false

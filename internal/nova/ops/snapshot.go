@@ -44,10 +44,10 @@ func (o *Ops) createImage() *saga.Definition[nova.SnapshotState] {
 			{
 				Name: "take the disk", Deadline: snapshotDeadline, Save: task("image_uploading"),
 				Do:   func(ctx context.Context, r *snapshotRun) error { return o.takeSnapshot(ctx, at(r, "snapshot")) },
-				Undo: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, "drop snapshot")) },
+				Undo: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, anyTime)) },
 			},
 			{Name: "upload", Deadline: uploadDeadline, Do: func(ctx context.Context, r *snapshotRun) error { return o.uploadSnapshot(ctx, at(r, "upload")) }},
-			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, "drop snapshot")) }},
+			{Name: "drop the copy", Deadline: time.Hour, Do: func(ctx context.Context, r *snapshotRun) error { return o.dropSnapshot(ctx, at(r, anyTime)) }},
 			{Name: "rotate", Save: o.rotate},
 		},
 		OnDone: func(ctx context.Context, tx store.Tx, r *snapshotRun) error {
