@@ -75,7 +75,7 @@ func (s *Service) hostRefused(srv *Server, action string, err error) error {
 }
 
 // OpenConsole gives a ticket for a server's console of a type and returns the address of the page that shows it, of a serial console that of
-// its WebSocket. Whoever has the address sees the console until the ticket expires.
+// its WebSocket. Whether the guest has one, in whatever state the server is, its host knows. Whoever has the address sees the console until the ticket expires.
 func (s *Service) OpenConsole(ctx context.Context, srv *Server, kind string) (string, error) {
 	t, ok := consoleTypes[kind]
 	if !ok {
@@ -84,8 +84,8 @@ func (s *Service) OpenConsole(ctx context.Context, srv *Server, kind string) (st
 	if srv.Host == "" {
 		return "", notReady(srv)
 	}
-	if srv.VMState != Active && srv.VMState != Paused && srv.VMState != Rescued {
-		return "", InvalidState(srv, t.action, "vm_state", srv.VMState)
+	if srv.TaskState == TaskDeleting || srv.TaskState == TaskMigrating {
+		return "", InvalidState(srv, t.action, "task_state", srv.TaskState)
 	}
 	var at driver.ConsoleAddress
 	err := s.Hosts.Call(ctx, srv.Host, rpc.Console, rpc.ConsoleArgs{ServerID: srv.ID, Kind: t.kind}, &at)
@@ -193,8 +193,8 @@ func (s *Service) Diagnostics(ctx context.Context, srv *Server) (*driver.Diagnos
 	if srv.Host == "" {
 		return nil, notReady(srv)
 	}
-	if srv.VMState != Active {
-		return nil, InvalidState(srv, "get_diagnostics", "vm_state", srv.VMState)
+	if err := Allowed(srv, "get_diagnostics", Active); err != nil {
+		return nil, err
 	}
 	d := new(driver.Diagnostics)
 	if err := s.Hosts.Call(ctx, srv.Host, rpc.Diagnostics, rpc.ServerRef{ServerID: srv.ID}, d); err != nil {

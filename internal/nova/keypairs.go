@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"gostack/internal/nova/db"
+	"gostack/internal/policy"
 	"gostack/internal/rest"
 	"gostack/internal/secret"
 	"gostack/internal/store"
@@ -52,17 +53,17 @@ func (s *Service) KeyPairs(ctx context.Context, userID, marker string, limit int
 }
 
 // ImportKeyPair stores a public key.
-func (s *Service) ImportKeyPair(ctx context.Context, k *KeyPair) error {
+func (s *Service) ImportKeyPair(ctx context.Context, c *policy.Caller, k *KeyPair) error {
 	fingerprint, err := fingerprint(k.Type, k.PublicKey)
 	if err != nil {
 		return rest.BadRequest("Keypair data is invalid: failed to generate fingerprint").Because(err)
 	}
 	k.Fingerprint = fingerprint
-	return s.storeKeyPair(ctx, k)
+	return s.storeKeyPair(ctx, c, k)
 }
 
 // GenerateKeyPair makes a key pair and returns the private key, which is kept nowhere.
-func (s *Service) GenerateKeyPair(ctx context.Context, k *KeyPair) (secret.String, error) {
+func (s *Service) GenerateKeyPair(ctx context.Context, c *policy.Caller, k *KeyPair) (secret.String, error) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return secret.String{}, err
@@ -90,13 +91,14 @@ func (s *Service) GenerateKeyPair(ctx context.Context, k *KeyPair) (secret.Strin
 	if k.Fingerprint, err = fingerprint(k.Type, k.PublicKey); err != nil {
 		return secret.String{}, err
 	}
-	return secret.New(string(text)), s.storeKeyPair(ctx, k)
+	return secret.New(string(text)), s.storeKeyPair(ctx, c, k)
 }
 
-func (s *Service) storeKeyPair(ctx context.Context, k *KeyPair) error {
+// storeKeyPair counts the user's key pairs and takes the limit of the caller's project, as upstream does.
+func (s *Service) storeKeyPair(ctx context.Context, c *policy.Caller, k *KeyPair) error {
 	k.CreatedAt = s.Now()
 	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
-		limits, err := s.limits(ctx, tx, "", "")
+		limits, err := s.limits(ctx, tx, c.ProjectID, c.UserID)
 		if err != nil {
 			return err
 		}

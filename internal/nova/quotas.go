@@ -2,6 +2,7 @@ package nova
 
 import (
 	"context"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -45,21 +46,54 @@ func (s *Service) Limits(ctx context.Context, project, user string) (Limits, err
 
 func (s *Service) limits(ctx context.Context, h bun.IDB, project, user string) (Limits, error) {
 	rows, err := db.ListQuotas(ctx, h, project, user, "default")
-	if err != nil {
-		return nil, err
-	}
+	return limitsOf(rows, db.QuotaOfClass, db.QuotaOfProject, db.QuotaOfUser), err
+}
+
+// limitsOf are the defaults with what rows of the kinds say, the later kind before the earlier.
+func limitsOf(rows []*db.Quota, kinds ...string) Limits {
 	limits := Limits{}
 	for _, r := range QuotaResources {
 		limits[r.Name] = r.Default
 	}
-	for _, kind := range []string{db.QuotaOfClass, db.QuotaOfProject, db.QuotaOfUser} {
+	for _, kind := range kinds {
 		for _, q := range rows {
 			if q.Kind == kind && q.HardLimit != unset {
 				limits[q.Resource] = q.HardLimit
 			}
 		}
 	}
-	return limits, nil
+	return limits
+}
+
+// bound is what a project may hold and what it holds, or a user in it who has limits of their own.
+type bound struct {
+	limits Limits
+	use    db.Usage
+}
+
+// bounds are all that a new server of a user has to keep to: the project's limits, and the user's for what the user has.
+func (s *Service) bounds(ctx context.Context, h bun.IDB, project, user string) ([]bound, error) {
+	rows, err := db.ListQuotas(ctx, h, project, user, "default")
+	if err != nil {
+		return nil, err
+	}
+	use, err := db.CountUsage(ctx, h, project, "")
+	if err != nil {
+		return nil, err
+	}
+	all := []bound{{limitsOf(rows, db.QuotaOfClass, db.QuotaOfProject), use}}
+	if slices.ContainsFunc(rows, func(q *db.Quota) bool { return q.Kind == db.QuotaOfUser }) {
+		if use, err = db.CountUsage(ctx, h, project, user); err != nil {
+			return nil, err
+		}
+		all = append(all, bound{limitsOf(rows, db.QuotaOfClass, db.QuotaOfProject, db.QuotaOfUser), use})
+	}
+	return all, nil
+}
+
+// servers are what more servers take, each so much, beside what is held.
+func (b bound) servers(n, cores, ram int64) []need {
+	return []need{{"cores", cores, b.use.Cores}, {"instances", n, b.use.Instances}, {"ram", ram, b.use.RAM}}
 }
 
 const unset = -2
@@ -133,14 +167,5 @@ func (s *Service) ClassLimits(ctx context.Context, class string) (Limits, error)
 	if err != nil {
 		return nil, err
 	}
-	limits := Limits{}
-	for _, r := range QuotaResources {
-		limits[r.Name] = r.Default
-	}
-	for _, q := range rows {
-		if q.Kind == db.QuotaOfClass && q.HardLimit != unset {
-			limits[q.Resource] = q.HardLimit
-		}
-	}
-	return limits, nil
+	return limitsOf(rows, db.QuotaOfClass), nil
 }

@@ -29,7 +29,7 @@ type CreateRequest struct {
 	Networks     []neutron.NICRequest
 	UserData     *string // base64
 	ConfigDrive  bool
-	DiskConfig   string
+	DiskConfig   string // "": as the image says
 	AccessIPv4   string
 	AccessIPv6   string
 	Zone         string // zone, or an administrator's zone:host:node
@@ -68,6 +68,9 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		if err := hardwareFits(flavorCopy(flavor), image.ID, imageCopy(image)); err != nil {
 			return nil, err
 		}
+		if err := diskConfigFits(image.ID, image.Properties, &in.DiskConfig); err != nil {
+			return nil, err
+		}
 	}
 	key, err := s.bootKey(ctx, c, in.KeyName)
 	if err != nil {
@@ -84,10 +87,10 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	if in.Max > 1 {
 		for _, n := range in.Networks {
 			if n.PortID != "" {
-				return nil, rest.BadRequest("Failed to launch multiple servers: a port can be used by one server only.")
+				return nil, rest.BadRequest("Failed to launch instances: Unable to launch multiple instances with a single configured port ID. Please launch your instance one by one with different ports.")
 			}
 			if n.FixedIP != "" {
-				return nil, rest.BadRequest("Failed to launch multiple servers: a fixed IP can be used by one server only.")
+				return nil, rest.BadRequest("Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified.")
 			}
 		}
 	}
@@ -211,42 +214,29 @@ func SanitizeHostname(name string) string {
 
 // admit counts what the project and the user hold and returns how many servers fit, between Min and Max, or refuses.
 func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *CreateRequest, f *Flavor) (int, error) {
-	limits, err := s.limits(ctx, tx, c.ProjectID, c.UserID)
+	bounds, err := s.bounds(ctx, tx, c.ProjectID, c.UserID)
 	if err != nil {
 		return 0, err
 	}
+	limits := bounds[len(bounds)-1].limits
 	if most := limits["metadata_items"]; most >= 0 && int64(len(in.Metadata)) > most {
 		return 0, rest.Forbidden("Maximum number of metadata items exceeds %d", most)
 	}
-	if most := limits["injected_files"]; most >= 0 && int64(len(in.Files)) > most {
-		return 0, rest.Forbidden("Personality file limit exceeded")
-	}
-	for _, file := range in.Files {
-		if most := limits["injected_file_path_bytes"]; most >= 0 && int64(len(file.Path)) > most {
-			return 0, rest.Forbidden("Personality file path exceeds maximum %d", most)
-		}
-		if most := limits["injected_file_content_bytes"]; most >= 0 && int64(len(file.Data)) > most {
-			return 0, rest.Forbidden("Personality file content exceeds maximum %d", most)
-		}
-	}
-	use, err := db.CountUsage(ctx, tx, c.ProjectID, "")
-	if err != nil {
+	if err := filesFit(limits, in.Files); err != nil {
 		return 0, err
 	}
-	fits := int64(in.Max)
-	needs := []need{{"cores", f.VCPUs, use.Cores}, {"instances", 1, use.Instances}, {"ram", f.MemoryMB, use.RAM}}
-	for _, n := range needs {
-		if limit := limits[n.name]; limit >= 0 && n.each > 0 {
-			fits = min(fits, max(0, (limit-n.has)/n.each))
+	fits, least := int64(in.Max), int64(in.Min)
+	for _, b := range bounds {
+		if err := within(b.limits, b.servers(least, least*f.VCPUs, least*f.MemoryMB)); err != nil {
+			return 0, err
+		}
+		for _, n := range b.servers(1, f.VCPUs, f.MemoryMB) {
+			if limit := b.limits[n.name]; limit >= 0 && n.each > 0 {
+				fits = min(fits, (limit-n.has)/n.each)
+			}
 		}
 	}
-	if fits >= int64(in.Min) {
-		return int(fits), nil
-	}
-	for i := range needs {
-		needs[i].each *= int64(in.Min)
-	}
-	return 0, within(limits, needs)
+	return int(fits), nil
 }
 
 // need is what a request takes of a resource, and what is taken already.

@@ -2,6 +2,8 @@ package nova
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/rpc"
@@ -36,11 +38,12 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 				return rest.BadRequest("The target host can't be the same one.")
 			}
 		}
-		if err := Allowed(srv, "evacuate", Active, Stopped, InError); err != nil {
-			return err
+		now := *srv
+		if !evacuationWaits(srv.TaskState) {
+			now.TaskState = ""
 		}
-		if srv.OperationID != nil {
-			return InvalidState(srv, "evacuate", "task_state", "an interface's attachment")
+		if err := Allowed(&now, "evacuate", Active, Stopped, InError); err != nil {
+			return err
 		}
 		if srv.Host == "" {
 			return rest.Conflict("Instance %s is not ready", srv.ID)
@@ -52,6 +55,11 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 		if err == nil && s.Up(source) {
 			return rest.BadRequest("Compute service of %s is still in use.", srv.Host)
 		}
+		if leaving, err := s.leaving(ctx, tx, srv); err != nil {
+			return err
+		} else if leaving {
+			return InvalidState(srv, "evacuate", "task_state", srv.TaskState)
+		}
 		m := &Migration{
 			UUID: s.newID(), ServerID: srv.ID, SourceCompute: srv.Host, SourceNode: srv.Node, DestCompute: in.Host, Type: TypeEvacuation, Status: MoveAccepted,
 			OldFlavor: MovedFlavor{ID: srv.FlavorID, Flavor: srv.Flavor}, NewFlavor: MovedFlavor{ID: srv.FlavorID, Flavor: srv.Flavor},
@@ -61,7 +69,7 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 		} else if !store.IsNotFound(err) {
 			return err
 		}
-		if err := s.begin(ctx, tx, c, srv, work{action: "evacuate", task: TaskRebuilding, kind: KindEvacuate, state: EvacuateState{
+		if err := s.begin(ctx, tx, c, srv, work{action: "evacuate", task: TaskRebuilding, kind: KindEvacuate, supersede: true, state: EvacuateState{
 			ServerID: id, Migration: m.UUID, Source: siteOf(srv), Target: in.Host, Force: in.Force, Demand: in.Shared, Off: in.StayOff || srv.VMState == Stopped, Was: srv.VMState,
 		}}); err != nil {
 			return err
@@ -75,6 +83,21 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 		}
 		return db.UpdateServer(ctx, tx, srv, "operation_id", "task_state", "updated_at", "requested")
 	})
+}
+
+// evacuationWaits tells whether a task has to end before its server is evacuated: what moves the server or deletes it knows by itself what to do about a
+// host that is lost. Any other task, which may wait for that host for ever, gives way (upstream bug 1978983).
+func evacuationWaits(task string) bool {
+	return task == TaskMigrating || task == TaskDeleting || task == "soft-deleting" || strings.HasPrefix(task, "resize_")
+}
+
+// leaving tells whether an evacuation of a server is under way already.
+func (s *Service) leaving(ctx context.Context, tx store.Tx, srv *Server) (bool, error) {
+	if srv.OperationID == nil {
+		return false, nil
+	}
+	list, err := db.ListMigrations(ctx, tx, MigrationFilter{ServerID: srv.ID, Type: TypeEvacuation, Statuses: []string{MoveAccepted, MovePreMigrating}})
+	return slices.ContainsFunc(list, func(m *Migration) bool { return deref(m.OperationID) == *srv.OperationID }), err
 }
 
 // fencing are the states of an evacuation from which on, until its source has given the server up, the source must not run it.

@@ -2,7 +2,9 @@ package nova
 
 import (
 	"context"
+	"strings"
 
+	"gostack/internal/nova/driver"
 	"gostack/internal/policy"
 	"gostack/internal/rest"
 )
@@ -25,8 +27,8 @@ func (s *Service) bootImage(ctx context.Context, c *policy.Caller, in *CreateReq
 		}
 		return nil, err
 	}
-	if image.Status != "active" {
-		return nil, rest.BadRequest("Image %s is not active.", image.ID)
+	if err := s.bootable(ctx, c, image); err != nil {
+		return nil, err
 	}
 	if err := imageFits(image, f.MemoryMB, f.RootGB); err != nil {
 		return nil, err
@@ -36,6 +38,44 @@ func (s *Service) bootImage(ctx context.Context, c *policy.Caller, in *CreateReq
 		return nil, rest.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
 	}
 	return image, s.judgeDevices(ctx, c, in, f, image)
+}
+
+// bootable refuses an image that is not whole, or says that nothing can boot from it, or whose kernel is not there.
+func (s *Service) bootable(ctx context.Context, c *policy.Caller, image *Image) error {
+	if image.Status != "active" {
+		return rest.BadRequest("Image %s is not active.", image.ID)
+	}
+	if image.Properties["cinder_encryption_key_id"] != "" {
+		return rest.BadRequest("Image %s is unacceptable: Direct booting of an image uploaded from an encrypted volume is unsupported.", image.ID)
+	}
+	if image.Properties[driver.PropKernelID] == "nokernel" {
+		return nil
+	}
+	for _, part := range []string{driver.PropKernelID, driver.PropRamdiskID} {
+		if id := image.Properties[part]; id != "" {
+			if _, err := s.Images.Image(ctx, c, id); rest.IsNotFound(err) {
+				return rest.BadRequest("Can not find requested image")
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// diskConfigFits refuses to have a file system enlarged that its image forbids to, and takes the image's word when none is given.
+func diskConfigFits(imageID string, properties map[string]string, config *string) error {
+	word := strings.ToLower(strings.TrimSpace(properties["auto_disk_config"]))
+	switch {
+	case *config == "AUTO" && word == "disabled":
+		return rest.BadRequest("Requested image %s has automatic disk resize disabled.", imageID)
+	case *config != "":
+	case yes(word):
+		*config = "AUTO"
+	default:
+		*config = "MANUAL"
+	}
+	return nil
 }
 
 // imageFits refuses an image that needs more than a flavor gives. A root disk of 0 is as large as its image.

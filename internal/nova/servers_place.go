@@ -30,7 +30,7 @@ func (s *Service) destination(ctx context.Context, in *CreateRequest) (zone stri
 			req.Node = parts[2]
 		}
 		if in.Host != "" || in.Node != "" {
-			return "", req, rest.BadRequest("Invalid input received: A host can be named in availability_zone or in host, not in both.")
+			return "", req, rest.BadRequest("One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually exclusive.")
 		}
 		// Upstream looks neither for the zone nor for the host: where there is no such host the server finds none.
 		return zone, req, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
@@ -32,6 +31,9 @@ var powerRules = map[PowerAction]powerRule{
 
 var hardReboot = powerRule{[]string{Active, Stopped, Paused, Suspended, InError}, "rebooting_hard"}
 
+// rebootBeats are the tasks that a hard reboot takes over from when they hang (nova/compute/task_states.py, ALLOW_REBOOT).
+var rebootBeats = []string{"rebooting", "rebooting_hard", "pausing", "unpausing", "suspending", "resuming"}
+
 // Power starts a power action on a server that the caller has been allowed to act on.
 func (s *Service) Power(ctx context.Context, c *policy.Caller, id string, action PowerAction, reboot driver.RebootKind) error {
 	rule := powerRules[action]
@@ -39,10 +41,12 @@ func (s *Service) Power(ctx context.Context, c *policy.Caller, id string, action
 		rule = hardReboot
 	}
 	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
-		supersede := false
-		if reboot == driver.RebootHard && strings.HasPrefix(srv.TaskState, "reboot") {
-			supersede = true // a hard reboot takes over from one that hangs
-		} else if err := Allowed(srv, string(action), rule.from...); err != nil {
+		supersede := reboot == driver.RebootHard && slices.Contains(rebootBeats, srv.TaskState)
+		now := *srv
+		if supersede {
+			now.TaskState = ""
+		}
+		if err := Allowed(&now, string(action), rule.from...); err != nil {
 			return err
 		}
 		// A server that was never placed may be ERROR; nobody could carry this out (upstream's check_instance_host).
@@ -87,7 +91,7 @@ func Unlocked(c *policy.Caller, srv *Server) error {
 	return nil
 }
 
-// Allowed refuses an action unless the server is in one of the vm_states (none: any) and no task is under way.
+// Allowed refuses an action unless the server is in one of the vm_states (none: any), no task is under way, and it has run once.
 func Allowed(srv *Server, action string, vmStates ...string) error {
 	if len(vmStates) > 0 && !slices.Contains(vmStates, srv.VMState) {
 		return InvalidState(srv, action, "vm_state", srv.VMState)
@@ -95,8 +99,8 @@ func Allowed(srv *Server, action string, vmStates ...string) error {
 	if srv.TaskState != "" {
 		return InvalidState(srv, action, "task_state", srv.TaskState)
 	}
-	if srv.LaunchedAt == nil && !slices.Contains(vmStates, InError) && len(vmStates) > 0 {
-		return rest.Conflict("Cannot '%s' an instance which has never been active", action)
+	if srv.LaunchedAt == nil && len(vmStates) > 0 {
+		return rest.Conflict("Instance %s is in an invalid state for '%s'", srv.ID, action)
 	}
 	return nil
 }
@@ -178,14 +182,8 @@ func (s *Service) Delete(ctx context.Context, c *policy.Caller, id string) error
 // TaskDeleting is the task_state of a server that is being deleted.
 const TaskDeleting = "deleting"
 
-// ChangeSecurityGroup adds a security group to a server's ports, or removes it. A lock does not forbid it, as upstream's asks Neutron and nobody else.
+// ChangeSecurityGroup adds a security group to a server's ports, or removes it. Neither a lock nor the server's state forbids it, as upstream's asks Neutron
+// and nobody else.
 func (s *Service) ChangeSecurityGroup(ctx context.Context, c *policy.Caller, srv *Server, group string, add bool) error {
-	action := "addSecurityGroup"
-	if !add {
-		action = "removeSecurityGroup"
-	}
-	if err := Allowed(srv, action); err != nil {
-		return err
-	}
 	return s.Groups.Change(ctx, c, srv.ID, group, add)
 }

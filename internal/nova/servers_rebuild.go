@@ -37,13 +37,15 @@ type RebuildRequest struct {
 	PreserveEphemeral                                   bool
 }
 
+var rebuildable = []string{Active, Stopped, InError}
+
 // Rebuild starts to build a server anew on the host where it is, from an image, with its ports and its address.
 func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in RebuildRequest) (*Server, error) {
 	srv, err := s.ServerFor(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
-	for _, refused := range []error{notWithTPM("rebuild")(srv), Unlocked(c, srv)} { // before the image is looked for, as upstream does
+	for _, refused := range []error{notWithTPM("rebuild")(srv), Unlocked(c, srv), onItsHost(srv, "rebuild", rebuildable...)} { // before the image is looked for, as upstream does
 		if refused != nil {
 			return nil, refused
 		}
@@ -55,8 +57,8 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 	if err != nil {
 		return nil, err
 	}
-	if image.Status != "active" {
-		return nil, rest.BadRequest("Image %s is not active.", image.ID)
+	if err := s.bootable(ctx, c, image); err != nil {
+		return nil, err
 	}
 	var key *KeyPair
 	if in.KeyName != nil {
@@ -69,10 +71,14 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 	}
 	err = s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, found *Server) error {
 		srv = found
-		if err := launched(srv, "rebuild", Active, Stopped, InError); err != nil {
+		if err := onItsHost(srv, "rebuild", rebuildable...); err != nil {
 			return err
 		}
 		if err := imageFits(image, srv.MemoryMB, srv.RootGB); err != nil {
+			return err
+		}
+		diskConfig := deref(in.DiskConfig)
+		if err := diskConfigFits(image.ID, image.Properties, &diskConfig); err != nil {
 			return err
 		}
 		if err := rebuildFits(srv, image.ID, imageCopy(image)); err != nil {
@@ -83,7 +89,7 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 		}
 		srv.ImageID, srv.Image, srv.Progress = image.ID, imageCopy(image), 0
 		for _, f := range []struct{ from, to *string }{
-			{in.Name, &srv.Name}, {in.DiskConfig, &srv.DiskConfig}, {in.AccessIPv4, &srv.AccessIPv4}, {in.AccessIPv6, &srv.AccessIPv6}, {in.Hostname, &srv.Hostname},
+			{in.Name, &srv.Name}, {&diskConfig, &srv.DiskConfig}, {in.AccessIPv4, &srv.AccessIPv4}, {in.AccessIPv6, &srv.AccessIPv6}, {in.Hostname, &srv.Hostname},
 		} {
 			if f.from != nil {
 				*f.to = *f.from
@@ -121,13 +127,13 @@ func (s *Service) Rebuild(ctx context.Context, c *policy.Caller, id string, in R
 	return srv, err
 }
 
-// launched is Allowed for what also wants a server that has run once, whatever its state is now.
-func launched(srv *Server, action string, vmStates ...string) error {
+// onItsHost is Allowed for what also wants a server that is on a host.
+func onItsHost(srv *Server, action string, vmStates ...string) error {
 	if err := Allowed(srv, action, vmStates...); err != nil {
 		return err
 	}
-	if srv.LaunchedAt == nil || srv.Host == "" {
-		return rest.Conflict("Cannot '%s' an instance which has never been active", action)
+	if srv.Host == "" {
+		return rest.Conflict("Instance %s is not ready", srv.ID)
 	}
 	return nil
 }
@@ -141,8 +147,22 @@ func (s *Service) metadataFits(ctx context.Context, c *policy.Caller, metadata m
 	if most := limits["metadata_items"]; most >= 0 && int64(len(metadata)) > most {
 		return rest.Forbidden("Maximum number of metadata items exceeds %d", most)
 	}
-	if most := limits["injected_files"]; most >= 0 && int64(len(files)) > most {
+	return filesFit(limits, files)
+}
+
+// filesFit refuses files to be put into a guest that are too many, too large, or have too long a path.
+func filesFit(limits Limits, files []db.File) error {
+	beyond := func(resource string, n int) bool { return limits[resource] >= 0 && int64(n) > limits[resource] }
+	if beyond("injected_files", len(files)) {
 		return rest.Forbidden("Personality file limit exceeded")
+	}
+	for _, file := range files {
+		if beyond("injected_file_path_bytes", len(file.Path)) {
+			return rest.Forbidden("Personality file path exceeds maximum %d", limits["injected_file_path_bytes"])
+		}
+		if beyond("injected_file_content_bytes", len(file.Data)) {
+			return rest.Forbidden("Personality file content exceeds maximum %d", limits["injected_file_content_bytes"])
+		}
 	}
 	return nil
 }

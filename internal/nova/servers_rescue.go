@@ -45,7 +45,7 @@ func (s *Service) Rescue(ctx context.Context, c *policy.Caller, id, imageID, pas
 	}
 	usable := err == nil && image.Status == "active" && image.Properties["block_device_mapping"] == ""
 	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
-		if err := launched(srv, "rescue", Active, Stopped, InError); err != nil {
+		if err := onItsHost(srv, "rescue", Active, Stopped, InError); err != nil {
 			return err
 		}
 		if !usable {

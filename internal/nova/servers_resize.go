@@ -47,6 +47,9 @@ func (s *Service) Resize(ctx context.Context, c *policy.Caller, id, flavorID str
 			return err
 		}
 		if diskConfig != "" {
+			if err := diskConfigFits(srv.ImageID, srv.Image.Properties, &diskConfig); err != nil {
+				return err
+			}
 			srv.DiskConfig = diskConfig
 		}
 		return s.startMove(ctx, tx, c, srv, flavor, "", "resize")
@@ -111,15 +114,18 @@ func resizable(srv *Server, f *Flavor) error {
 
 // admitResize counts what the server will take in addition to what it has.
 func (s *Service) admitResize(ctx context.Context, tx store.Tx, srv *Server, f *Flavor) error {
-	limits, err := s.limits(ctx, tx, srv.ProjectID, srv.UserID)
-	if err != nil {
-		return err
+	return s.admitMore(ctx, tx, srv, 0, max(0, f.VCPUs-srv.VCPUs), max(0, f.MemoryMB-srv.MemoryMB))
+}
+
+// admitMore refuses what is beyond the limits of a server's project, or of its user.
+func (s *Service) admitMore(ctx context.Context, tx store.Tx, srv *Server, servers, cores, ram int64) error {
+	bounds, err := s.bounds(ctx, tx, srv.ProjectID, srv.UserID)
+	for _, b := range bounds {
+		if err := within(b.limits, b.servers(servers, cores, ram)); err != nil {
+			return err
+		}
 	}
-	use, err := db.CountUsage(ctx, tx, srv.ProjectID, "")
-	if err != nil {
-		return err
-	}
-	return within(limits, []need{{"cores", max(0, f.VCPUs-srv.VCPUs), use.Cores}, {"ram", max(0, f.MemoryMB-srv.MemoryMB), use.RAM}})
+	return err
 }
 
 // startMove stores the migration and begins the operation. From now on until the move is confirmed, reverted or undone the server counts

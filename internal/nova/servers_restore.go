@@ -34,6 +34,10 @@ func (s *Service) Restore(ctx context.Context, c *policy.Caller, id string) erro
 		if err := Allowed(srv, "restore", SoftDeleted); err != nil {
 			return err
 		}
+		// What can be restored holds no quota.
+		if err := s.admitMore(ctx, tx, srv, 1, srv.VCPUs, srv.MemoryMB); err != nil {
+			return err
+		}
 		return s.beginOn(ctx, tx, c, srv, work{action: "restore", task: "restoring", kind: KindPower, state: PowerState{ServerID: id, Action: ActRestore}})
 	})
 }

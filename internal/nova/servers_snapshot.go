@@ -37,6 +37,8 @@ type ImageRequest struct {
 	Backup     bool
 	BackupType string
 	Rotation   int
+	// Bounded holds the properties to the quota of metadata (up to 2.38).
+	Bounded bool
 }
 
 // Types of images made of servers, as their property image_type.
@@ -51,8 +53,10 @@ var imageable = []string{Active, Stopped, Paused, Suspended}
 // CreateImage starts to make an image of a server and returns the image's id. A lock does not forbid it, as it changes nothing of the
 // server (nova/compute/api.py, snapshot).
 func (s *Service) CreateImage(ctx context.Context, c *policy.Caller, id string, in ImageRequest) (string, error) {
-	if err := s.imageProperties(ctx, c, in.Properties); err != nil {
-		return "", err
+	if in.Bounded {
+		if err := s.imageProperties(ctx, c, in.Properties); err != nil {
+			return "", err
+		}
 	}
 	var image string
 	err := s.write(ctx, func(ctx context.Context, tx store.Tx) error {

@@ -41,6 +41,40 @@ func TestQuotasAndLimits(t *testing.T) {
 	})
 }
 
+// TestQuotasOfUsers: who has limits of their own in a project keeps to both, theirs for what they have, and the project's for what it has.
+func TestQuotasOfUsers(t *testing.T) {
+	eachLive(t, func(t *testing.T, c *live) {
+		member, admin := c.As("member"), c.As("admin")
+		put := func(user, limits string) {
+			t.Helper()
+			admin.Put(base+"/os-quota-sets/project-1"+user, `{"quota_set": {`+limits+`}}`).Want(200)
+		}
+		create := func(who string, code int, says string) {
+			t.Helper()
+			c.As(who).Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`"}}`).Want(code).Says(says)
+		}
+		put("", `"instances": 3`)
+		put("?user_id=user-member", `"instances": 1`)
+		create("manager", 202, "")
+		create("manager", 202, "")
+		create("member", 202, "") // the project has two, the user none
+		create("member", 403, "Quota exceeded for instances: Requested 1, but already used 3 of 3 instances")
+		put("", `"instances": 5`)
+		create("member", 403, "Quota exceeded for instances: Requested 1, but already used 1 of 1 instances")
+		put("?user_id=user-member", `"instances": 2`)
+		member.Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`", "max_count": 5}}`).Want(202)
+		member.Get(base+"/limits").Want(200).Has("limits.absolute.totalInstancesUsed", 4)
+		create("manager", 202, "")
+		create("manager", 403, "already used 5 of 5 instances")
+
+		// Key pairs are counted by user, to the limit of the project in which they are made.
+		put("", `"key_pairs": 1`)
+		member.Post(base+"/os-keypairs", `{"keypair": {"name": "one"}}`).Want(200)
+		member.Post(base+"/os-keypairs", `{"keypair": {"name": "two"}}`).Want(403).Says("Quota exceeded, too many key pairs.")
+		c.As("manager").Post(base+"/os-keypairs", `{"keypair": {"name": "one"}}`).Want(200)
+	})
+}
+
 func TestHostsAsOperatorsSeeThem(t *testing.T) {
 	eachLive(t, func(t *testing.T, c *live) {
 		member, admin := c.As("member"), c.As("admin")

@@ -3,6 +3,7 @@ package api_test
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 
 	"gostack/internal/nova"
@@ -51,6 +52,23 @@ func TestSerialAndSpiceConsoles(t *testing.T) {
 			if (err == nil) != x.good || x.good && server != id {
 				t.Errorf("%s with %s: %q, %v", x.kind, x.token, server, err)
 			}
+		}
+		// Whoever has resized a server looks at its console before the resize is confirmed. One that is off has none.
+		c.AddHost("host-2")
+		c.Hosts["host-2"].Consoles = c.Hosts[srv.Host].Consoles
+		open := func(code int) string {
+			t.Helper()
+			return string(member.Post(path+"/action", `{"os-getSerialConsole": {"type": "serial"}}`).Want(code).Body)
+		}
+		c.As("manager").Post(path+"/action", `{"migrate": null}`).Want(202)
+		c.Settled(id)
+		open(200)
+		member.Post(path+"/action", `{"confirmResize": null}`).Want(204)
+		c.Settled(id)
+		member.Post(path+"/action", `{"os-stop": null}`).Want(202)
+		c.Settled(id)
+		if got := open(409); !strings.Contains(got, "Cannot 'get_serial_console' instance "+id+" while it is in vm_state stopped") {
+			t.Errorf("%s", got)
 		}
 		c.As("member").Delete(path).Want(204)
 		c.Settled(id)

@@ -22,7 +22,7 @@ func (a *api) flavorRoutes() []rest.Route {
 		rest.Route{Method: "GET", Path: "/flavors/{id}", Policy: rest.Authenticated, Handle: a.showFlavor},
 		rest.Route{Method: "PUT", Path: "/flavors/{id}", Policy: "os_compute_api:os-flavor-manage:update", Min: rest.V(2, 55), Handle: a.updateFlavor, Body: rest.JSON(`{
 			"type": "object", "required": ["flavor"], "additionalProperties": false, "properties": {"flavor": {
-				"type": "object", "required": ["description"], "additionalProperties": false, "properties": {"description": ` + descriptionSchema + `}}}}`)},
+				"type": "object", "required": ["description"], "additionalProperties": false, "properties": {"description": ` + flavorDescriptionSchema + `}}}}`)},
 		rest.Route{Method: "DELETE", Path: "/flavors/{id}", Policy: "os_compute_api:os-flavor-manage:delete", Status: 202, Handle: func(r *rest.Request) (any, error) {
 			return nil, a.nova.DeleteFlavor(r.Context(), r.Path("id"))
 		}},
@@ -30,10 +30,13 @@ func (a *api) flavorRoutes() []rest.Route {
 }
 
 const (
-	// printable, at most 64 KiB, may be null.
-	descriptionSchema = `{"type": ["string", "null"], "minLength": 0, "maxLength": 65535}`
-	// nameSchema is a name without white space around it (upstream's valid_name).
-	nameSchema = `{"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\s\\x00-\\x1f\\x7f]([^\\x00-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f])?$"}`
+	// printable is text without control and format characters, and without line and paragraph separators (nova/api/validation/parameter_types.py, _is_printable).
+	printable = `"pattern": "^[^\\p{C}\\p{Zl}\\p{Zp}]*$"`
+	// flavorDescriptionSchema is printable, at most 64 KiB, and may be null; serverDescriptionSchema may have 255 characters only.
+	flavorDescriptionSchema = `{"type": ["string", "null"], "minLength": 0, "maxLength": 65535, ` + printable + `}`
+	serverDescriptionSchema = `{"type": ["string", "null"], "minLength": 0, "maxLength": 255, ` + printable + `}`
+	// nameSchema is a printable name without white space around it (upstream's valid_name).
+	nameSchema = `{"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\p{Z}\\p{C}]([^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{Z}\\p{C}])?$"}`
 )
 
 // number is a whole number, as a number or as a string of digits.
@@ -44,14 +47,14 @@ func number(minimum int) string {
 func flavorSchema(description, rxtx bool) *rest.Schema {
 	more := ""
 	if description {
-		more += `, "description": ` + descriptionSchema
+		more += `, "description": ` + flavorDescriptionSchema
 	}
 	if rxtx {
 		more += `, "rxtx_factor": {"type": ["number", "string"], "pattern": "^[0-9]+(\\.[0-9]+)?$"}`
 	}
 	return rest.JSON(`{"type": "object", "required": ["flavor"], "additionalProperties": false, "properties": {"flavor": {
 		"type": "object", "required": ["name", "ram", "vcpus", "disk"], "additionalProperties": false, "properties": {
-			"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\s]$|^[^\\s].*[^\\s]$"},
+			"name": ` + nameSchema + `,
 			"id": {"type": ["string", "number", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$"},
 			"ram": ` + number(1) + `, "vcpus": ` + number(1) + `, "disk": ` + number(0) + `, "OS-FLV-EXT-DATA:ephemeral": ` + number(0) + `, "swap": ` + number(0) + `,
 			"os-flavor-access:is_public": ` + booleanSchema + more + `}}}}`)

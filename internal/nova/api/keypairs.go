@@ -148,11 +148,11 @@ func (a *api) createKeyPair(r *rest.Request) (any, error) {
 	var private string
 	if in.PublicKey != nil {
 		k.PublicKey = *in.PublicKey
-		if err := a.nova.ImportKeyPair(r.Context(), k); err != nil {
+		if err := a.nova.ImportKeyPair(r.Context(), r.Caller, k); err != nil {
 			return nil, err
 		}
 	} else {
-		key, err := a.nova.GenerateKeyPair(r.Context(), k)
+		key, err := a.nova.GenerateKeyPair(r.Context(), r.Caller, k)
 		if err != nil {
 			return nil, err
 		}

@@ -63,9 +63,6 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 	if req.Description == nil && !r.Version.AtLeast(2, 19) {
 		req.Description = &req.Name // as before descriptions could be given
 	}
-	if req.DiskConfig == "" {
-		req.DiskConfig = "MANUAL"
-	}
 	if req.Hints == nil {
 		req.Hints = body.OldHints
 	}
@@ -154,7 +151,7 @@ func (a *api) createCounts(req *nova.CreateRequest, least, most any, hostname st
 		return rest.BadRequest("min_count must be <= max_count")
 	}
 	if req.Max > 1 && hostname != "" {
-		return rest.BadRequest("'hostname' cannot be given when more than one server is created")
+		return rest.BadRequest("Unable to allocate a single hostname to multiple instances")
 	}
 	return nil
 }
@@ -216,7 +213,7 @@ func networksAsked(raw json.RawMessage, groups []string) ([]neutron.NICRequest, 
 			}
 		}
 		if out[i].PortID == "" && out[i].NetworkID == "" {
-			return nil, rest.BadRequest("Bad networks format: network uuid is not in proper format ()")
+			return nil, rest.BadRequest("Bad network format: missing 'uuid'")
 		}
 	}
 	return out, nil

@@ -64,6 +64,7 @@ func (a *api) createBackup(r *rest.Request) (any, error) {
 
 // madeImage starts to make an image and says which: in the body from 2.45 on, before that by its address, if it is to stay.
 func (a *api) madeImage(r *rest.Request, in nova.ImageRequest, stays bool) (any, error) {
+	in.Bounded = !r.Version.AtLeast(2, 39)
 	id, err := a.nova.CreateImage(r.Context(), r.Caller, r.Path("server_id"), in)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func rebuildSchema(minor int) *rest.Schema {
 		from int
 		prop string
 	}{
-		{19, `"description": ` + descriptionSchema},
+		{19, `"description": ` + serverDescriptionSchema},
 		{54, `"key_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255}`},
 		{57, `"user_data": {"type": ["string", "null"], "format": "base64", "maxLength": 65535}`},
 		{63, `"trusted_image_certificates": {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniqueItems": true, "items": {"type": "string", "minLength": 1}}`},

@@ -50,7 +50,7 @@ func createSchema(minor int) *rest.Schema {
 		from int
 		prop string
 	}{
-		{19, `"description": ` + descriptionSchema},
+		{19, `"description": ` + serverDescriptionSchema},
 		{52, `"tags": {"type": "array", "maxItems": 50, "items": ` + tagSchema + `}`},
 		{63, `"trusted_image_certificates": {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniqueItems": true, "items": {"type": "string", "minLength": 1}}`},
 		{74, `"host": ` + hostnameSchema},
@@ -98,7 +98,7 @@ var createVersions = []int{1, 19, 32, 33, 37, 42, 52, 57, 63, 67, 74, 90, 94}
 func updateSchema(minor int) *rest.Schema {
 	props := []string{`"name": ` + nameSchema, `"OS-DCF:diskConfig": ` + diskConfig, `"accessIPv4": ` + ipv4Schema, `"accessIPv6": ` + ipv6Schema}
 	if minor >= 19 {
-		props = append(props, `"description": `+descriptionSchema)
+		props = append(props, `"description": `+serverDescriptionSchema)
 	}
 	switch {
 	case minor >= 94:

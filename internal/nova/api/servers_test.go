@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -168,6 +169,12 @@ func TestServersThatAreRefused(t *testing.T) {
 		dedicated, oldTPM := "55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"
 		c.Images[dedicated] = &nova.Image{ID: dedicated, Status: "active", Properties: map[string]string{"hw_cpu_policy": "dedicated"}}
 		c.Images[oldTPM] = &nova.Image{ID: oldTPM, Name: "old", Status: "active", Properties: map[string]string{"hw_tpm_version": "1.2"}}
+		fixed, alien := "77777777-7777-4777-8777-777777777777", "88888888-8888-4888-8888-888888888888"
+		c.Images[fixed] = &nova.Image{ID: fixed, Status: "active", Properties: map[string]string{"auto_disk_config": "Disabled"}}
+		sealed, headless := "77777777-7777-4777-8777-000000000001", "77777777-7777-4777-8777-000000000002"
+		c.Images[sealed] = &nova.Image{ID: sealed, Status: "active", Properties: map[string]string{"cinder_encryption_key_id": "k"}}
+		c.Images[headless] = &nova.Image{ID: headless, Status: "active", Properties: map[string]string{"kernel_id": "77777777-7777-4777-8777-000000000003"}}
+		c.Images[alien] = &nova.Image{ID: alien, Status: "active", Properties: map[string]string{"architecture": "x64"}}
 		for _, x := range []struct {
 			status int
 			body   string
@@ -197,6 +204,13 @@ func TestServersThatAreRefused(t *testing.T) {
 			{400, `"flavorRef": "1", "block_device_mapping_v2": [{"source_type": "volume", "destination_type": "volume", "uuid": "v", "boot_index": 0}]`, "failed to get volume v"},
 			{400, `"flavorRef": "1", "imageRef": "` + image + `", "metadata": {"k": 1}`, "1 is not of type 'string'"},
 			{400, `"flavorRef": "1", "imageRef": "` + image + `", "accessIPv4": "not-an-ip"`, "accessIPv4"},
+			{400, `"flavorRef": "1", "imageRef": "` + image + `", "networks": [{"fixed_ip": "10.0.0.9"}]`, "Bad network format: missing 'uuid'"},
+			{400, `"flavorRef": "1", "imageRef": "` + image + `", "max_count": 2, "networks": [{"port": "99999999-9999-4999-8999-999999999999"}]`, "Failed to launch instances: Unable to launch multiple instances with a single configured port ID."},
+			{400, `"flavorRef": "1", "imageRef": "` + image + `", "max_count": 2, "networks": [{"uuid": "99999999-9999-4999-8999-999999999999", "fixed_ip": "10.0.0.9"}]`, "Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified."},
+			{400, `"flavorRef": "1", "imageRef": "` + fixed + `", "OS-DCF:diskConfig": "AUTO"`, "Requested image " + fixed + " has automatic disk resize disabled."},
+			{400, `"flavorRef": "1", "imageRef": "` + sealed + `"`, "Image " + sealed + " is unacceptable: Direct booting of an image uploaded from an encrypted volume is unsupported."},
+			{400, `"flavorRef": "1", "imageRef": "` + headless + `"`, "Can not find requested image"},
+			{400, `"flavorRef": "1", "imageRef": "` + alien + `"`, "Invalid image metadata. Error: Architecture name 'x64' is not valid"},
 		} {
 			a := member.Post(base+"/servers", `{"server": {"name": "x", `+x.body+`}}`)
 			if a.Code != x.status || !strings.Contains(strings.ReplaceAll(string(a.Body), `\u003c`, "<"), x.says) {
@@ -206,8 +220,25 @@ func TestServersThatAreRefused(t *testing.T) {
 		member.At("compute 2.37").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`"}}`).Want(400).Says("'networks' is a required property")
 		member.At("compute 2.57").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`", "networks": "auto", "personality": []}}`).Want(400)
 		c.As("reader").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`"}}`).Want(403)
+		admin.At("compute 2.74").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`", "networks": "none", "availability_zone": "nova:host-1", "host": "host-1"}}`).
+			Want(400).Says("One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually exclusive.")
+		member.At("compute 2.90").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`", "networks": "none", "hostname": "one", "max_count": 2}}`).
+			Want(400).Says("Unable to allocate a single hostname to multiple instances")
+		for _, description := range []string{strings.Repeat("x", 256), "a\nb", "a\u0604b", "\u2028"} {
+			text, _ := json.Marshal(description)
+			member.At("compute 2.19").Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+image+`", "description": `+string(text)+`}}`).Want(400)
+			admin.At("compute 2.55").Post(base+"/flavors", `{"flavor": {"name": "described", "ram": 512, "vcpus": 1, "disk": 1, "description": `+string(text)+`}}`).Want(map[bool]int{true: 200, false: 400}[len(description) > 255])
+			member.Post(base+"/servers", `{"server": {"name": `+string(text)+`, "flavorRef": "1", "imageRef": "`+image+`"}}`).Want(400)
+		}
 		if n := len(c.Servers()); n != 0 {
 			t.Errorf("%d servers came of refusals", n)
+		}
+		// An image may say how its disk is to be treated, where the request does not.
+		c.Images[fixed].Properties["auto_disk_config"] = "true"
+		c.Images[fixed].Properties["kernel_id"], c.Images[fixed].Properties["ramdisk_id"] = "nokernel", "nokernel"
+		booted := member.Post(base+"/servers", `{"server": {"name": "x", "flavorRef": "1", "imageRef": "`+fixed+`"}}`).Want(202).Has("server.OS-DCF:diskConfig", "AUTO").Text("server.id")
+		if c.Settled(booted); c.Hosts["host-1"].SpecOf(booted).Image.Properties["kernel_id"] != "" {
+			t.Error("a kernel that is none came to the host")
 		}
 	})
 }

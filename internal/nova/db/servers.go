@@ -189,11 +189,11 @@ type Usage struct {
 	RAM       int64 `bun:"ram"`
 }
 
-// CountUsage counts what a project holds; with user set, that user in the project.
+// CountUsage counts what a project holds; with user set, that user in the project. Servers that are deleted and can be restored hold nothing.
 func CountUsage(ctx context.Context, h bun.IDB, project, user string) (u Usage, err error) {
 	q := h.NewSelect().Model((*Server)(nil)).
 		ColumnExpr("COUNT(*) AS instances, COALESCE(SUM(s.vcpus), 0) AS cores, COALESCE(SUM(s.memory_mb), 0) AS ram").
-		Where("s.project_id = ?", project)
+		Where("s.project_id = ?", project).Where("s.vm_state <> 'soft-delete'")
 	if user != "" {
 		q.Where("s.user_id = ?", user)
 	}

@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -52,6 +53,24 @@ var imageWords = map[string][]string{
 	"os_secure_boot":              {"required", "disabled", "optional"},
 }
 
+// imageNumbers are image properties that are whole numbers.
+var imageNumbers = []string{
+	"hw_cpu_cores", "hw_cpu_max_cores", "hw_cpu_max_sockets", "hw_cpu_max_threads", "hw_cpu_sockets", "hw_cpu_threads", "hw_maxphysaddr_bits", "hw_numa_nodes", "hw_serial_port_count",
+	"hw_video_ram", "img_compression_level", "img_version",
+}
+
+// imageNames are image properties, under their names of today and before, whose values have aliases and are written in any case.
+var imageNames = []struct {
+	keys, known []string
+	refusal     string
+}{
+	{[]string{"architecture", "hw_architecture"}, strings.Fields(`alpha armv6 armv7l armv7b aarch64 cris i686 ia64 lm32 m68k microblaze microblazeel mips mipsel mips64 mips64el openrisc
+		parisc parisc64 ppc ppcle ppc64 ppc64le ppcemb s390 s390x sh4 sh4eb sparc sparc64 unicore32 x86_64 xtensa xtensaeb i386 i486 i586 x86_32 amd64`), "Architecture name '%s' is not valid"},
+	{[]string{"hypervisor_type", "img_hv_type"}, strings.Fields(`baremetal bhyve docker fake hyperv ironic kqemu kvm lxc lxd openvz parallels phyp powervm qemu test uml vbox vmware vz
+		xen zvm prsm xapi`), "Hypervisor virt type '%s' is not valid"},
+	{[]string{"vm_mode", "hw_vm_mode"}, []string{"hvm", "xen", "uml", "exe", "hv", "pv", "baremetal"}, "Virtual machine mode '%s' is not valid"},
+}
+
 // checkImage refuses values that no host could know.
 func checkImage(properties map[string]string) error {
 	for _, key := range sortedKeys(imageWords) {
@@ -60,6 +79,20 @@ func checkImage(properties map[string]string) error {
 			continue
 		}
 		return conflict("Invalid image metadata. Error: Field value %s is invalid", value)
+	}
+	for _, key := range imageNumbers {
+		if value := properties[key]; value != "" {
+			if _, err := strconv.Atoi(strings.TrimSpace(value)); err != nil {
+				return conflict("Invalid image metadata. Error: invalid literal for int() with base 10: '%s'", value)
+			}
+		}
+	}
+	for _, name := range imageNames {
+		for _, key := range name.keys {
+			if value := properties[key]; value != "" && !slices.Contains(name.known, strings.ToLower(value)) {
+				return conflict("Invalid image metadata. Error: "+name.refusal, value)
+			}
+		}
 	}
 	if drive := properties["img_config_drive"]; drive != "" && drive != "optional" && drive != "mandatory" {
 		return conflict("Image's config drive option '%s' is invalid", drive)

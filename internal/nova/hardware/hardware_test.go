@@ -99,6 +99,11 @@ func TestCheck(t *testing.T) {
 		{"hw:locked_memory=true", "", "forbidden when mem_page_size is not set"},
 		{"hw:locked_memory=true hw:mem_page_size=large", "hw_locked_memory=false", "A consistent value is expected"},
 		{"", "hw_watchdog_action=explode", "Invalid image metadata. Error: Field value explode is invalid"},
+		{"", "architecture=x64", "Invalid image metadata. Error: Architecture name 'x64' is not valid"},
+		{"", "architecture=AMD64 hypervisor_type=QEMU vm_mode=hv hw_video_ram=64", ""},
+		{"", "img_hv_type=magic", "Hypervisor virt type 'magic' is not valid"},
+		{"", "hw_vm_mode=magic", "Virtual machine mode 'magic' is not valid"},
+		{"", "hw_video_ram=much", "Invalid image metadata. Error: invalid literal for int() with base 10: 'much'"},
 		{"", "img_config_drive=never", "Image's config drive option 'never' is invalid"},
 	} {
 		err := Check(wish(4, 1024, c.flavor, c.image))

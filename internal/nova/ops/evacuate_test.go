@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gostack/internal/neutron"
 	"gostack/internal/nova"
 	"gostack/internal/nova/db"
 	"gostack/internal/nova/driver"
@@ -81,6 +82,55 @@ func TestEvacuatedHostComesBack(t *testing.T) {
 	})
 }
 
+// What waits for a host that is lost gives way to the evacuation (upstream bug 1978983); what moves the server or deletes it does not.
+func TestEvacuationDoesNotWaitForTheLostHost(t *testing.T) {
+	each(t, 2, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		for _, x := range []struct {
+			task  string
+			begin func(id string) error
+		}{
+			{"powering-off", func(id string) error { return w.Nova.Power(ctx, w.caller, id, nova.ActStop, "") }},
+			{"image_pending_upload", func(id string) error {
+				_, err := w.Nova.CreateImage(ctx, w.caller, id, nova.ImageRequest{Name: "image"})
+				return err
+			}},
+			{"shelving", func(id string) error { return w.Nova.Shelve(ctx, w.caller, id) }},
+			{"rescuing", func(id string) error { return w.Nova.Rescue(ctx, w.caller, id, "", "") }},
+			{"rebuilding", func(id string) error {
+				_, err := w.Nova.Rebuild(ctx, w.caller, id, nova.RebuildRequest{ImageID: novatest.ImageID})
+				return err
+			}},
+			{"", func(id string) error {
+				return w.Nova.StartAttach(ctx, w.caller, id, neutron.NICPlan{NetworkID: novatest.NetworkID})
+			}},
+		} {
+			srv := w.settled("refugee")
+			w.Agents[srv.Host].Stop()
+			must(t, x.begin(srv.ID))
+			novatest.Until(t, "it waits for the host", func() bool {
+				now, err := db.GetServer(ctx, w.DB.Read(ctx), srv.ID)
+				return err == nil && now.TaskState == x.task && now.OperationID != nil
+			})
+			w.lose(srv.Host)
+			must(t, w.evacuate(ctx, srv.ID))
+			says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state rebuilding") // it is under way
+			if now := w.has(t, srv.ID, nova.Active, driver.Running); now.Host == srv.Host {
+				t.Errorf("%s: on %s", x.task, now.Host)
+			}
+			w.bring(srv.Host)
+			must(t, w.Nova.Delete(ctx, w.caller, srv.ID))
+			w.Settled(srv.ID)
+		}
+		w.Clean(t)
+		srv := w.settled("refugee")
+		w.Agents[srv.Host].Stop()
+		must(t, w.Nova.Migrate(ctx, w.caller, srv.ID, ""))
+		w.lose(srv.Host)
+		says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state resize_prep")
+	})
+}
+
 // A host that comes back while the evacuation is under way does not run the server, and keeps what it has of it until the evacuation has ended.
 func TestHostComesBackDuringEvacuation(t *testing.T) {
 	for _, fails := range []bool{false, true} {
@@ -142,7 +192,9 @@ func TestLiveHostIsFenced(t *testing.T) {
 		if on := w.running(t, srv.ID); len(on) != 1 || on[0] != now.Host || now.Host == srv.Host {
 			t.Errorf("runs on %v, is on %s, was on %s", on, now.Host, srv.Host)
 		}
-		novatest.Until(t, "its host has given up what it had", func() bool { return w.moveOf(t, srv.ID).Status == nova.MoveCompleted && w.Hosts[srv.Host].SpecOf(srv.ID) == nil })
+		novatest.Until(t, "its host has given up what it had", func() bool {
+			return w.moveOf(t, srv.ID).Status == nova.MoveCompleted && w.Hosts[srv.Host].SpecOf(srv.ID) == nil
+		})
 		w.Clean(t)
 	})
 }

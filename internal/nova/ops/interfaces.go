@@ -56,7 +56,7 @@ func (o *Ops) attach() *saga.Definition[nova.AttachState] {
 				return o.Nova.Network.UnbindPorts(ctx, []string{r.State.PortID})
 			}},
 			{Name: "plug", Do: o.plug, Undo: func(ctx context.Context, r *attachRun) error {
-				return o.unplug(ctx, r.Operation, r.State.ServerID, r.State.PortID, "")
+				return o.unplugAgain(ctx, r)
 			}},
 		},
 		OnDone:   done(func(*attachRun) string { return "" }),
@@ -164,6 +164,19 @@ func (o *Ops) unplug(ctx context.Context, _ saga.Operation, server, port, step s
 		return nil
 	}
 	return err
+}
+
+// unplugAgain undoes an attachment. A host that is down keeps the interface until the guest is defined anew: what comes after must not wait for it.
+func (o *Ops) unplugAgain(ctx context.Context, r *attachRun) error {
+	err := o.unplug(ctx, r.Operation, r.State.ServerID, r.State.PortID, "")
+	if err == nil {
+		return nil
+	}
+	srv, srvErr := o.server(ctx, r.State.ServerID)
+	if srvErr != nil || srv == nil {
+		return gone(srvErr)
+	}
+	return o.unlessDown(ctx, srv.Host, err)
 }
 
 // detach unplugs an interface from a server and deletes its port, or gives it back to the user who made it.

@@ -113,7 +113,7 @@ func TestNoValidHost(t *testing.T) {
 			t.Errorf("fault: %+v", srv.Fault)
 		}
 		// It is ERROR, in which a hard reboot may be asked for; but there is nothing to reboot, nor a host to do it.
-		if err := w.Nova.Power(t.Context(), w.caller, srv.ID, nova.ActReboot, driver.RebootHard); err == nil || !strings.Contains(err.Error(), "is not ready") {
+		if err := w.Nova.Power(t.Context(), w.caller, srv.ID, nova.ActReboot, driver.RebootHard); err == nil || !strings.Contains(err.Error(), "is in an invalid state for 'reboot'") {
 			t.Errorf("hard reboot of a server without a host: %v", err)
 		}
 		w.Clean(t)

@@ -124,10 +124,7 @@ func (o *Ops) dropRescue(ctx context.Context, h onHost) error {
 	}
 	h.at(srv.Host)
 	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.DropRescue, rpc.ServerRef{ServerID: srv.ID, StepID: h.stepID()}, nil)
-	if up, upErr := o.hostUp(ctx, srv.Host); err != nil && upErr == nil && !up {
-		return nil
-	}
-	return err
+	return o.unlessDown(ctx, srv.Host, err)
 }
 
 // unrescue boots a rescued server from its own disk. Nothing is undone: it stays rescued until it runs from its own disk, and can be

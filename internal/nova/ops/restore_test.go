@@ -38,6 +38,26 @@ func TestSoftDelete(t *testing.T) {
 	})
 }
 
+// What is deleted and can be restored holds no quota, so it comes back only where there is room.
+func TestRestoreBeyondQuota(t *testing.T) {
+	each(t, 1, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.Nova.Config.ReclaimInterval = time.Hour
+		w.setQuota(t, "instances", 1)
+		first := w.settled("first")
+		must(t, w.Nova.DeleteOrKeep(ctx, w.caller, first.ID))
+		w.has(t, first.ID, nova.SoftDeleted, driver.Shutdown)
+		second := w.settled("second")
+		says(t, w.Nova.Restore(ctx, w.caller, first.ID), "Quota exceeded for instances: Requested 1, but already used 1 of 1 instances")
+		w.has(t, first.ID, nova.SoftDeleted, driver.Shutdown)
+		must(t, w.Nova.Delete(ctx, w.caller, second.ID))
+		w.Settled(second.ID)
+		must(t, w.Nova.Restore(ctx, w.caller, first.ID))
+		w.has(t, first.ID, nova.Active, driver.Running)
+		w.Clean(t)
+	})
+}
+
 func TestSoftDeleteIsProved(t *testing.T) {
 	t.Parallel()
 	keep := func(w *world) *nova.Server {

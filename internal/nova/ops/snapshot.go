@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gostack/internal/nova"
-	"gostack/internal/nova/driver"
 	"gostack/internal/nova/rpc"
 	"gostack/internal/saga"
 	"gostack/internal/store"
@@ -99,13 +98,7 @@ func (o *Ops) dropSnapshot(ctx context.Context, s snapshotOf) error {
 	}
 	s.at(srv.Host)
 	err = o.Nova.Hosts.Call(ctx, srv.Host, rpc.DropSnapshot, rpc.SnapshotRef{ServerID: s.server, ImageID: s.image}, nil)
-	if err == nil || errors.Is(err, driver.ErrNotFound) {
-		return nil
-	}
-	if up, upErr := o.hostUp(ctx, srv.Host); upErr == nil && !up {
-		return nil
-	}
-	return err
+	return o.unlessDown(ctx, srv.Host, err)
 }
 
 // rotate removes the oldest backups of the type beyond those that shall stay; with none to stay, this one too.

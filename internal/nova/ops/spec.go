@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -37,6 +38,11 @@ func guestImage(srv *nova.Server) driver.Image {
 }
 
 func imageOf(id string, i nova.ImageCopy) driver.Image {
+	if i.Properties[driver.PropKernelID] == "nokernel" { // how images of old say that they boot from their disk
+		i.Properties = maps.Clone(i.Properties)
+		delete(i.Properties, driver.PropKernelID)
+		delete(i.Properties, driver.PropRamdiskID)
+	}
 	return driver.Image{
 		ID: id, Name: i.Name, DiskFormat: i.DiskFormat, Size: i.Size, MinDiskGB: int(i.MinDiskGB), MinRAMMB: int(i.MinRAMMB), HashAlgo: i.HashAlgo, HashValue: i.HashValue,
 		Properties: i.Properties,

@@ -105,10 +105,15 @@ func (d *Driver) ConsoleLog(_ context.Context, id string, lines int) ([]byte, er
 	return log.Bytes(), nil
 }
 
-// Console: nothing listens, but the address of one that Consoles names is told.
+// Console: nothing listens, but the address of one that Consoles names is told of a server that runs.
 func (d *Driver) Console(_ context.Context, id string, kind driver.ConsoleKind) (driver.ConsoleAddress, error) {
 	if slices.Contains(d.Consoles, kind) {
-		return driver.ConsoleAddress{Kind: kind, Host: "127.0.0.1", Port: 5900}, d.on(id, func(*server) error { return nil })
+		return driver.ConsoleAddress{Kind: kind, Host: "127.0.0.1", Port: 5900}, d.on(id, func(s *server) error {
+			if s.State != driver.Running && s.State != driver.Paused {
+				return driver.Refuse(driver.CodeBadState, "Instance %s is not running.", id)
+			}
+			return nil
+		})
 	}
 	return driver.ConsoleAddress{}, driver.Refuse(driver.CodeUnsupported, "console type %s is not available", kind)
 }
