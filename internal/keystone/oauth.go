@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"gostack/internal/keystone/db"
@@ -86,21 +87,34 @@ func (s *Service) DeleteConsumer(ctx context.Context, id string) error {
 type OAuthRequest struct {
 	*oauthsign.Request
 	Addresses []string
+	// Malformed says why the signature cannot be looked at.
+	Malformed error
+}
+
+// wellFormed refuses what upstream's library would not look at.
+func (r OAuthRequest) wellFormed() error {
+	if r.Malformed == nil {
+		return nil
+	}
+	return rest.BadRequest("Validation failed with errors: invalid_request, detail message is: %s.", r.Malformed)
 }
 
 func badSignature(err error) error { return rest.Unauthorized("Invalid signature").Because(err) }
 
 // RequestToken lets a consumer ask for a project. It is worth nothing until somebody authorizes it.
 func (s *Service) RequestToken(ctx context.Context, r OAuthRequest, projectID string) (*db.RequestToken, error) {
-	c, err := db.GetConsumer(ctx, s.db.Read(ctx), r.ConsumerKey)
-	if store.IsNotFound(err) || err == nil && !r.Fits(secret.New(c.Secret), secret.String{}, r.Addresses...) {
-		return nil, badSignature(err)
+	if _, err := s.Project(ctx, projectID); err != nil {
+		return nil, err
 	}
+	c, err := s.Consumer(ctx, r.ConsumerKey)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Project(ctx, projectID); err != nil {
+	if err := r.wellFormed(); err != nil {
 		return nil, err
+	}
+	if !r.Fits(secret.New(c.Secret), secret.String{}, r.Addresses...) {
+		return nil, badSignature(nil)
 	}
 	now := s.clock.Now()
 	until := now.Add(requestTokenLifetime)
@@ -116,8 +130,10 @@ func (s *Service) RequestToken(ctx context.Context, r OAuthRequest, projectID st
 // verifierLetters are those of upstream's verifiers.
 const verifierLetters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+const verifierLength = 8
+
 func newVerifier() string {
-	out := make([]byte, 8)
+	out := make([]byte, verifierLength)
 	for i := range out {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(verifierLetters))))
 		if err != nil {
@@ -170,20 +186,30 @@ func (s *Service) ExchangeRequestToken(ctx context.Context, r OAuthRequest) (*Ac
 		if err != nil {
 			return found(err, "Request Token", r.Token)
 		}
-		c, err := db.GetConsumer(ctx, tx, t.ConsumerID)
-		if err != nil {
+		now := s.clock.Now()
+		if t.ExpiresAt != nil && !now.Before(*t.ExpiresAt) {
+			return rest.Unauthorized("Request token is expired")
+		}
+		if r.Malformed == nil && (len(r.Verifier) != verifierLength || strings.Trim(r.Verifier, verifierLetters) != "") {
+			r.Malformed = errors.New("Invalid verifier") //nolint:staticcheck // a sentence to the client
+		}
+		if err := r.wellFormed(); err != nil {
 			return err
 		}
-		now := s.clock.Now()
+		c, err := db.GetConsumer(ctx, tx, r.ConsumerKey)
 		switch {
-		case c.ID != r.ConsumerKey, !r.Fits(secret.New(c.Secret), secret.New(t.Secret), r.Addresses...):
-			return badSignature(nil)
-		case t.ExpiresAt != nil && !now.Before(*t.ExpiresAt):
-			return rest.Unauthorized("Request token is expired")
+		case store.IsNotFound(err):
+			return rest.Unauthorized("Provided consumer does not exist.")
+		case err != nil:
+			return err
+		case c.ID != t.ConsumerID:
+			return rest.Unauthorized("Provided consumer key does not match stored consumer key.")
 		case t.UserID == "":
 			return rest.Unauthorized("Request Token does not have an authorizing user id.")
 		case t.Verifier != r.Verifier:
-			return badSignature(errors.New("wrong verifier"))
+			return rest.Unauthorized("Provided verifier does not match stored verifier")
+		case !r.Fits(secret.New(c.Secret), secret.New(t.Secret), r.Addresses...):
+			return badSignature(nil)
 		}
 		until := now.Add(accessTokenLifetime)
 		out = &AccessToken{

@@ -67,15 +67,15 @@ func deny(_ *rest.Request, d *policy.Denied) *rest.Error {
 	return rest.Forbidden("You are not authorized to perform the requested action: %s.", d.Rule)
 }
 
-// object returns the members of the object that a request's body holds under key. In what is to be made, hyphens and colons in their names
-// count as underscores (upstream's _normalize_dict).
+// object returns the members of the object that a request's body holds under key. In what is to be made, and in a consumer, hyphens and
+// colons in their names count as underscores (upstream's _normalize_dict).
 func object(r *rest.Request, key string) keystone.Attrs {
 	body, _ := r.Body.(map[string]any)
 	o, _ := body[key].(map[string]any)
 	if o == nil {
 		return map[string]any{}
 	}
-	if r.HTTP.Method == http.MethodPost {
+	if r.HTTP.Method == http.MethodPost || key == "consumer" {
 		for name, v := range o {
 			if plain := underscores.Replace(name); plain != name {
 				delete(o, name)

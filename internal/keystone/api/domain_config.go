@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"gostack/internal/keystone"
 	"gostack/internal/rest"
@@ -35,13 +36,16 @@ func (a *api) domainConfig() []rest.Route {
 		{Method: "GET", Path: compliance + "/{option}", Policy: "identity:get_security_compliance_domain_config", Handle: a.showCompliance},
 	}
 	for _, path := range []string{all, group, option} {
+		routes = append(routes, rest.Route{Method: "GET", Path: path, Policy: "identity:get_domain_config", Handle: a.showDomainConfig})
+	}
+	// Nobody sets what a password must be like here: that group is refused as any other that no domain has of its own.
+	for _, path := range []string{all, group, option, compliance, compliance + "/{option}"} {
 		routes = append(routes,
-			rest.Route{Method: "GET", Path: path, Policy: "identity:get_domain_config", Handle: a.showDomainConfig},
 			rest.Route{Method: "PATCH", Path: path, Policy: "identity:update_domain_config", Body: config, Handle: a.updateDomainConfig},
 			rest.Route{
 				Method: "DELETE", Path: path, Policy: "identity:delete_domain_config", Status: http.StatusNoContent,
 				Handle: func(r *rest.Request) (any, error) {
-					return nil, a.DeleteDomainConfig(r.Context(), r.Path("domain_id"), r.Path("group"), r.Path("option"))
+					return nil, a.DeleteDomainConfig(r.Context(), r.Path("domain_id"), configGroup(r), r.Path("option"))
 				},
 			})
 	}
@@ -88,8 +92,16 @@ func (a *api) showDomainConfig(r *rest.Request) (any, error) {
 	return oneOf("config", err, func() any { return configView(c, group, option) })
 }
 
+// configGroup is the group that a path names.
+func configGroup(r *rest.Request) string {
+	if strings.Contains(r.Route.Path, "/config/security_compliance") {
+		return "security_compliance"
+	}
+	return r.Path("group")
+}
+
 func (a *api) updateDomainConfig(r *rest.Request) (any, error) {
-	group, option := r.Path("group"), r.Path("option")
+	group, option := configGroup(r), r.Path("option")
 	c, err := configOf(r, group, option)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gostack/internal/keystone"
+	"gostack/internal/rest/resttest"
 	"gostack/internal/store/storetest"
 )
 
@@ -152,6 +153,12 @@ func TestDomainConfiguration(t *testing.T) {
 		me.Get("/v3/domains/default/config/security_compliance").Want(200).Has("config.security_compliance.password_regex", nil)
 		me.Get("/v3/domains/" + d + "/config/security_compliance").Want(403)
 		me.Get("/v3/domains/default/config/security_compliance/lockout").Want(403)
+		for path, config := range map[string]string{"": `{"security_compliance": {"password_regex": "x"}}`, "/password_regex": `{"password_regex": "x"}`} {
+			for _, anybody := range []*resttest.API{me, c.admin()} {
+				anybody.Patch("/v3/domains/default/config/security_compliance"+path, `{"config": `+config+`}`).Want(403)
+				anybody.Delete("/v3/domains/default/config/security_compliance" + path).Want(403)
+			}
+		}
 	})
 }
 

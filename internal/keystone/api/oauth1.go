@@ -57,8 +57,7 @@ func (a *api) oauth1() []rest.Route {
 		{Method: "POST", Path: "/OS-OAUTH1/access_token", Policy: rest.Public, Status: http.StatusCreated, Stream: true, Handle: a.accessToken},
 		{
 			Method: "PUT", Path: "/OS-OAUTH1/authorize/{request_token_id}", Policy: "identity:authorize_request_token",
-			Body: rest.JSON(`{"type": "object", "required": ["roles"], "properties": {"roles": {"type": "array", "minItems": 1, "items": {"type": "object",
-				"minProperties": 1, "properties": {"id": ` + idString + `, "name": ` + identityName + `}}}}}`),
+			Body: rest.JSON(`{"type": "object", "required": ["roles"], "properties": {"roles": {"minItems": 1, "allOf": [` + rolesWanted + `]}}}`),
 			Handle: func(r *rest.Request) (any, error) {
 				by, err := a.own(r)
 				if err != nil {
@@ -167,15 +166,17 @@ func form(r *rest.Request) (url.Values, error) {
 }
 
 // signedByOAuth reads the signature of a request. It may be for the public address or for the one that the client wrote.
-func (a *api) signedByOAuth(r *rest.Request, members url.Values) (keystone.OAuthRequest, error) {
+func (a *api) signedByOAuth(r *rest.Request, members url.Values) keystone.OAuthRequest {
 	in, err := oauthsign.Read(r.HTTP, members, a.Now())
-	if err != nil {
-		return keystone.OAuthRequest{}, rest.Unauthorized("Invalid signature").Because(err)
-	}
 	path := r.HTTP.URL.EscapedPath()
-	return keystone.OAuthRequest{Request: in, Addresses: []string{
+	return keystone.OAuthRequest{Request: in, Malformed: err, Addresses: []string{
 		r.RootURL() + path, "http://" + r.HTTP.Host + path, "https://" + r.HTTP.Host + path,
-	}}, nil
+	}}
+}
+
+func expecting(what string) error {
+	return rest.BadRequest("Expecting to find %s in request. The server could not comply with the request since it is either malformed or "+
+		"otherwise incorrect. The client is assumed to be in error.", what)
 }
 
 // madeToken answers with a token as OAuth does. As upstream's, the time has its colons: clients take the members apart and decode nothing.
@@ -194,14 +195,12 @@ func (a *api) requestToken(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := a.signedByOAuth(r, members)
-	if err != nil {
-		return nil, err
-	}
-	project := r.HTTP.Header.Get("Requested-Project-Id")
-	if project == "" {
-		return nil, rest.BadRequest("Expecting to find requested_project_id in request. The server could not comply with the request since it is " +
-			"either malformed or otherwise incorrect. The client is assumed to be in error.")
+	signed, project := a.signedByOAuth(r, members), r.HTTP.Header.Get("Requested-Project-Id")
+	switch {
+	case signed.ConsumerKey == "":
+		return nil, expecting("oauth_consumer_key")
+	case project == "":
+		return nil, expecting("Requested-Project-Id")
 	}
 	t, err := a.RequestToken(r.Context(), signed, project)
 	if err != nil {
@@ -215,13 +214,14 @@ func (a *api) accessToken(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := a.signedByOAuth(r, members)
-	if err != nil {
-		return nil, err
-	}
-	if signed.Token == "" || signed.Verifier == "" {
-		return nil, rest.BadRequest("Expecting to find oauth_token and oauth_verifier in request. The server could not comply with the request " +
-			"since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+	signed := a.signedByOAuth(r, members)
+	switch {
+	case signed.ConsumerKey == "":
+		return nil, expecting("oauth_consumer_key")
+	case signed.Token == "":
+		return nil, expecting("oauth_token")
+	case signed.Verifier == "":
+		return nil, expecting("oauth_verifier")
 	}
 	t, err := a.ExchangeRequestToken(r.Context(), signed)
 	if err != nil {

@@ -70,21 +70,36 @@ func TestOAuth1(t *testing.T) {
 		signed := func(path, token, tokenSecret, verifier string) *resttest.API {
 			return none.With("Authorization", oauthHeader(c, path, id, words, token, tokenSecret, verifier))
 		}
-		none.With("Requested-Project-Id", project).Post(ask, nil).Want(401)
+		none.With("Requested-Project-Id", project).Post(ask, nil).Want(400).Says("oauth_consumer_key")
+		none.With("Requested-Project-Id", project).With("Authorization", `OAuth oauth_version="1.0", oauth_consumer_key=`+id).Post(ask, nil).Want(400).
+			Says("Validation failed with errors")
+		none.With("Requested-Project-Id", project).With("Authorization", oauthHeader(c, ask, "nobody", words, "", "", "")).Post(ask, nil).Want(404)
 		none.With("Requested-Project-Id", project).With("Authorization", oauthHeader(c, ask, id, "wrong", "", "", "")).Post(ask, nil).Want(401)
 		signed(ask, "", "", "").Post(ask, nil).Want(400)
 		signed(ask, "", "", "").With("Requested-Project-Id", "nothing").Post(ask, nil).Want(404)
 		request := formOf(t, signed(ask, "", "", "").With("Requested-Project-Id", project).Post(ask, nil))
 		key, keySecret := request.Get("oauth_token"), request.Get("oauth_token_secret")
-		signed(exchange, key, keySecret, "guess").Post(exchange, nil).Want(401) // nobody authorized it
+		signed(exchange, key, keySecret, "guessing").Post(exchange, nil).Want(401).Says("authorizing user")
+		signed(exchange, key, keySecret, "guess").Post(exchange, nil).Want(400).Says("Validation failed with errors")
+		signed(exchange, key, keySecret, "").Post(exchange, nil).Want(400).Says("oauth_verifier")
+		signed(exchange, "nothing", keySecret, "guessing").Post(exchange, nil).Want(404)
 
 		me := c.As(c.token(name, "pw", on(project)))
 		authorize := "/v3/OS-OAUTH1/authorize/"
 		me.Put(authorize+key, `{"roles": []}`).Want(400)
+		me.Put(authorize+key, `{"roles": [{"fake_key": "fake_value"}]}`).Want(400)
 		me.Put(authorize+"nothing", `{"roles": [{"name": "member"}]}`).Want(404)
 		me.Put(authorize+key, `{"roles": [{"name": "service"}]}`).Want(401)
 		verifier := me.Put(authorize+key, `{"roles": [{"name": "member"}]}`).Want(200).Text("token.oauth_verifier")
-		signed(exchange, key, keySecret, "guess").Post(exchange, nil).Want(401)
+		signed(exchange, key, keySecret, "guessing").Post(exchange, nil).Want(401).Says("Provided verifier does not match stored verifier")
+		signed(exchange, key, "wrong", verifier).Post(exchange, nil).Want(401).Says("Invalid signature")
+		none.With("Authorization", oauthHeader(c, exchange, "nobody", words, key, keySecret, verifier)).Post(exchange, nil).Want(401).
+			Says("Provided consumer does not exist")
+		stranger := admin.Post(consumers, `{"consumer": {"some:weird-field": "v"}}`).Want(201).Has("consumer.some_weird_field", "v").Text("consumer.id")
+		admin.Patch(consumers+"/"+stranger, `{"consumer": {"some:weird-field": "w"}}`).Want(200).Has("consumer.some_weird_field", "w")
+		none.With("Authorization", oauthHeader(c, exchange, stranger, words, key, keySecret, verifier)).Post(exchange, nil).Want(401).
+			Says("Provided consumer key does not match")
+		admin.Delete(consumers + "/" + stranger).Want(204)
 		answered := signed(exchange, key, keySecret, verifier).Post(exchange, nil)
 		access := formOf(t, answered)
 		token, tokenSecret := access.Get("oauth_token"), access.Get("oauth_token_secret")

@@ -148,9 +148,9 @@ func (a *api) issueToken(r *rest.Request) (any, error) {
 	}
 	var err error
 	if slices.Contains(login.Methods, "oauth1") {
-		signed, err := a.signedByOAuth(r, nil)
-		if err != nil {
-			return nil, err
+		signed := a.signedByOAuth(r, nil)
+		if signed.Malformed != nil {
+			return nil, rest.Unauthorized("Invalid signature").Because(signed.Malformed)
 		}
 		login.OAuth = &signed
 	}

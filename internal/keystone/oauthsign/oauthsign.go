@@ -39,7 +39,7 @@ type Request struct {
 // ErrUnsigned is returned for requests without OAuth's authorization, or with half of it.
 var ErrUnsigned = errors.New("the request is not signed as OAuth 1.0a says")
 
-// Read takes the authorization from the header, or the form of a body.
+// Read takes the authorization from the header, or the form of a body. What it could read it returns with an error too.
 func Read(r *http.Request, form url.Values, now time.Time) (*Request, error) {
 	out := &Request{method: r.Method, query: r.URL.Query(), form: form, oauth: map[string]string{}}
 	header, ok := strings.CutPrefix(r.Header.Get("Authorization"), "OAuth ")
@@ -48,10 +48,10 @@ func Read(r *http.Request, form url.Values, now time.Time) (*Request, error) {
 			key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 			k, err := url.PathUnescape(key)
 			if err != nil {
-				return nil, ErrUnsigned
+				return out, ErrUnsigned
 			}
 			if out.oauth[k], err = url.PathUnescape(strings.Trim(value, `"`)); err != nil {
-				return nil, ErrUnsigned
+				return out, ErrUnsigned
 			}
 		}
 	} else {
@@ -65,13 +65,13 @@ func Read(r *http.Request, form url.Values, now time.Time) (*Request, error) {
 	out.signature = out.oauth["oauth_signature"]
 	stamp, err := strconv.ParseInt(out.oauth["oauth_timestamp"], 10, 64)
 	if out.ConsumerKey == "" || out.signature == "" || out.oauth["oauth_nonce"] == "" || err != nil {
-		return nil, ErrUnsigned
+		return out, ErrUnsigned
 	}
 	if v, ok := out.oauth["oauth_version"]; ok && v != "1.0" {
-		return nil, ErrUnsigned
+		return out, ErrUnsigned
 	}
 	if age := now.Sub(time.Unix(stamp, 0)); age > Lifetime || age < -Lifetime {
-		return nil, errors.New("the timestamp is too far off")
+		return out, errors.New("the timestamp is too far off")
 	}
 	return out, nil
 }
