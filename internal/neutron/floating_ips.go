@@ -92,7 +92,7 @@ func (u *unit) associate(ctx context.Context, c *policy.Caller, f *db.FloatingIP
 		return err
 	}
 	if p.ProjectID != f.ProjectID && !c.IsAdmin() {
-		if p.ProjectID != c.ProjectID {
+		if p.ProjectID != c.ProjectID && p.NetworkProject != c.ProjectID {
 			return PortNotFound(port)
 		}
 		return badRequest("floatingip", "Port %s is associated with a different tenant than Floating IP %s and therefore cannot be bound", p.ID, f.ID)
@@ -168,7 +168,8 @@ func (u *unit) disassociate(f *db.FloatingIP) {
 	f.PortName, f.PortNetworkID, f.PortMAC, f.PortAdminUp, f.PortStatus, f.PortDeviceID, f.PortDeviceOwner = "", "", "", false, "", "", ""
 }
 
-// UpdateFloatingIP leads a floating IP elsewhere (port_id; null for nowhere) and changes what else v names.
+// UpdateFloatingIP leads a floating IP elsewhere (port_id; null for nowhere) and changes what else v names. A v that names nothing leads it nowhere,
+// as it has since floating IPs had no other attribute.
 func (s *Service) UpdateFloatingIP(ctx context.Context, c *policy.Caller, id string, v attr.Values) (*db.FloatingIP, error) {
 	var f *db.FloatingIP
 	return f, s.write(ctx, func(ctx context.Context, u *unit) error {
@@ -191,7 +192,7 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c *policy.Caller, id str
 		port := v.String("port_id")
 		switch {
 		case v.Has("port_id") && port == "" && f.FixedPortID == "": // nothing to take away; port forwardings stay
-		case v.Has("port_id") && port == "":
+		case len(v) == 0 && f.FixedPortID != "", v.Has("port_id") && port == "":
 			u.disassociate(f)
 		case v.Has("port_id"):
 			if port != f.FixedPortID || v.Has("fixed_ip_address") {

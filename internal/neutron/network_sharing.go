@@ -38,9 +38,13 @@ func (u *unit) setShared(ctx context.Context, n *db.Network, shared bool) error 
 	return u.dropRBAC(ctx, n.ID, db.AccessAsShared, "*")
 }
 
-// sharingUsed tells whether a project other than the owner has something on an object that only the policy for target lets it in to.
+// sharingUsed tells whether a project has something on an object that only the policy for target lets it in to. What a network's owner has there
+// does not count; with other objects upstream counts the owner's own things too (RbacNeutronDbObjectMixin, _validate_rbac_policy_delete).
 func (u *unit) sharingUsed(ctx context.Context, kind, object, owner, target string) (bool, error) {
 	users := rbacTypes[kind].users
+	if kind != "network" {
+		owner = ""
+	}
 	args := make([]any, 0, 9)
 	for range strings.Count(users, "?") {
 		args = append(args, object)
@@ -52,6 +56,13 @@ WHERE project_id NOT IN ('', ?) AND (? = '*' OR project_id = ?)
 	AND r.target_project IN ('*', x.project_id))`,
 		append(args, owner, target, target, object, db.AccessAsShared, target)...).Scan(ctx, &n)
 	return n > 0, err
+}
+
+// networkTouched raises a network's revision when what belongs to it has changed.
+func (u *unit) networkTouched(ctx context.Context, id string) error {
+	u.changed(kindNetwork, id)
+	_, err := u.tx.NewUpdate().Model((*db.Network)(nil)).Set("revision_number = revision_number + 1").Set("updated_at = ?", u.now).Where("id = ?", id).Exec(ctx)
+	return err
 }
 
 // setExternal follows a change of router:external. A network with gateways or floating IPs stays external.

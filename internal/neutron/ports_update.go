@@ -127,6 +127,11 @@ func (u *unit) moveAddresses(ctx context.Context, p *db.Port, asks []fixedAsk) e
 		return err
 	}
 	p.IPDeferred = false
+	if p.DeviceOwner == ownerDistributed { // guests learn the way to it from their subnets
+		for _, a := range slices.Concat(before, p.FixedIPs) {
+			u.changed(kindSubnet, a.SubnetID)
+		}
+	}
 	for i := range p.FixedIPs {
 		p.FixedIPs[i].IPKey = addrKey(parseAddr(p.FixedIPs[i].IPAddress))
 	}

@@ -70,7 +70,9 @@ func (u *unit) shareQoS(ctx context.Context, p *db.QoSPolicy, shared bool) error
 			ID: u.s.newID(), ProjectID: p.ProjectID, ObjectType: "qos_policy", ObjectID: p.ID, Action: db.AccessAsShared, TargetProject: "*",
 		})
 	default:
-		err = db.Delete(ctx, u.tx, rows[0])
+		if err = u.rbacUnused(ctx, rows[0], ""); err == nil {
+			err = db.Delete(ctx, u.tx, rows[0])
+		}
 	}
 	p.Shared = shared
 	return err

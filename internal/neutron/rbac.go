@@ -86,8 +86,8 @@ func (s *Service) CreateRBACPolicy(ctx context.Context, c *policy.Caller, v attr
 		if owner != c.ProjectID && !c.IsAdmin() {
 			return bad("InvalidInput", "Invalid input for operation: Only admins can manipulate policies on objects they do not own.")
 		}
-		if r.Action == db.AccessAsExternal && !c.IsAdmin() {
-			return fault(403, "PolicyNotAuthorized", "Only admins can manipulate policies with the action access_as_external.")
+		if err := u.poolScopeShared(ctx, r); err != nil {
+			return err
 		}
 		dup, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
 			Where("t.object_id = ? AND t.action = ? AND t.target_project = ?", r.ObjectID, r.Action, r.TargetProject).Exists(ctx)
@@ -100,8 +100,37 @@ func (s *Service) CreateRBACPolicy(ctx context.Context, c *policy.Caller, v attr
 		if err := u.madeExternal(ctx, r); err != nil {
 			return err
 		}
+		if err := u.sharingChanged(ctx, r); err != nil {
+			return err
+		}
 		return db.Insert(ctx, u.tx, r)
 	})
+}
+
+// poolScopeShared fails for a subnet pool in an address scope that the project of a new policy may not use (upstream's SubnetPool,
+// validate_rbac_policy_create).
+func (u *unit) poolScopeShared(ctx context.Context, r *db.RBACPolicy) error {
+	if r.ObjectType != "subnetpool" {
+		return nil
+	}
+	p, err := db.Get[db.SubnetPool](ctx, u.tx, r.ObjectID)
+	if err != nil || p.AddressScopeID == "" {
+		return err
+	}
+	shared, err := u.tx.NewSelect().Model((*db.RBACPolicy)(nil)).
+		Where("t.object_id = ? AND t.target_project IN ('*', ?)", p.AddressScopeID, r.TargetProject).Exists(ctx)
+	if err == nil && !shared {
+		err = bad("RbacPolicyInitError", "Failed to create RBAC policy on object %s because target project doesn't have access to associated address scope..", r.ObjectID)
+	}
+	return err
+}
+
+// sharingChanged raises a network's revision, as upstream does for networks alone.
+func (u *unit) sharingChanged(ctx context.Context, r *db.RBACPolicy) error {
+	if r.ObjectType != "network" {
+		return nil
+	}
+	return u.networkTouched(ctx, r.ObjectID)
 }
 
 // rbacObject returns who owns a policy's object.
@@ -137,10 +166,13 @@ func (s *Service) UpdateRBACPolicy(ctx context.Context, id string, v attr.Values
 			return or(err, RBACNotFound(id))
 		}
 		if t := v.String("target_tenant"); t != "" && t != r.TargetProject {
-			if err := u.rbacUnused(ctx, r); err != nil {
+			if err := u.rbacUnused(ctx, r, t); err != nil {
 				return err
 			}
 			r.TargetProject = t
+		}
+		if err := u.sharingChanged(ctx, r); err != nil {
+			return err
 		}
 		return db.Update(ctx, u.tx, r)
 	})
@@ -157,7 +189,10 @@ func (s *Service) DeleteRBACPolicy(ctx context.Context, id string) error {
 		if err != nil {
 			return or(err, RBACNotFound(id))
 		}
-		if err := u.rbacUnused(ctx, r); err != nil {
+		if err := u.rbacUnused(ctx, r, ""); err != nil {
+			return err
+		}
+		if err := u.sharingChanged(ctx, r); err != nil {
 			return err
 		}
 		if err := db.Delete(ctx, u.tx, r); err != nil {
@@ -185,33 +220,47 @@ func (u *unit) lastExternal(ctx context.Context, r *db.RBACPolicy) error {
 	return u.update(ctx, n)
 }
 
-// rbacUnused fails when somebody has something on the object that only this policy lets him.
-func (u *unit) rbacUnused(ctx context.Context, r *db.RBACPolicy) error {
-	var used bool
-	var err error
+// rbacUnused fails when somebody has something on the object that only this policy lets him, and that the project for which the policy will be
+// from now on, next, has not ("" for none).
+func (u *unit) rbacUnused(ctx context.Context, r *db.RBACPolicy, next string) error {
 	if r.Action == db.AccessAsExternal {
-		used, err = u.externalUsed(ctx, r)
-	} else {
-		var owner string
-		if owner, err = u.rbacObject(ctx, r); err != nil {
-			return err
-		}
-		used, err = u.sharingUsed(ctx, r.ObjectType, r.ObjectID, owner, r.TargetProject)
+		return u.externalUnusedBut(ctx, r, next)
 	}
+	owner, err := u.rbacObject(ctx, r)
+	if err != nil {
+		return err
+	}
+	used, err := u.sharingUsed(ctx, r.ObjectType, r.ObjectID, owner, r.TargetProject)
 	if err == nil && used {
-		err = conflict("RbacPolicyInUse", "RBAC policy on object %s cannot be removed because other objects depend on it.", r.ObjectID)
+		err = rbacInUse(r.ObjectID, "")
 	}
 	return err
 }
 
-// externalUsed tells whether a project has a gateway or a floating IP on a network that only this policy makes external for it
-// (upstream's _process_ext_policy_delete). The last policy of a network must have no user at all.
-func (u *unit) externalUsed(ctx context.Context, r *db.RBACPolicy) (bool, error) {
+func rbacInUse(object, details string) error {
+	return conflict("RbacPolicyInUse", "RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: %s", object, details)
+}
+
+// externalUnusedBut fails when a project other than next has a gateway or a floating IP on a network that only this policy makes external for it.
+// The default external network is everybody's (upstream's _validate_ext_not_in_use_by_tenant).
+func (u *unit) externalUnusedBut(ctx context.Context, r *db.RBACPolicy, next string) error {
+	if r.TargetProject == "*" {
+		n, err := db.Get[db.Network](ctx, u.tx, r.ObjectID)
+		if err != nil {
+			return or(err, NetworkNotFound(r.ObjectID))
+		}
+		if n.IsDefault {
+			return rbacInUse(r.ObjectID, "Default external networks must be shared to everyone.")
+		}
+	}
 	var n int
 	err := u.tx.NewRaw(`SELECT COUNT(*) FROM (
 	SELECT r.project_id FROM neutron_routers r JOIN neutron_ports p ON p.router_id = r.id WHERE p.network_id = ? AND p.device_owner = 'network:router_gateway' UNION SELECT project_id FROM neutron_floatingips WHERE floating_network_id = ?) AS x
-WHERE (? = '*' OR project_id = ?) AND NOT EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project <> ?
+WHERE (? = '*' OR project_id = ?) AND project_id <> ? AND NOT EXISTS (SELECT 1 FROM neutron_rbac_policies r WHERE r.object_id = ? AND r.action = ? AND r.target_project <> ?
 	AND r.target_project IN ('*', x.project_id))`,
-		r.ObjectID, r.ObjectID, r.TargetProject, r.TargetProject, r.ObjectID, db.AccessAsExternal, r.TargetProject).Scan(ctx, &n)
-	return n > 0, err
+		r.ObjectID, r.ObjectID, r.TargetProject, r.TargetProject, next, r.ObjectID, db.AccessAsExternal, r.TargetProject).Scan(ctx, &n)
+	if err == nil && n > 0 {
+		err = rbacInUse(r.ObjectID, "There are routers attached to this network that depend on this policy for access.")
+	}
+	return err
 }

@@ -37,7 +37,7 @@ func (u *unit) setGateway(ctx context.Context, c *policy.Caller, r *db.Router, i
 		}
 		return err
 	}
-	g, err := u.newGateway(ctx, r, info)
+	g, err := u.newGateway(ctx, c, r, info)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,9 @@ func (u *unit) setGateway(ctx context.Context, c *policy.Caller, r *db.Router, i
 }
 
 // newGateway gives a router a port on an external network.
-func (u *unit) newGateway(ctx context.Context, r *db.Router, info attr.Values) (g db.Gateway, err error) {
+func (u *unit) newGateway(ctx context.Context, c *policy.Caller, r *db.Router, info attr.Values) (g db.Gateway, err error) {
 	network := info.String("network_id")
-	n, err := u.gatewayNetwork(ctx, r, network)
+	n, err := u.gatewayNetwork(ctx, c, r, network)
 	if err != nil {
 		return g, err
 	}
@@ -59,30 +59,27 @@ func (u *unit) newGateway(ctx context.Context, r *db.Router, info attr.Values) (
 	if err != nil {
 		return g, err
 	}
-	if len(subnets) == 0 {
-		return g, badRequest("router", "No subnets available on external network %s", network)
-	}
 	asks := asksOf(info.List("external_fixed_ips"))
 	p := &db.Port{NetworkID: network, AdminStateUp: true, Status: statusDown, DeviceID: r.ID, RouterID: r.ID, DeviceOwner: ownerRouterGateway, NovaIndex: -1}
 	if err := u.createPort(ctx, portRequest{row: p, given: len(asks) > 0, asks: asks, network: n, subnets: subnets, noQuota: true}, nil); err != nil {
 		return g, err
 	}
-	if len(p.FixedIPs) == 0 {
+	if len(p.FixedIPs) == 0 && len(subnets) > 0 { // a network without subnets gives a gateway without addresses, which does nothing yet
 		return g, badRequest("router", "No IPs available for external network %s", network)
 	}
 	return db.Gateway{PortID: p.ID, NetworkID: network, IPs: p.FixedIPs}, u.noOverlap(ctx, r.ID, p)
 }
 
-// gatewayNetwork is a network that the router's project may leave by.
-func (u *unit) gatewayNetwork(ctx context.Context, r *db.Router, network string) (*db.Network, error) {
+// gatewayNetwork is a network that the router's project may leave by, or one of the administrator's choice.
+func (u *unit) gatewayNetwork(ctx context.Context, c *policy.Caller, r *db.Router, network string) (*db.Network, error) {
 	n, err := u.network(ctx, network, r.ProjectID)
 	switch {
 	case err != nil:
 		return nil, err
+	case !n.Shared && !n.ExternalAccess && n.ProjectID != r.ProjectID && !c.IsAdmin():
+		return nil, NetworkNotFound(network)
 	case !n.External:
 		return nil, badRequest("router", "Network %s is not an external network", network)
-	case !n.Shared && !n.ExternalAccess && n.ProjectID != r.ProjectID:
-		return nil, NetworkNotFound(network)
 	}
 	return n, nil
 }

@@ -36,7 +36,7 @@ func (u *unit) addGateways(ctx context.Context, c *policy.Caller, r *db.Router, 
 			}
 			continue
 		}
-		g, err := u.newGateway(ctx, r, info)
+		g, err := u.newGateway(ctx, c, r, info)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (s *Service) UpdateGateways(ctx context.Context, c *policy.Caller, id strin
 			return u.dropGateways(ctx, r)
 		}
 		for _, info := range list {
-			if _, err := u.gatewayNetwork(ctx, r, info.String("network_id")); err != nil {
+			if _, err := u.gatewayNetwork(ctx, c, r, info.String("network_id")); err != nil {
 				return err
 			}
 		}

@@ -18,8 +18,8 @@ var protocols = map[string]int{
 	"sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
 }
 
-// onlyIPv6 are protocols that IPv4 cannot carry.
-var onlyIPv6 = map[string]bool{"ipv6-encap": true, "ipv6-frag": true, "ipv6-icmp": true, "icmpv6": true, "ipv6-nonxt": true, "ipv6-opts": true, "ipv6-route": true}
+// onlyIPv6 are protocols that upstream takes for IPv4 neither by name nor by number.
+var onlyIPv6 = map[int]bool{41: true, 43: true, 44: true, 58: true, 59: true, 60: true}
 
 // protocolNumber is -1 for none.
 func protocolNumber(p string) int {
@@ -149,7 +149,7 @@ func checkRule(r *db.SecurityGroupRule) error {
 	if remotes > 1 {
 		return bad("SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix, remote_group_id or remote_address_group_id may be provided.")
 	}
-	if onlyIPv6[r.Protocol] && r.Ethertype == "IPv4" {
+	if onlyIPv6[protocolNumber(r.Protocol)] && r.Ethertype == "IPv4" {
 		return bad("SecurityGroupEthertypeConflictWithProtocol", "Invalid ethertype %s for protocol %s.", r.Ethertype, r.Protocol)
 	}
 	if r.RemoteIPPrefix != "" {

@@ -28,6 +28,11 @@ func (s *Service) SecurityGroups(ctx context.Context, c *policy.Caller, q db.Que
 	return db.SecurityGroups(ctx, s.DB.Read(ctx), q)
 }
 
+// DefaultGroupOf makes the default group of a project that an administrator asks about, as upstream does for a list of that project's groups.
+func (s *Service) DefaultGroupOf(ctx context.Context, project string) error {
+	return s.wantDefaultGroup(ctx, project)
+}
+
 // SecurityGroupRules lists the rules of the groups that a caller owns.
 func (s *Service) SecurityGroupRules(ctx context.Context, c *policy.Caller, q db.Query) ([]*db.SecurityGroupRule, error) {
 	if err := s.wantDefaultGroup(ctx, c.ProjectID); err != nil {
@@ -112,7 +117,10 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, v attr.Values) (*db.S
 			return err
 		}
 		u.changed(kindSecurityGroup, g.ID)
-		return u.firstRules(ctx, g, false)
+		if err := u.firstRules(ctx, g, false); err != nil {
+			return err
+		}
+		return u.checkQuota(ctx, project, quotaSecurityGroupRule, 0) // they count, too
 	})
 }
 

@@ -163,13 +163,9 @@ func (u *unit) checkPoolScope(ctx context.Context, c *policy.Caller, p *db.Subne
 	if p.AddressScopeID == "" {
 		return nil
 	}
-	scope, err := u.s.AddressScopes().one(ctx, u, p.AddressScopeID, c.ProjectID)
+	scope, err := u.s.AddressScopes().visible(ctx, u, c, p.AddressScopeID)
 	if err != nil {
 		return err
-	}
-	if !c.IsAdmin() && scope.ProjectID != c.ProjectID && !scope.Shared {
-		return bad("IllegalSubnetPoolAssociationToAddressScope",
-			"Illegal subnetpool association: subnetpool %s cannot be associated with address scope %s.", p.ID, scope.ID)
 	}
 	if scope.IPVersion != p.IPVersion {
 		return bad("IllegalSubnetPoolIpVersionAssociationToAddressScope",

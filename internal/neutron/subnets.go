@@ -75,6 +75,9 @@ func (s *Service) CreateSubnet(ctx context.Context, c *policy.Caller, v attr.Val
 			return err
 		}
 		u.changed(kindSubnet, sn.ID)
+		if err := u.networkTouched(ctx, n.ID); err != nil {
+			return err
+		}
 		if err := u.autoAddress(ctx, sn); err != nil {
 			return err
 		}
@@ -235,6 +238,6 @@ WHERE a.subnet_id = ? ORDER BY a.port_id`, id).Scan(ctx, &users)
 			}
 		}
 		u.changed(kindSubnet, id)
-		return nil
+		return u.networkTouched(ctx, sn.NetworkID)
 	})
 }

@@ -75,6 +75,12 @@ func (u *unit) trunkPort(ctx context.Context, c *policy.Caller, id string) (*db.
 // addSubPorts plugs ports into a trunk: they are where its parent is.
 func (u *unit) addSubPorts(ctx context.Context, c *policy.Caller, t *db.Trunk, parent *db.Port, list []attr.Values) error {
 	for _, x := range list {
+		if x.String("segmentation_type") != segmentInherit && (!x.Has("segmentation_type") || !x.Has("segmentation_id")) {
+			return invalidInput("Invalid subport details '%s': missing segmentation information. Must specify both segmentation_id and segmentation_type",
+				fmt.Sprintf("{'port_id': '%s'}", x.String("port_id")))
+		}
+	}
+	for _, x := range list {
 		sub, p, err := u.subPort(ctx, c, t, parent, x)
 		if err != nil {
 			return err
@@ -125,9 +131,6 @@ func (u *unit) subPort(ctx context.Context, c *policy.Caller, t *db.Trunk, paren
 		sub.SegmentationType, sub.SegmentationID = segmentVLAN, n.SegmentationID
 	}
 	switch {
-	case sub.SegmentationType == "" || sub.SegmentationID == 0 && !x.Has("segmentation_id"):
-		return sub, nil, invalidInput("Invalid subport details '%s': missing segmentation information. Must specify both segmentation_id and segmentation_type",
-			fmt.Sprintf("{'port_id': '%s'}", sub.PortID))
 	case sub.SegmentationType != segmentVLAN:
 		return sub, nil, invalidInput("Unknown segmentation_type '%s'", sub.SegmentationType)
 	case sub.SegmentationID < 1 || sub.SegmentationID > 4094:

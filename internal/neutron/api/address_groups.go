@@ -34,14 +34,25 @@ func addresses(v any) (any, string) {
 	return out, ""
 }
 
+// networks takes what a new group is made of: networks only, though single addresses may be added to it later (neutron-lib's subnet_list).
+func networks(v any) (any, string) {
+	list, _ := v.([]any)
+	for _, x := range list {
+		if _, reason := attr.CIDR(x); reason != "" {
+			return nil, reason
+		}
+	}
+	return addresses(v)
+}
+
 // addressGroups is the extension address-group.
 func (a *api) addressGroups() *resource {
 	res := serve(a.n.AddressGroups(), resource{
 		Table: attr.NewTable("address_group", "address_groups", untagged(), named(), []attr.Attribute{
-			{Name: "addresses", Post: true, Default: []string{}, Check: addresses},
+			{Name: "addresses", Post: true, Default: []string{}, Check: networks},
 			{Name: "shared", Filter: true},
 		}),
-		Path: "address-groups", Absent: neutron.AddressGroupNotFound, Filters: sharedBy("t.id"),
+		Path: "address-groups", Absent: neutron.AddressGroupNotFound, Filters: sharedBy("t.id"), OwnOnly: true,
 	}, addressGroupView)
 	change := func(name string, do func(ctx context.Context, c *policy.Caller, id string, list []string) (*db.AddressGroup, error)) memberAction {
 		return memberAction{Name: name, Do: func(ctx context.Context, r *rest.Request, group attr.Values, body map[string]any) (any, error) {

@@ -172,6 +172,9 @@ func TestServerNetworkWalk(t *testing.T) {
 		m.Delete(v2+"/networks/"+net).Want(409).Has("NeutronError.type", "NetworkInUse")
 		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"port_id": null}}`).Want(200).Has("floatingip.status", "DOWN").Has("floatingip.port_id", "<nil>")
 		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"port_id": "`+port+`"}}`).Want(200).Has("floatingip.status", "ACTIVE")
+		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"description": "kept"}}`).Want(200).Has("floatingip.port_id", port)
+		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {}}`).Want(200).Has("floatingip.port_id", nil) // the oldest way to say "nowhere"
+		m.Put(v2+"/floatingips/"+fip, `{"floatingip": {"port_id": "`+port+`"}}`).Want(200)
 		m.Delete(v2 + "/ports/" + port).Want(204)
 		m.Get(v2+"/floatingips/"+fip).Want(200).Has("floatingip.port_id", "<nil>")
 		m.Delete(v2 + "/floatingips/" + fip).Want(204)

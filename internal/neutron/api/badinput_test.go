@@ -73,7 +73,7 @@ func TestBadInput(t *testing.T) {
 			{"POST", "/subnets", `{"subnet": {"network_id": "xyz", "ip_version": 4, "cidr": "10.2.0.0/24"}}`, 400, "'xyz' is not a valid UUID"},
 			{"POST", "/subnets", `{"subnet": {"network_id": "NOWHERE", "ip_version": 4, "cidr": "10.2.0.0/24"}}`, 404, "NetworkNotFound"},
 			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 4, "cidr": "10.2.0.0/33"}}`, 400, "is not a valid IP subnet"},
-			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 4, "cidr": "10.2.0.9/24"}}`, 400, "'10.2.0.0/24' is recommended"},
+			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 4, "cidr": "10.2.0.9"}}`, 400, "'10.2.0.9/32' is recommended"},
 			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 4, "cidr": "10.1.0.8/30"}}`, 400, "overlaps with another subnet"},
 			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 5, "cidr": "10.2.0.0/24"}}`, 400, "'5' is not in"},
 			{"POST", "/subnets", `{"subnet": {"network_id": "NET", "ip_version": 6, "cidr": "10.2.0.0/24"}}`, 400, "does not match the ip_version '6'"},

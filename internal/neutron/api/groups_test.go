@@ -13,7 +13,8 @@ func TestAddressGroups(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
 		m, other := c.as(t, "member"), c.as(t, "other")
 		m.Post(v2+"/address-groups", `{"address_group": {"name": "g", "addresses": ["nowhere"]}}`).Want(400)
-		group := m.Post(v2+"/address-groups", `{"address_group": {"name": "g", "description": "d", "addresses": ["10.0.0.7", "10.1.0.0/16"]}}`).Want(201).
+		m.Post(v2+"/address-groups", `{"address_group": {"name": "g", "addresses": ["10.0.0.7"]}}`).Want(400).Says("'10.0.0.7/32' is recommended")
+		group := m.Post(v2+"/address-groups", `{"address_group": {"name": "g", "description": "d", "addresses": ["10.0.0.7/32", "10.1.0.9/16"]}}`).Want(201).
 			Has("address_group.addresses", "[10.0.0.7/32 10.1.0.0/16]").Has("address_group.shared", false).Text("address_group.id")
 		path := v2 + "/address-groups/" + group
 		m.Put(path+"/add_addresses", `{"addresses": ["10.2.0.0/16", "fd00::1"]}`).Want(200).Has("address_group.addresses", "[10.0.0.7/32 10.1.0.0/16 10.2.0.0/16 fd00::1/128]")
@@ -59,6 +60,8 @@ func TestAddressGroups(t *testing.T) {
 		// Shared by RBAC, used by the other project's rule, it stays shared.
 		rbac := m.Post(v2+"/rbac-policies", `{"rbac_policy": {"object_type": "address_group", "object_id": "`+group+`", "action": "access_as_shared", "target_tenant": "project-2"}}`).
 			Want(201).Text("rbac_policy.id")
+		other.Get(path).Want(200)
+		other.Put(path, `{"address_group": {"name": "theirs"}}`).Want(404)
 		theirs := other.Post(v2+"/security-groups", `{"security_group": {"name": "o"}}`).Want(201).Text("security_group.id")
 		used := other.Post(v2+"/security-group-rules", strings.Replace(rule, sg, theirs, 1)+`}}`).Want(201).Text("security_group_rule.id")
 		m.Delete(v2+"/rbac-policies/"+rbac).Want(409).Has("NeutronError.type", "RbacPolicyInUse")

@@ -29,6 +29,15 @@ func (a *api) list(r *rest.Request, res *resource) (any, error) {
 		}
 		q = res.within(r, q)
 	}
+	if res.AskedOf != nil && r.Caller.IsAdmin() {
+		for _, name := range []string{"project_id", "tenant_id"} {
+			for _, project := range r.QueryValues()[name] {
+				if err := res.AskedOf(r.Context(), project); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
 	views, err := res.List(r.Context(), r.Caller, q)
 	if store.IsNotFound(err) {
 		return nil, res.Absent(q.Marker)

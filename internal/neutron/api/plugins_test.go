@@ -163,7 +163,7 @@ func TestAgentsAndSchedulers(t *testing.T) {
 		admin.Delete(v2 + "/agents/" + agent).Want(409)
 
 		admin.Get(v2+"/networks/"+ext+"/dhcp-agents").Want(200).Has("agents", "[]")
-		m.Get(v2 + "/networks/" + ext + "/dhcp-agents").Want(404)
+		m.Get(v2 + "/networks/" + ext + "/dhcp-agents").Want(403)
 		admin.Get(v2+"/agents/"+agent+"/dhcp-networks").Want(200).Has("networks", "[]")
 		admin.Post(v2+"/agents/"+agent+"/dhcp-networks", `{"network_id": "`+ext+`"}`).Want(404).Has("NeutronError.type", "InvalidDHCPAgent")
 		admin.Delete(v2+"/agents/"+agent+"/dhcp-networks/"+ext).Want(409).Has("NeutronError.type", "NetworkNotHostedByDhcpAgent")

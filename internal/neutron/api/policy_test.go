@@ -159,7 +159,7 @@ func TestAttributesNeedRights(t *testing.T) {
 		admin.Put(v2+"/networks/"+net, `{"network": {"shared": true}}`).Want(200).Has("network.shared", true)
 		other.Get(v2+"/networks/"+net).Want(200).Has("network.shared", true)
 		other.Get(v2 + "/ports/" + port).Want(404)
-		other.Put(v2+"/networks/"+net, `{"network": {"name": "x"}}`).Want(404)
+		other.Put(v2+"/networks/"+net, `{"network": {"name": "x"}}`).Want(403) // what one sees is no secret
 		theirs := other.Post(v2+"/ports", `{"port": {"network_id": "`+net+`"}}`).Want(201).Text("port.id")
 		other.Post(v2+"/ports", `{"port": {"network_id": "`+net+`", "mac_address": "fa:16:3e:01:02:04"}}`).Want(403)
 		other.Post(v2+"/ports", `{"port": {"network_id": "`+net+`", "fixed_ips": [{"ip_address": "10.1.0.77"}]}}`).Want(403)

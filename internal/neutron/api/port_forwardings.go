@@ -67,6 +67,7 @@ func lowered(check attr.Check) attr.Check {
 
 func forwardingView(x *db.PortForwarding) attr.Values {
 	v := attr.Values(forwardingValues(x))
+	v["external_port_range"], v["internal_port_range"] = fmt.Sprintf("%d:%d", x.ExternalFirst, x.ExternalLast), fmt.Sprintf("%d:%d", x.InternalFirst, x.InternalLast)
 	v["project_id"], v["ext_parent:project_id"], v["ext_parent:tenant_id"] = x.Project, x.Project, x.Project
 	v["description"] = x.Description
 	return v
@@ -76,7 +77,6 @@ func forwardingView(x *db.PortForwarding) attr.Values {
 func forwardingValues(x *db.PortForwarding) map[string]any {
 	v := map[string]any{
 		"id": x.ID, "protocol": x.Protocol, "internal_ip_address": x.InternalIP, "internal_port_id": x.InternalPortID,
-		"external_port_range": fmt.Sprintf("%d:%d", x.ExternalFirst, x.ExternalLast), "internal_port_range": fmt.Sprintf("%d:%d", x.InternalFirst, x.InternalLast),
 	}
 	if x.ExternalFirst == x.ExternalLast {
 		v["external_port"] = x.ExternalFirst

@@ -49,7 +49,7 @@ func TestPortForwardingStory(t *testing.T) {
 		other.Post(pf, body(a, `"internal_port": 1, "external_port": 1`)).Want(404).Has("NeutronError.type", "FloatingIPNotFound")
 		m.Get(pf+"?protocol=tcp&external_port=2222").Want(200).Has("port_forwardings.0.id", one)
 		m.Get(v2+"/floatingips/"+id).Want(200).Has("floatingip.status", "ACTIVE").Has("floatingip.router_id", router).
-			Has("floatingip.port_id", nil).Has("floatingip.port_forwardings.0.internal_ip_address", m.Get(pf).Text("port_forwardings.0.internal_ip_address"))
+			Has("floatingip.port_id", nil).Has("floatingip.port_forwardings.0.external_port_range", nil).Has("floatingip.port_forwardings.0.internal_ip_address", m.Get(pf).Text("port_forwardings.0.internal_ip_address"))
 		r := routerSpec(t, c, router)
 		if len(r.Forwardings) != 2 || len(r.FloatingIPs) != 0 {
 			t.Fatalf("the engine has %+v", r)

@@ -225,6 +225,9 @@ func (a *api) ruleTypeRoutes() (routes []rest.Route) {
 		return map[string]any{"rule_types": types}, nil
 	}
 	show := func(r *rest.Request) (any, error) {
+		if !r.Caller.IsAdmin() { // whatever the policy says (upstream's QoSPlugin.get_rule_type)
+			return nil, rest.Forbidden("Not authorized.").WithType("NotAuthorized")
+		}
 		for _, k := range qosKinds {
 			if k.name != id(r) {
 				continue

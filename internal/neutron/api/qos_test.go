@@ -106,7 +106,7 @@ func TestQoSStory(t *testing.T) {
 		m.Get(v2+"/qos/policies?shared=true").Want(200).Has("policies.0.id", shared)
 		m.Put(v2+"/ports/"+plain, `{"port": {"qos_policy_id": "`+shared+`"}}`).Want(200)
 		other.Post(v2+"/networks", `{"network": {}}`).Want(201).Has("network.qos_policy_id", shared)
-		boss.Delete(v2 + "/qos/policies/" + shared).Want(404)
+		boss.Delete(v2 + "/qos/policies/" + shared).Want(403) // he sees it
 		rbac := admin.Post(v2+"/rbac-policies", `{"rbac_policy": {"object_type": "qos_policy", "object_id": "`+fast+`", "action": "access_as_shared", "target_tenant": "project-2"}}`).
 			Want(201).Text("rbac_policy.id")
 		theirs := other.Post(v2+"/networks", `{"network": {"qos_policy_id": "`+fast+`"}}`).Want(201).Text("network.id")
@@ -121,8 +121,9 @@ func TestQoSStory(t *testing.T) {
 		m.Get(v2+"/qos/rule-types").Want(200).Has("rule_types.2.type", "minimum_bandwidth")
 		m.Get(v2+"/qos/rule-types?all_rules=true").Want(200).Has("rule_types.4.type", "minimum_packet_rate")
 		m.Get(v2 + "/qos/rule-types?all_rules=true&all_supported=true").Want(400)
-		m.Get(v2+"/qos/rule-types/dscp_marking").Want(200).Has("rule_type.drivers.0.name", "OVNQosDriver")
-		m.Get(v2 + "/qos/rule-types/nothing").Want(404)
+		m.Get(v2+"/qos/rule-types/dscp_marking").Want(403).Has("NeutronError.type", "NotAuthorized")
+		admin.Get(v2+"/qos/rule-types/dscp_marking").Want(200).Has("rule_type.drivers.0.name", "OVNQosDriver")
+		admin.Get(v2 + "/qos/rule-types/nothing").Want(404)
 		boss.Delete(limit + "/" + rule).Want(204)
 		boss.Delete(limit+"/"+rule).Want(404).Has("NeutronError.type", "QosRuleNotFound")
 		boss.Delete(v2 + "/qos/policies/" + fast).Want(204)

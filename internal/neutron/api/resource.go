@@ -47,6 +47,11 @@ type resource struct {
 	PolicyName string
 	// Unowned: it has no project of its own.
 	Unowned bool
+	// OwnOnly: who may not change it is told that it is not there even if it is shared with him, for upstream asks get_<resource> about what its
+	// API definition requires by policy, and for this one that is not "shared".
+	OwnOnly bool
+	// AskedOf prepares a list that an administrator narrows to a project.
+	AskedOf func(ctx context.Context, project string) error
 	// Single: there is no collection, only members.
 	Single bool
 }
@@ -54,6 +59,8 @@ type resource struct {
 // loaded is what a route's Target found out for its handler.
 type loaded struct {
 	view  attr.Values // the resource as it is; nil for a creation
+	get   string      // the policy of seeing it
+	own   bool        // resource.OwnOnly
 	items []item      // what is to be created; one with the changes for an update
 	bulk  bool
 }
@@ -115,7 +122,7 @@ func (a *api) find(r *rest.Request, res *resource) (policy.Target, error) {
 	if len(views) == 0 {
 		return nil, res.absent(r)
 	}
-	r.Loaded = &loaded{view: views[0]}
+	r.Loaded = &loaded{view: views[0], get: "get_" + res.policyName(), own: res.OwnOnly}
 	return policy.Target(views[0]), ifMatch(r, views[0])
 }
 
@@ -155,6 +162,11 @@ func (a *api) beforeCreate(r *rest.Request, res *resource) (policy.Target, error
 	var owner policy.Target
 	if res.Under != "" {
 		if owner, err = res.Owner(r); err != nil {
+			// Who could not even if the parent were his is told that, not whether it is there.
+			mine := policy.Target{"ext_parent:project_id": r.Caller.ProjectID, "ext_parent:tenant_id": r.Caller.ProjectID}
+			if denied := r.Enforce("create_"+res.policyName(), mine); denied != nil {
+				err = denied
+			}
 			return nil, err
 		}
 	}
@@ -349,7 +361,7 @@ func (a *api) guard(r *rest.Request, res *resource, verb string, it item) error 
 		if verb == "create_" && isDefault(at, v) {
 			continue
 		}
-		if rule := verb + res.policyName() + ":" + name; declared[rule] {
+		if rule := verb + res.policyName() + ":" + name; declared[rule] && !at.Free {
 			if err := r.Enforce(rule, it.target); err != nil {
 				return err
 			}

@@ -50,7 +50,7 @@ func (a *api) routers() *resource {
 			{Name: "availability_zone_hints", Post: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "availability_zones"},
 			{Name: "flavor_id", Post: true, Check: attr.OrNull(attr.UUID), Column: "t.flavor_id"},
-			{Name: "ha", Post: true, Check: attr.OrNull(alwaysHA)},
+			{Name: "ha", Post: true, Put: true, Check: attr.OrNull(alwaysHA)},
 			{Name: "external_gateways"},
 			{Name: "enable_snat"},
 			{Name: "enable_default_route_ecmp", Post: true, Put: true, Check: attr.Boolean},

@@ -53,7 +53,7 @@ func TestSamples(t *testing.T) {
 		"allowed_address_pairs": [{"ip_address": "10.9.0.0/24"}]`)
 	pool := make("subnetpools", "subnetpool", `"name": "p", "prefixes": ["10.80.0.0/16"], "default_prefixlen": 26, "is_default": true, "tags": ["a"]`)
 	scope := make("address-scopes", "address_scope", `"name": "s", "ip_version": 4`)
-	group := make("address-groups", "address_group", `"name": "g", "addresses": ["10.0.0.1"]`)
+	group := make("address-groups", "address_group", `"name": "g", "addresses": ["10.0.0.1/32"]`)
 	flavor := make("flavors", "flavor", `"name": "f", "service_type": "L3_ROUTER_NAT"`)
 	make("service_profiles", "service_profile", `"metainfo": "{}"`)
 	fip := make("floatingips", "floatingip", `"floating_network_id": "`+ext+`", "port_id": "`+port+`"`)

@@ -35,6 +35,7 @@ func (a *api) securityGroups() *resource {
 		},
 		Absent:  neutron.SecurityGroupNotFound,
 		Filters: sharedBy("t.id"),
+		AskedOf: a.n.DefaultGroupOf,
 	}
 }
 

@@ -53,7 +53,7 @@ func TestSegments(t *testing.T) {
 		admin.Post(v2+"/subnets", `{"subnet": {"network_id": "`+other+`", "ip_version": 4, "cidr": "10.5.0.0/24", "segment_id": "`+first+`"}}`).Want(400).
 			Has("NeutronError.type", "NetworkIdsDontMatch")
 		subnet := admin.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 4, "cidr": "10.5.0.0/24"}}`).Want(201).Has("subnet.segment_id", "<nil>").Text("subnet.id")
-		m.Put(v2+"/subnets/"+subnet, `{"subnet": {"segment_id": "`+first+`"}}`).Want(404)
+		m.Put(v2+"/subnets/"+subnet, `{"subnet": {"segment_id": "`+first+`"}}`).Want(403)
 		admin.Put(v2+"/subnets/"+subnet, `{"subnet": {"segment_id": "`+first+`"}}`).Want(200).Has("subnet.segment_id", first)
 		m.Get(v2+"/networks/"+net).Has("network.l2_adjacency", false)
 		admin.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 4, "cidr": "10.6.0.0/24"}}`).Want(400).

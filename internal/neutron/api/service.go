@@ -5,6 +5,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,14 +80,22 @@ func envelope(_ *rest.Request, e *rest.Error) any {
 	return map[string]any{"NeutronError": map[string]any{"type": name, "message": message, "detail": ""}}
 }
 
-// deny answers a policy's refusal: 403 about one's own things, 404 about others', so that nobody learns what exists.
+// deny answers a policy's refusal: 403 about what the caller may see, 404 about the rest, so that nobody learns what exists (upstream's
+// PolicyHook).
 func deny(r *rest.Request, d *policy.Denied) *rest.Error {
 	forbidden := rest.Forbidden("rule:%s is disallowed by policy", d.Rule).WithType("PolicyNotAuthorized")
 	if d.Scope {
 		return forbidden
 	}
 	l, ok := r.Loaded.(*loaded)
-	if ok && l.view != nil && l.view.String("project_id") != r.Caller.ProjectID {
+	if !ok || l.view == nil {
+		return forbidden
+	}
+	target := policy.Target(maps.Clone(l.view))
+	if l.own {
+		delete(target, "shared")
+	}
+	if !r.Can(l.get, target) {
 		return rest.NotFound("The resource could not be found.")
 	}
 	return forbidden

@@ -91,11 +91,11 @@ func TestAddressScopes(t *testing.T) {
 				Want(201).Has("subnetpool.address_scope_id", scope).Text("subnetpool.id")
 		}
 		a, b := pool("10.1.0.0/16"), pool("10.2.0.0/16")
-		m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.1.7.0/24"], "address_scope_id": "`+scope+`"}}`).Want(409).
+		m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.1.7.9/24"], "address_scope_id": "`+scope+`"}}`).Want(409).
 			Has("NeutronError.type", "AddressScopePrefixConflict")
 		m.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["fd00::/48"], "address_scope_id": "`+scope+`"}}`).Want(400).Says("because subnetpool ip_version is not 4")
-		other.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.9.0.0/16"], "address_scope_id": "`+scope+`"}}`).Want(400).
-			Has("NeutronError.type", "IllegalSubnetPoolAssociationToAddressScope")
+		other.Post(v2+"/subnetpools", `{"subnetpool": {"name": "p", "prefixes": ["10.9.0.0/16"], "address_scope_id": "`+scope+`"}}`).Want(404).
+			Has("NeutronError.type", "AddressScopeNotFound")
 		m.Delete(v2+"/address-scopes/"+scope).Want(409).Has("NeutronError.type", "AddressScopeInUse")
 
 		net := m.Post(v2+"/networks", `{"network": {}}`).Want(201).Has("network.ipv4_address_scope", "<nil>").Text("network.id")

@@ -63,7 +63,7 @@ func (a *api) subnets() *resource {
 			{Name: "enable_dhcp", Post: true, Put: true, Default: true, Check: attr.Boolean, Column: "t.enable_dhcp", Kind: attr.Bool},
 			{Name: "ipv6_ra_mode", Post: true, Check: ipv6Mode, Column: "t.ipv6_ra_mode"},
 			{Name: "ipv6_address_mode", Post: true, Check: ipv6Mode, Column: "t.ipv6_address_mode"},
-			{Name: "service_types", Post: true, Put: true, Default: []string{}, Check: attr.Strings(255)},
+			{Name: "service_types", Post: true, Put: true, Free: true, Default: []string{}, Check: attr.Strings(255)},
 			{Name: "dns_publish_fixed_ip", Post: true, Put: true, Default: false, Check: attr.Boolean, Column: "t.dns_publish_fixed_ip", Kind: attr.Bool},
 			{Name: "segment_id", Post: true, Put: true, Default: attr.Null, Check: attr.OrNull(attr.UUID), Column: "t.segment_id"},
 			{Name: "shared", Filter: true},

@@ -61,9 +61,9 @@ type Attribute struct {
 	Check   Check
 	// Hidden is never shown.
 	Hidden bool
-	// Guarded makes the policy create_<resource>:<name> or update_<resource>:<name> speak when the user names it, and
-	// get_<resource>:<name> when it is shown; each only if it is declared.
-	Guarded bool
+	// Free is for whoever may change the resource: the policies create_<resource>:<name> and update_<resource>:<name> are declared upstream, but
+	// the attribute lacks enforce_policy, so nobody asks them. Of other attributes they are asked if they are declared.
+	Free bool
 	// Sub names the members of a (list of) sub-document(s) that have policies of their own, as fixed_ips:ip_address.
 	Sub []string
 	// Column is the SQL expression to filter and sort by; empty: cannot (unless Filter).

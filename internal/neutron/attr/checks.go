@@ -153,15 +153,15 @@ func IP(v any) (any, string) {
 	return a.Unmap().String(), ""
 }
 
-// CIDR takes a network without host bits.
+// CIDR takes a network. Host bits are left as they are, and an address without a length is none (neutron-lib's validate_subnet).
 func CIDR(v any) (any, string) {
 	s, _ := v.(string)
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return nil, fmt.Sprintf("'%s' isn't a recognized IP subnet cidr, '%s' is recommended", s, netip.PrefixFrom(a, a.BitLen()))
+	}
 	p, err := netip.ParsePrefix(s)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Sprintf("'%s' is not a valid IP subnet", show(v))
-	case p.Masked() != p:
-		return nil, fmt.Sprintf("'%s' isn't a recognized IP subnet cidr, '%s' is recommended", s, p.Masked())
 	}
 	return p.String(), ""
 }
