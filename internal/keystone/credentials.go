@@ -26,8 +26,7 @@ type Credential struct {
 
 var credentialColumns = []string{"user_id", "project_id", "type", "blob"}
 
-// delegationKeys are the members of an EC2 credential's blob that say whose rights it has. They are written here, from the token that made
-// the credential, and never by a client (OSSA-2020-003, OSSA-2020-004).
+// delegationKeys are the members of an EC2 credential's blob that say whose rights it has. No client writes them (OSSA-2020-003, OSSA-2020-004).
 var delegationKeys = []string{"trust_id", "app_cred_id", "access_token_id", "access_id"}
 
 // Delegation is what a token was made from, when it was not by its user's own proof: at most one field is set.
@@ -97,9 +96,8 @@ func (s *Service) Credentials(ctx context.Context, o ListOptions) ([]*Credential
 	return s.openCredentials(ctx, rows...)
 }
 
-// CreateCredential stores a credential; blob is taken out of the members by the caller. What a delegated token makes has no more rights than
-// the token (OSSA-2026-005).
-func (s *Service) CreateCredential(ctx context.Context, a Attrs, blob secret.String, by Delegation) (*Credential, error) {
+// CreateCredential stores a credential; blob is taken out of the members by the caller.
+func (s *Service) CreateCredential(ctx context.Context, a Attrs, blob secret.String) (*Credential, error) {
 	c := &Credential{ID: s.newID(), Blob: blob, Extra: a.extra(nil, credentialColumns...)}
 	a.text("user_id", &c.UserID)
 	a.text("project_id", &c.ProjectID)
@@ -116,12 +114,12 @@ func (s *Service) CreateCredential(ctx context.Context, a Attrs, blob secret.Str
 		if !ok || access == "" {
 			return nil, missing("access", "credential")
 		}
-		by.mark(ec2)
+		Delegation{}.mark(ec2)
 		text, err := json.Marshal(ec2)
 		if err != nil {
 			return nil, err
 		}
-		if by != (Delegation{}) || len(ec2) != countMembers(blob) {
+		if len(ec2) != countMembers(blob) {
 			c.Blob = secret.New(string(text))
 		}
 		c.ID = AccessKeyID(access)
@@ -221,13 +219,4 @@ func (s *Service) DeleteCredential(ctx context.Context, id string) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		return found(db.Delete(ctx, tx, &db.Credential{ID: id}), "credential", id)
 	})
-}
-
-// MadeBy tells that an EC2 credential was made by a token of that delegation.
-func (c *Credential) MadeBy(d Delegation) bool {
-	if c.Type != EC2Credential {
-		return false
-	}
-	k, err := ec2Key(c)
-	return err == nil && k.by == d
 }

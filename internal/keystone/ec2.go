@@ -48,7 +48,8 @@ func ec2Key(c *Credential) (*EC2Key, error) {
 	return k, nil
 }
 
-// CreateEC2Key makes an EC2 credential with new keys for a user and project.
+// CreateEC2Key makes an EC2 credential with new keys for a user and project. The API gives none of a delegation's: there were such keys when
+// delegated tokens could ask for one, and they are still worth what their delegation is.
 func (s *Service) CreateEC2Key(ctx context.Context, userID, projectID string, by Delegation) (*EC2Key, error) {
 	if _, err := s.User(ctx, userID); err != nil {
 		return nil, err
@@ -185,6 +186,3 @@ func (k *EC2Key) fits(l EC2Login, now time.Time) error {
 	}
 	return nil
 }
-
-// MadeBy tells that the key was made by a token of that delegation.
-func (k *EC2Key) MadeBy(d Delegation) bool { return k.by == d }

@@ -84,6 +84,12 @@ func (a *api) applicationCredentialTarget(r *rest.Request) (policy.Target, error
 	return policy.Target{"user_id": c.UserID}, nil
 }
 
+// freely tells that a token may make and end delegations of its user: it was made by the user's own proof, or by an application credential
+// that may do so.
+func freely(t *keystone.Token) bool {
+	return !t.Delegated() || t.ApplicationCredential != nil && t.ApplicationCredential.Unrestricted
+}
+
 // managesDelegation refuses tokens of restricted application credentials, and of other delegations that must not be handed on.
 func (a *api) managesDelegation(r *rest.Request, what string) error {
 	t, err := a.own(r)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 
 	"gostack/internal/keystone"
 	"gostack/internal/policy"
@@ -36,7 +35,7 @@ func (a *api) credentials() []rest.Route {
 				if err != nil {
 					return nil, err
 				}
-				if err := a.ownDelegation(r, c); err != nil {
+				if err := a.ownProof(r); err != nil {
 					return nil, err
 				}
 				return nil, a.DeleteCredential(r.Context(), c.ID)
@@ -78,19 +77,15 @@ func (a *api) credentialTarget(r *rest.Request) (policy.Target, error) {
 	return credentialOf(c.UserID), nil
 }
 
-// freely tells that a token may handle all credentials of its user: it was made by the user's own proof, or by an application credential that
-// may do so. Any other could find among them the means to more rights than it has (OSSA-2026-005).
-func freely(t *keystone.Token) bool {
-	return !t.Delegated() || t.ApplicationCredential != nil && t.ApplicationCredential.Unrestricted
-}
-
-// ownDelegation refuses a delegated token that handles a credential which it, or another token of the same delegation, has not made.
-func (a *api) ownDelegation(r *rest.Request, c *keystone.Credential) error {
+// ownProof refuses tokens that were made by delegation, of whatever kind: among credentials they could find, or make, the means to more rights
+// than they have (OSSA-2026-005, and upstream's LP#2159643, which left no exception for unrestricted application credentials and trusts).
+func (a *api) ownProof(r *rest.Request) error {
 	t, err := a.own(r)
-	if err != nil || freely(t) || c.MadeBy(t.Delegation()) {
+	if err != nil || !t.Delegated() {
 		return err
 	}
-	return rest.Forbidden("You are not authorized to perform the requested action: handling a credential with a token that was made by delegation.")
+	return rest.Forbidden("You are not authorized to perform the requested action: Using method '%s' is not allowed for managing credentials.",
+		t.DelegationMethod())
 }
 
 func credentialView(r *rest.Request, c *keystone.Credential) map[string]any {
@@ -107,30 +102,23 @@ func (a *api) listCredentials(r *rest.Request) (any, error) {
 	if !r.Can("identity:get_credential", credentialOf("")) {
 		o = o.Equals("c.user_id", r.Caller.UserID)
 	}
-	list, err := a.Credentials(r.Context(), o)
-	if err != nil {
-		return nil, err
-	}
 	t, err := a.own(r)
 	if err != nil {
 		return nil, err
 	}
-	if !freely(t) {
-		list = slices.DeleteFunc(list, func(c *keystone.Credential) bool { return !c.MadeBy(t.Delegation()) })
+	if t.Delegated() { // it has none
+		return collection(r, "credentials", []*keystone.Credential{}, credentialView), nil
 	}
-	return collection(r, "credentials", list, credentialView), nil
+	list, err := a.Credentials(r.Context(), o)
+	return collection(r, "credentials", list, credentialView), err
 }
 
 func (a *api) createCredential(r *rest.Request) (any, error) {
-	t, err := a.own(r)
-	if err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	attrs := object(r, "credential")
-	if !freely(t) && (t.ApplicationCredential != nil || attrs["type"] != keystone.EC2Credential) {
-		return nil, rest.Forbidden("You are not authorized to perform the requested action: making a credential with a token that was made by delegation.")
-	}
-	c, err := a.CreateCredential(r.Context(), attrs, blobOf(attrs), t.Delegation())
+	c, err := a.CreateCredential(r.Context(), attrs, blobOf(attrs))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +137,7 @@ func (a *api) showCredential(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ownDelegation(r, c); err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	return map[string]any{"credential": credentialView(r, c)}, nil
@@ -160,7 +148,7 @@ func (a *api) updateCredential(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ownDelegation(r, c); err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	attrs := object(r, "credential")

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"slices"
 
 	"gostack/internal/keystone"
 	"gostack/internal/keystone/awssign"
@@ -58,28 +57,19 @@ func (a *api) listEC2(r *rest.Request) (any, error) {
 	if _, err := a.User(r.Context(), r.Path("user_id")); err != nil {
 		return nil, err
 	}
-	t, err := a.own(r)
-	if err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	list, err := a.EC2Keys(r.Context(), r.Path("user_id"))
-	if !freely(t) {
-		list = slices.DeleteFunc(list, func(k *keystone.EC2Key) bool { return !k.MadeBy(t.Delegation()) })
-	}
 	return collection(r, "credentials", list, ec2View), err
 }
 
 func (a *api) createEC2(r *rest.Request) (any, error) {
-	t, err := a.own(r)
-	if err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
-	if !freely(t) && t.ApplicationCredential != nil {
-		return nil, rest.Forbidden("You are not authorized to perform the requested action: Using method 'application_credential' is not allowed " +
-			"for managing additional credentials.")
-	}
 	project, _ := r.Body.(map[string]any)["tenant_id"].(string)
-	k, err := a.CreateEC2Key(r.Context(), r.Path("user_id"), project, t.Delegation())
+	k, err := a.CreateEC2Key(r.Context(), r.Path("user_id"), project, keystone.Delegation{})
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +77,7 @@ func (a *api) createEC2(r *rest.Request) (any, error) {
 }
 
 func (a *api) showEC2(r *rest.Request) (any, error) {
-	c, err := loaded[*keystone.Credential](r)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.ownDelegation(r, c); err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	if _, err := a.User(r.Context(), r.Path("user_id")); err != nil {
@@ -109,7 +95,7 @@ func (a *api) deleteEC2(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ownDelegation(r, c); err != nil {
+	if err := a.ownProof(r); err != nil {
 		return nil, err
 	}
 	if _, err := a.User(r.Context(), r.Path("user_id")); err != nil {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"gostack/internal/keystone"
 )
 
 func hmacOf(key, text string) string {
@@ -93,7 +95,29 @@ func TestEC2Tokens(t *testing.T) {
 		v4["token"] = base64.URLEncoding.EncodeToString([]byte("AWS4-HMAC-SHA256\n20261122T100000Z\n20261122/us/mine/aws4_request\nabc"))
 		service.Post("/v3/s3tokens", signedBody(v4)).Want(401)
 
-		// A key made with a trust is worth what the trust is.
+		// No token that was made by delegation gets at credentials, whatever its delegation otherwise allows (LP#2159643).
+		robot := me.Post("/v3/users/"+user+"/application_credentials", `{"application_credential": {"name": "robot", "unrestricted": true}}`).Want(201)
+		appCred := c.As("none").Post("/v3/auth/tokens", fmt.Sprintf(`{"auth": {"identity": {"methods": ["application_credential"],
+			"application_credential": {"id": %q, "secret": %q}}}}`, robot.Text("application_credential.id"), robot.Text("application_credential.secret"))).
+			Want(201).Header.Get("X-Subject-Token")
+		totp := me.Post("/v3/credentials", fmt.Sprintf(`{"credential": {"type": "totp", "user_id": %q, "blob": "x"}}`, user)).Want(201).Text("credential.id")
+		for method, token := range map[string]string{"ec2credential": token, "application_credential": appCred} {
+			delegated := c.As(token)
+			if n := delegated.Get("/v3/credentials?user_id=" + user).Want(200).Len("credentials"); n != 0 {
+				t.Errorf("a token of %s sees %d credentials", method, n)
+			}
+			delegated.Get(all).Want(403).Says("Using method '" + method + "' is not allowed")
+			delegated.Get(all + "/" + access).Want(403)
+			delegated.Delete(all + "/" + access).Want(403)
+			delegated.Post(all, fmt.Sprintf(`{"tenant_id": %q}`, project)).Want(403)
+			delegated.Post("/v3/credentials", fmt.Sprintf(`{"credential": {"type": "ec2", "user_id": %q, "project_id": %q, "blob": "{\"access\": \"a\"}"}}`,
+				user, project)).Want(403)
+			delegated.Get("/v3/credentials/" + totp).Want(403)
+			delegated.Patch("/v3/credentials/"+totp, `{"credential": {"blob": "y"}}`).Want(403)
+			delegated.Delete("/v3/credentials/" + totp).Want(403)
+		}
+
+		// A key made with a trust, when that was allowed, is worth what the trust is.
 		trust := c.trust(me, user, helper, project, `, "impersonation": true, "roles": [{"name": "member"}]`).Want(201).Text("trust.id")
 		trusted := c.As(c.login(strange, "pw", fmt.Sprintf(`{"OS-TRUST:trust": {"id": %q}}`, trust)).Want(201).Header.Get("X-Subject-Token"))
 		if n := trusted.Get("/v3/credentials").Want(200).Len("credentials"); n != 0 {
@@ -101,8 +125,13 @@ func TestEC2Tokens(t *testing.T) {
 		}
 		trusted.Get(all + "/" + access).Want(403)
 		trusted.Post("/v3/credentials", fmt.Sprintf(`{"credential": {"type": "totp", "user_id": %q, "blob": "x"}}`, user)).Want(403)
-		by := trusted.Post(all, fmt.Sprintf(`{"tenant_id": %q}`, project)).Want(201).Has("credential.trust_id", trust)
-		signed := version2(by.Text("credential.secret"), by.Text("credential.access"), "2026-11-22T10%3A00%3A00Z")
+		trusted.Post(all, fmt.Sprintf(`{"tenant_id": %q}`, project)).Want(403)
+		by, err := c.service.CreateEC2Key(t.Context(), user, project, keystone.Delegation{TrustID: trust})
+		if err != nil {
+			t.Fatal(err)
+		}
+		me.Get(all+"/"+by.Access).Want(200).Has("credential.trust_id", trust)
+		signed := version2(by.Secret.Reveal(), by.Access, "2026-11-22T10%3A00%3A00Z")
 		signed["params"].(map[string]any)["Timestamp"] = "2026-11-22T10:00:00Z"
 		service.Post("/v3/ec2tokens", signedBody(signed)).Want(200).Has("token.user.id", user).Has("token.OS-TRUST:trust.id", trust)
 		me.Delete("/v3/OS-TRUST/trusts/" + trust).Want(204)
