@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"gostack/internal/faultpoint"
 	"gostack/internal/glance/db"
@@ -367,6 +368,9 @@ func (s *Service) ImportUndone(ctx context.Context, tx store.Tx, in *Import) err
 				drop = []string{img.StagedKey}
 			}
 			img.StagedKey, img.StagedSize = "", 0
+			if waiting := strings.Split(img.Reserved[ImportingToStores], ","); in.Method == WebDownload && len(waiting) == len(in.Stores) {
+				merge(img, FailedImport, in.Stores, true) // no store was tried (glance/async_/flows/_internal_plugins, revert)
+			}
 			release(img, in)
 			return drop
 		})

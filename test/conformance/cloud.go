@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -45,6 +46,7 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 	if err := a.c.Login(ctx); err != nil {
 		return nil, err
 	}
+	a.imageLimits()
 	for i, name := range []string{"conformance-1", "conformance-2"} {
 		p.images[i] = a.find("/image/v2/images?name="+name, "images", "name", name)
 		if p.images[i] == "" {
@@ -93,6 +95,21 @@ func (c Cloud) prepare(ctx context.Context) (*prepared, error) {
 		return nil, fmt.Errorf("no hypervisor has joined %s yet", c.URL)
 	}
 	return p, a.err
+}
+
+// imageLimits registers the limits of images where Keystone's hold: what nobody registered is limited to 0.
+func (a *asker) imageLimits() {
+	var used struct{ Usage map[string]any }
+	a.do(http.MethodGet, "/image/v2/info/usage", nil, &used)
+	if len(used.Usage) == 0 || len(a.list("/v3/registered_limits", "registered_limits")) > 0 {
+		return
+	}
+	service := a.find("/v3/services?type=image", "services", "type", "image")
+	var limits []map[string]any
+	for _, resource := range slices.Sorted(maps.Keys(used.Usage)) {
+		limits = append(limits, map[string]any{"service_id": service, "region_id": "RegionOne", "resource_name": resource, "default_limit": 1000})
+	}
+	a.post("/v3/registered_limits", map[string]any{"registered_limits": limits})
 }
 
 // asker makes requests until one fails.

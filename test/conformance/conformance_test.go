@@ -98,8 +98,22 @@ func simulated(t *testing.T) conformance.Cloud {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "gostack.yaml")
-	text := strings.NewReplacer("DIR", dir, "ADDRESS", address).Replace("host: simulated\nstate_dir: DIR/state\nrun_dir: DIR/run\nlog_dir: DIR/log\nlisten: ADDRESS\nlog_level: warn\n" +
-		"keystone: {bcrypt_cost: 4}\nnova: {compute_driver: simulated, simulated_hosts: 4}\n")
+	_, port, _ := strings.Cut(address, ":")
+	text := strings.NewReplacer("DIR", dir, "ADDRESS", address, "PORT", port).Replace(`
+host: simulated
+state_dir: DIR/state
+run_dir: DIR/run
+log_dir: DIR/log
+listen: ADDRESS
+log_level: warn
+keystone:
+  bcrypt_cost: 4
+  password: {lockout_failure_attempts: 2, lockout_duration: 5s, unique_last_count: 2}
+glance:
+  enabled_backends: ["one:file:DIR/one", "two:file:DIR/two", "web:http"]
+  options: [use_keystone_limits=true, show_multiple_locations=true, image_cache_dir=DIR/cache, allowed_networks=127.0.0.0/8, allowed_ports=80 443 PORT]
+nova: {compute_driver: simulated, simulated_hosts: 4}
+`)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gostack/internal/glance"
 	"gostack/internal/rest"
@@ -83,19 +84,12 @@ func (a *api) locationOf(r *rest.Request, value any) (newLocation, error) {
 		return newLocation{}, bad
 	}
 	url, ok := doc["url"].(string)
-	metadata, isMap := doc["metadata"].(map[string]any)
-	if !ok || !isMap {
+	if !ok {
 		return newLocation{}, bad
 	}
-	kept := map[string]string{}
-	for k, v := range metadata {
-		text, ok := v.(string)
-		if !ok {
-			return newLocation{}, bad
-		}
-		if k != "store" {
-			kept[k] = text
-		}
+	kept, err := locationMetadata(value)
+	if err != nil {
+		return newLocation{}, err
 	}
 	var n newLocation
 	if data, ok := doc["validation_data"].(map[string]any); ok {
@@ -103,9 +97,25 @@ func (a *api) locationOf(r *rest.Request, value any) (newLocation, error) {
 		n.says.HashAlgo, _ = data["os_hash_algo"].(string)
 		n.says.HashValue, _ = data["os_hash_value"].(string)
 	}
-	var err error
 	n.Location, n.size, err = a.service.NewLocation(r.Context(), url, kept)
 	return n, err
+}
+
+// locationMetadata is what a patch says of a location; the store is ours to name.
+func locationMetadata(value any) (map[string]string, error) {
+	doc, _ := value.(map[string]any)
+	metadata, ok := doc["metadata"].(map[string]any)
+	kept := map[string]string{}
+	for k, v := range metadata {
+		text, isText := v.(string)
+		if ok = ok && isText; k != "store" {
+			kept[k] = text
+		}
+	}
+	if !ok {
+		return nil, rest.BadRequest("Invalid location")
+	}
+	return kept, nil
 }
 
 // prepareLocations judges the changes of a patch that are about locations, and asks the servers of new ones, before the image is
@@ -156,9 +166,12 @@ func (a *api) prepareLocations(r *rest.Request, img *glance.Image, changes []cha
 }
 
 // present tells whether the value is a location that the image has, written as it is shown: a replacement may keep it.
-func (a *api) present(img *glance.Image, value any) bool {
+func (a *api) present(img *glance.Image, value any) bool { return a.whereIs(img, value) >= 0 }
+
+// whereIs is the place of such a location in the image's list, or -1.
+func (a *api) whereIs(img *glance.Image, value any) int {
 	doc, _ := value.(map[string]any)
-	return slices.ContainsFunc(img.Locations, func(at glance.Location) bool { return a.service.URLOf(at) == doc["url"] })
+	return slices.IndexFunc(img.Locations, func(at glance.Location) bool { return a.service.URLOf(at) == doc["url"] })
 }
 
 // changeLocations does what the patch says to the list.
@@ -187,11 +200,22 @@ func (a *api) changeLocations(img *glance.Image, c change) ([]glance.Location, e
 		}
 		return slices.Delete(list, at, at+1), nil
 	}
+	return a.replaceLocations(img, c, list)
+}
+
+// replaceLocations gives an image without locations those of the patch. Where there are some, their order and what is said of each may change, and
+// nothing else (upstream's glance/location.py): other data would be another image.
+func (a *api) replaceLocations(img *glance.Image, c change, list []glance.Location) ([]glance.Location, error) {
 	var next []glance.Location
 	for i, value := range c.value.([]any) {
 		at := c.locations[i].Location
-		if doc, _ := value.(map[string]any); a.present(img, value) {
-			at = list[slices.IndexFunc(list, func(at glance.Location) bool { return a.service.URLOf(at) == doc["url"] })]
+		if n := a.whereIs(img, value); n >= 0 {
+			at = list[n]
+			metadata, err := locationMetadata(value)
+			if err != nil {
+				return nil, err
+			}
+			at.Metadata = metadata
 		} else if err := a.takeWord(img, c.locations[i]); err != nil {
 			return nil, err
 		}
@@ -200,7 +224,20 @@ func (a *api) changeLocations(img *glance.Image, c change) ([]glance.Location, e
 		}
 		next = append(next, at)
 	}
+	if len(list) > 0 && !slices.Equal(a.urls(list), a.urls(next)) {
+		return nil, rest.BadRequest("Original locations is not empty: %s", strings.Join(a.urls(list), ", "))
+	}
 	return next, nil
+}
+
+// urls are the addresses of locations, in order of the alphabet.
+func (a *api) urls(list []glance.Location) []string {
+	out := make([]string, len(list))
+	for i, at := range list {
+		out[i] = a.service.URLOf(at)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // takeWord believes what a client says of the data of a queued image, and nothing else (OSSA-2015-019).

@@ -108,6 +108,9 @@ func TestSeveralStores(t *testing.T) {
 			t.Errorf("stores %q", got)
 		}
 
+		gone := w.create(draft)
+		w.imports("member", gone, webDownload(w.web.URL+"/none", `, "stores": ["fast", "cheap"]`)).Want(202)
+		w.fails(gone, "could not be read").Has("status", "queued").Has("os_glance_failed_import", "cheap,fast").Has("os_glance_importing_to_stores", "")
 		all := w.create(draft)
 		w.imports("member", all, webDownload(w.web.URL+"/data", `, "all_stores": true`)).Want(202)
 		w.succeeds(all).Has("stores", "fast,cheap")

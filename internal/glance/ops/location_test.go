@@ -101,9 +101,19 @@ func TestPatchLocations(t *testing.T) {
 		// Another's file is not for the taking, by whatever address (OSSA-2014-041).
 		thief := w.create(draft)
 		change("member", thief, `[{"op": "add", "path": "/locations/-", "value": {"url": "`+file+`", "metadata": {}}}]`).Want(400)
-		change("member", up, `[{"op": "replace", "path": "/locations", "value": [{"url": "`+file+`", "metadata": {}}, `+location("/data5")+`]}]`).Want(200).Has("locations.1.url", w.web.URL+"/data5")
+		replace := func(as, id string, locations ...string) *resttest.Answer {
+			return change(as, id, `[{"op": "replace", "path": "/locations", "value": [`+strings.Join(locations, ", ")+`]}]`)
+		}
+		// A list that is there changes its order and what is said of each location; other data would be another image.
+		replace("member", up, `{"url": "`+file+`", "metadata": {}}`, location("/data5")).Want(400).Says("Original locations is not empty: " + file)
+		change("member", up, `[{"op": "add", "path": "/locations/-", "value": `+location("/data5")+`}]`).Want(200).Has("locations.1.url", w.web.URL+"/data5")
+		replace("member", up, location("/data5")).Want(400).Says("Original locations is not empty")
+		replace("member", up, `{"url": "`+file+`", "metadata": {}}`, location("/data6")).Want(400).Says("Original locations is not empty")
+		replace("member", up, `{"url": "`+file+`", "metadata": {"k": 5}}`, location("/data5")).Want(400).Says("Invalid location")
+		replace("member", up, location("/data5"), `{"url": "`+file+`", "metadata": {"date": "today"}}`).Want(200)
+		w.As("member").Get(images+"/"+up).Has("locations.0.url", w.web.URL+"/data5").Has("locations.0.metadata.k", "v").Has("locations.1.metadata.date", "today")
 		change("other", up, `[{"op": "add", "path": "/locations/-", "value": `+location("/data6")+`}]`).Want(404)
-		change("member", up, `[{"op": "replace", "path": "/locations", "value": [`+location("/data5")+`]}]`).Want(200)
+		change("admin", up, `[{"op": "remove", "path": "/locations/1"}]`).Want(200).Has("locations.0.url", w.web.URL+"/data5")
 		w.clean()
 		if n := w.files("images"); n != 0 {
 			t.Errorf("%d files are left", n)
