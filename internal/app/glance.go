@@ -23,7 +23,7 @@ var glanceAPI = Component{
 func buildGlance(_ context.Context, h *House) (Unit, error) {
 	cfg := glance.Config{
 		Dir: filepath.Join(h.Config.StateDir, "images"), Staging: filepath.Join(h.Config.StateDir, "staging"),
-		Host: h.Config.Host, Remote: h.otherImages(), SizeCap: h.Config.Glance.ImageSizeCap, Clock: h.Clock, Log: h.Log,
+		Host: h.Config.Host, Remote: h.otherImages(), Clock: h.Clock, Log: h.Log,
 		Silent: h.Config.Notifications.DisabledGlance,
 	}
 	if err := cfg.Configure(h.Config.Glance.Backends, h.Config.Glance.Options); err != nil {

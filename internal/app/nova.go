@@ -81,6 +81,10 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 	if err != nil {
 		return Unit{}, fmt.Errorf("nova.pci: %w", err)
 	}
+	unified, err := nova.ConfigureQuota(cfg.Quota, h.Keystone, h.Config.Region)
+	if err != nil {
+		return Unit{}, fmt.Errorf("nova.quota: %w", err)
+	}
 	service := &nova.Service{
 		DB: h.DB, Clock: h.Clock, Log: h.Log,
 		Config: nova.Config{
@@ -98,7 +102,7 @@ func buildNovaConductor(_ context.Context, h *House) (Unit, error) {
 			},
 		},
 		Images: novaImages{h.Glance}, Made: h.Glance, Network: h.Neutron, Groups: novaGroups{h.Neutron}, OldNetwork: novaProxied{h.Neutron}, OldImages: h.Glance, Placement: nova.WithNUMA(h.Placement),
-		Projects: novaProjects{h.Keystone}, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
+		Projects: novaProjects{h.Keystone}, Unified: unified, Hosts: ops.BusHosts{Bus: h.Bus, Tickets: h.Hosts}, Tickets: h.Hosts, Link: h.Link,
 	}
 	scheduling := scheduler.DefaultConfig()
 	if err := scheduling.Configure(cfg.Scheduler); err != nil {

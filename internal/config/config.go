@@ -103,9 +103,8 @@ type PasswordRules struct {
 
 // Glance configures images.
 type Glance struct {
-	ImageSizeCap int64    `yaml:"image_size_cap" doc:"Largest image in bytes." default:"1099511627776"`
-	Backends     []string `yaml:"enabled_backends" doc:"Several stores of images, as name:file:/directory or name:http (read only); the first is the default. Empty is one store without a name." default:""`
-	Options      []string `yaml:"options" doc:"Options by upstream's names (show_multiple_locations=true, allowed_ports=80 443 8080); docs/images.md lists them." default:""`
+	Backends []string `yaml:"enabled_backends" doc:"Several stores of images, as name:file:/directory or name:http (read only); the first is the default. Empty is one store without a name." default:""`
+	Options  []string `yaml:"options" doc:"Options by upstream's names (show_multiple_locations=true, allowed_ports=80 443 8080); docs/images.md lists them." default:""`
 }
 
 // Neutron configures networks.
@@ -137,6 +136,7 @@ type Nova struct {
 	ReservedHostDiskMB   int           `yaml:"reserved_host_disk_mb" doc:"Disk in MiB that guests never get." default:"0"`
 	AvailabilityZone     string        `yaml:"default_availability_zone" doc:"Zone of hosts in no aggregate that names one." default:"nova"`
 	Scheduler            []string      `yaml:"scheduler" doc:"Filters to add (+JsonFilter) or leave out (-SameHostFilter), and options by upstream's names (ram_weight_multiplier=-1, host_subset_size=3)." default:""`
+	Quota                []string      `yaml:"quota" doc:"Options by upstream's names: driver=UnifiedLimitsDriver makes Keystone's limits hold in place of os-quota-sets, unified_limits_resource_strategy=require|ignore, unified_limits_resource_list=servers class:VCPU (docs/servers.md)." default:""`
 	ResizeToSameHost     bool          `yaml:"allow_resize_to_same_host" doc:"A resize may stay on its host; else it needs another one." default:"false"`
 	ResizeConfirmWindow  time.Duration `yaml:"resize_confirm_window" doc:"After how long a resize is confirmed by itself; 0 is never." default:"0s"`
 	ShelvedOffloadTime   time.Duration `yaml:"shelved_offload_time" doc:"How long a shelved server stays on its host; 0 is not at all, below 0 for ever." default:"0s"`

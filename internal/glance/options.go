@@ -59,6 +59,7 @@ func (o *options) known() map[string]func(string) error {
 		"image_cache_max_size":            func(value string) (err error) { c.Cache.MaxSize, err = strconv.ParseInt(value, 10, 64); return err },
 		"worker_self_reference_url":       func(value string) error { c.Cache.Node = value; return nil },
 		"signing_certificates":            func(value string) error { c.Certificates = value; return nil },
+		"image_size_cap":                  func(value string) (err error) { c.SizeCap, err = strconv.ParseInt(value, 10, 64); return err },
 		"use_keystone_limits":             yes(&c.UseLimits),
 		"property_protection_file":        func(value string) error { c.Properties.File = value; return nil },
 		"property_protection_rule_format": func(value string) error { c.Properties.Format = value; return nil },

@@ -107,7 +107,7 @@ func (s *Service) storeKeyPair(ctx context.Context, c *policy.Caller, k *KeyPair
 			return err
 		}
 		if limit := limits["key_pairs"]; limit >= 0 && n >= limit {
-			return rest.Forbidden("Quota exceeded, too many key pairs.")
+			return s.over("key_pairs", limit, n, 1, "Quota exceeded, too many key pairs.")
 		}
 		k.Seq = 0
 		if err := db.Insert(ctx, tx, k); err != nil {

@@ -96,6 +96,7 @@ type Placement interface {
 	SetMember(ctx context.Context, tx store.Tx, uuid, aggregate string, member bool) error
 	Consumers(ctx context.Context) (map[string]*placement.Consumer, error)
 	Consumer(ctx context.Context, uuid string) (*placement.Consumer, error)
+	Usages(ctx context.Context, project, user string) (map[string]*placement.Usage, error)
 }
 
 // Projects is what Nova asks of Keystone.

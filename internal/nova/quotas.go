@@ -45,6 +45,9 @@ func (s *Service) Limits(ctx context.Context, project, user string) (Limits, err
 }
 
 func (s *Service) limits(ctx context.Context, h bun.IDB, project, user string) (Limits, error) {
+	if s.Unified != nil {
+		return s.Unified.limits(ctx, project)
+	}
 	rows, err := db.ListQuotas(ctx, h, project, user, "default")
 	return limitsOf(rows, db.QuotaOfClass, db.QuotaOfProject, db.QuotaOfUser), err
 }
@@ -73,6 +76,10 @@ type bound struct {
 
 // bounds are all that a new server of a user has to keep to: the project's limits, and the user's for what the user has.
 func (s *Service) bounds(ctx context.Context, h bun.IDB, project, user string) ([]bound, error) {
+	if s.Unified != nil { // which counts by itself
+		limits, err := s.Unified.limits(ctx, project)
+		return []bound{{limits: limits}}, err
+	}
 	rows, err := db.ListQuotas(ctx, h, project, user, "default")
 	if err != nil {
 		return nil, err
@@ -101,6 +108,14 @@ const unset = -2
 // Use is what a project, or a user in it, holds of each counted resource.
 func (s *Service) Use(ctx context.Context, project, user string) (map[string]int64, error) {
 	h := s.DB.Read(ctx)
+	if s.Unified != nil {
+		used, err := s.unifiedUse(ctx, project)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := db.CountServerGroups(ctx, h, project)
+		return map[string]int64{"instances": used[unifiedServer], "cores": used[unifiedNames["cores"]], "ram": used[unifiedNames["ram"]], "server_groups": groups}, err
+	}
 	u, err := db.CountUsage(ctx, h, project, user)
 	if err != nil {
 		return nil, err
@@ -109,8 +124,10 @@ func (s *Service) Use(ctx context.Context, project, user string) (map[string]int
 	return map[string]int64{"instances": u.Instances, "cores": u.Cores, "ram": u.RAM, "server_groups": groups}, err
 }
 
-// SetQuotas changes limits of a project, or of a user in it. Below what is in use only force is obeyed.
+// SetQuotas changes limits of a project, or of a user in it. Below what is in use only force is obeyed. While Keystone's limits hold they are kept
+// without effect, and anything goes, as upstream.
 func (s *Service) SetQuotas(ctx context.Context, project, user string, limits Limits, force bool) error {
+	force = force || s.Unified != nil
 	return s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		use, err := db.CountUsage(ctx, tx, project, user)
 		if err != nil {
@@ -163,6 +180,9 @@ func (s *Service) SetClassQuotas(ctx context.Context, class string, limits Limit
 
 // ClassLimits returns the limits of a quota class.
 func (s *Service) ClassLimits(ctx context.Context, class string) (Limits, error) {
+	if s.Unified != nil { // which knows no classes
+		return s.Unified.limits(ctx, "")
+	}
 	rows, err := db.ListQuotas(ctx, s.DB.Read(ctx), "", "", class)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func (s *Service) CreateServerGroup(ctx context.Context, c *policy.Caller, g *Se
 			return err
 		}
 		if most := limits["server_groups"]; most >= 0 && n >= most {
-			return rest.Forbidden("Quota exceeded, too many server groups.")
+			return s.over("server_groups", most, n, 1, "Quota exceeded, too many server groups.")
 		}
 		g.Seq = 0
 		return db.Insert(ctx, tx, g)

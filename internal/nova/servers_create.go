@@ -129,7 +129,7 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	var servers []*Server
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		servers = nil
-		count, err := s.admit(ctx, tx, c, &in, flavor)
+		count, err := s.admit(ctx, tx, c, &in, &base)
 		if err != nil {
 			return err
 		}
@@ -213,19 +213,22 @@ func SanitizeHostname(name string) string {
 }
 
 // admit counts what the project and the user hold and returns how many servers fit, between Min and Max, or refuses.
-func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *CreateRequest, f *Flavor) (int, error) {
+func (s *Service) admit(ctx context.Context, tx store.Tx, c *policy.Caller, in *CreateRequest, base *Server) (int, error) {
 	bounds, err := s.bounds(ctx, tx, c.ProjectID, c.UserID)
 	if err != nil {
 		return 0, err
 	}
 	limits := bounds[len(bounds)-1].limits
 	if most := limits["metadata_items"]; most >= 0 && int64(len(in.Metadata)) > most {
-		return 0, rest.Forbidden("Maximum number of metadata items exceeds %d", most)
+		return 0, s.over("metadata_items", most, 0, int64(len(in.Metadata)), "Maximum number of metadata items exceeds %d", most)
 	}
-	if err := filesFit(limits, in.Files); err != nil {
+	if err := s.filesFit(limits, in.Files); err != nil {
 		return 0, err
 	}
-	fits, least := int64(in.Max), int64(in.Min)
+	if s.Unified != nil {
+		return s.fits(ctx, c.ProjectID, demand(base), false, in.Min, in.Max)
+	}
+	f, fits, least := base.Flavor, int64(in.Max), int64(in.Min)
 	for _, b := range bounds {
 		if err := within(b.limits, b.servers(least, least*f.VCPUs, least*f.MemoryMB)); err != nil {
 			return 0, err

@@ -115,7 +115,7 @@ func (s *Service) groupRoom(ctx context.Context, tx store.Tx, c *policy.Caller, 
 	}
 	n, err := db.CountGroupMembers(ctx, tx, g.ID, c.UserID)
 	if err == nil && n+int64(more) > most {
-		err = rest.Forbidden("Quota exceeded, too many servers in group")
+		err = s.over("server_group_members", most, n, int64(more), "Quota exceeded, too many servers in group")
 	}
 	return err
 }

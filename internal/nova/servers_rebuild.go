@@ -145,23 +145,26 @@ func (s *Service) metadataFits(ctx context.Context, c *policy.Caller, metadata m
 		return err
 	}
 	if most := limits["metadata_items"]; most >= 0 && int64(len(metadata)) > most {
-		return rest.Forbidden("Maximum number of metadata items exceeds %d", most)
+		return s.over("metadata_items", most, 0, int64(len(metadata)), "Maximum number of metadata items exceeds %d", most)
 	}
-	return filesFit(limits, files)
+	return s.filesFit(limits, files)
 }
 
 // filesFit refuses files to be put into a guest that are too many, too large, or have too long a path.
-func filesFit(limits Limits, files []db.File) error {
+func (s *Service) filesFit(limits Limits, files []db.File) error {
 	beyond := func(resource string, n int) bool { return limits[resource] >= 0 && int64(n) > limits[resource] }
+	refusal := func(resource string, n int, text string, args ...any) error {
+		return s.over(resource, limits[resource], 0, int64(n), text, args...)
+	}
 	if beyond("injected_files", len(files)) {
-		return rest.Forbidden("Personality file limit exceeded")
+		return refusal("injected_files", len(files), "Personality file limit exceeded")
 	}
 	for _, file := range files {
 		if beyond("injected_file_path_bytes", len(file.Path)) {
-			return rest.Forbidden("Personality file path exceeds maximum %d", limits["injected_file_path_bytes"])
+			return refusal("injected_file_path_bytes", len(file.Path), "Personality file path exceeds maximum %d", limits["injected_file_path_bytes"])
 		}
 		if beyond("injected_file_content_bytes", len(file.Data)) {
-			return rest.Forbidden("Personality file content exceeds maximum %d", limits["injected_file_content_bytes"])
+			return refusal("injected_file_content_bytes", len(file.Data), "Personality file content exceeds maximum %d", limits["injected_file_content_bytes"])
 		}
 	}
 	return nil

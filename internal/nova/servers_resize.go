@@ -114,6 +114,12 @@ func resizable(srv *Server, f *Flavor) error {
 
 // admitResize counts what the server will take in addition to what it has.
 func (s *Service) admitResize(ctx context.Context, tx store.Tx, srv *Server, f *Flavor) error {
+	if s.Unified != nil { // until it is settled it holds what it has and what it will have
+		larger := *srv
+		larger.Flavor = flavorCopy(f)
+		_, err := s.fits(ctx, srv.ProjectID, demand(&larger), true, 1, 1)
+		return err
+	}
 	return s.admitMore(ctx, tx, srv, 0, max(0, f.VCPUs-srv.VCPUs), max(0, f.MemoryMB-srv.MemoryMB))
 }
 

@@ -35,7 +35,7 @@ func (s *Service) Restore(ctx context.Context, c *policy.Caller, id string) erro
 			return err
 		}
 		// What can be restored holds no quota.
-		if err := s.admitMore(ctx, tx, srv, 1, srv.VCPUs, srv.MemoryMB); err != nil {
+		if err := s.admitRestored(ctx, tx, srv); err != nil {
 			return err
 		}
 		return s.beginOn(ctx, tx, c, srv, work{action: "restore", task: "restoring", kind: KindPower, state: PowerState{ServerID: id, Action: ActRestore}})

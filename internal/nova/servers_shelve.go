@@ -120,6 +120,9 @@ func (s *Service) Unshelve(ctx context.Context, c *policy.Caller, id string, in 
 		if err := s.unshelveTo(ctx, tx, srv, in); err != nil {
 			return err
 		}
+		if err := s.admitUnshelved(ctx, tx, srv); err != nil {
+			return err
+		}
 		state := CreateState{ServerID: id, Stay: srv.VMState == Shelved, Moving: true, Host: in.Host}
 		if err := s.begin(ctx, tx, c, srv, work{action: "unshelve", task: "unshelving", kind: KindUnshelve, state: state}); err != nil {
 			return err

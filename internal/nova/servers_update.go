@@ -93,7 +93,7 @@ func (s *Service) ChangeMetadata(ctx context.Context, c *policy.Caller, id, acti
 			return err
 		}
 		if most := limits["metadata_items"]; most >= 0 && int64(len(items)) > most && len(items) > len(srv.Metadata) {
-			return rest.Forbidden("Maximum number of metadata items exceeds %d", most)
+			return s.over("metadata_items", most, 0, int64(len(items)), "Maximum number of metadata items exceeds %d", most)
 		}
 		srv.Metadata, srv.UpdatedAt = items, s.Now()
 		return db.UpdateServer(ctx, tx, srv, "metadata", "updated_at")

@@ -101,6 +101,7 @@ type Service struct {
 	Placement  Placement
 	Projects   Projects
 	Hosts      Hosts
+	Unified    *Unified // nil: quotas are Nova's own
 	Operations Operations
 	Tickets    Tickets
 	Link       *hostlink.Link // to hosts

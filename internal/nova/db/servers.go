@@ -200,6 +200,14 @@ func CountUsage(ctx context.Context, h bun.IDB, project, user string) (u Usage, 
 	return u, q.Scan(ctx, &u)
 }
 
+// ListUnplaced returns the servers of a project that look for a host, with what counts of them.
+func ListUnplaced(ctx context.Context, h bun.IDB, project string) ([]*Server, error) {
+	return list[Server](ctx, h, func(q *bun.SelectQuery) {
+		q.Column("id", "flavor_id", "flavor", "image_id", "image").Where("s.project_id = ?", project).Where("s.host = ''").Where("s.operation_id IS NOT NULL").
+			Where("(s.vm_state = 'building' OR s.task_state = 'unshelving')")
+	})
+}
+
 // ioTasks are the task_states of work that keeps a host's disks busy, beyond building (nova/compute/stats.py, io_workload).
 var ioTasks = []string{
 	"resize_prep", "resize_migrating", "rebuilding", "rebuild_block_device_mapping", "rebuild_spawning", "image_snapshot", "image_snapshot_pending", "image_uploading", "image_backup",

@@ -19,8 +19,34 @@ var (
 	memEncrypts = "hw:mem_encryption"
 )
 
+// Resources is what the flavor and the image of a server ask of placement, all groups together and without ports: what counts for limits
+// (nova/scheduler/utils.py, resources_for_limits).
+func Resources(spec *Spec) map[string]int64 {
+	sum := map[string]int64{}
+	for _, g := range resourceGroups(spec) {
+		for class, n := range g.Resources {
+			sum[class] += n
+		}
+	}
+	return sum
+}
+
 // candidateRequest translates flavor and image to the question that placement answers.
 func candidateRequest(spec *Spec, config *Config) placement.CandidateRequest {
+	groups := resourceGroups(spec)
+	req := placement.CandidateRequest{Isolate: spec.Flavor.ExtraSpecs[policyKey] == "isolate"}
+	req.RootRequired, req.RootForbidden = rootTraits(spec, config)
+	for _, suffix := range slices.Sorted(maps.Keys(groups)) {
+		if g := groups[suffix]; suffix == "" || len(g.Resources) > 0 {
+			req.Groups = append(req.Groups, *g)
+		}
+	}
+	req.Groups = append(req.Groups, spec.Ports...)
+	return req
+}
+
+// resourceGroups are the groups that flavor and image ask for, by suffix; the first has none.
+func resourceGroups(spec *Spec) map[string]*placement.RequestGroup {
 	groups := map[string]*placement.RequestGroup{"": {Resources: flavorResources(spec)}}
 	group := func(suffix string) *placement.RequestGroup {
 		if groups[suffix] == nil {
@@ -36,15 +62,7 @@ func candidateRequest(spec *Spec, config *Config) placement.CandidateRequest {
 			group("").Required = append(group("").Required, []string{trait})
 		}
 	}
-	req := placement.CandidateRequest{Isolate: spec.Flavor.ExtraSpecs[policyKey] == "isolate"}
-	req.RootRequired, req.RootForbidden = rootTraits(spec, config)
-	for _, suffix := range slices.Sorted(maps.Keys(groups)) {
-		if g := groups[suffix]; suffix == "" || len(g.Resources) > 0 {
-			req.Groups = append(req.Groups, *g)
-		}
-	}
-	req.Groups = append(req.Groups, spec.Ports...)
-	return req
+	return groups
 }
 
 func applyExtraSpec(key, value string, group func(string) *placement.RequestGroup) {
