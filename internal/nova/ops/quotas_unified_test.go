@@ -149,7 +149,7 @@ func TestUnifiedLimitsOfRequests(t *testing.T) {
 		_, err := w.Nova.CreateServers(t.Context(), w.caller, nova.CreateRequest{Name: "wordy", FlavorID: "1", ImageID: novatest.ImageID, Min: 1, Max: 1, Metadata: map[string]string{"a": "1", "b": "2"}})
 		refuses(t, err, "Project None is over a limit for [Resource server_metadata_items is over limit of 1 due to current usage 0 and delta 2]")
 		key := &nova.KeyPair{UserID: w.caller.UserID, Name: "key", Type: nova.KeySSH, PublicKey: publicKey}
-		refuses(t, w.Nova.ImportKeyPair(t.Context(), key), "Project None is over a limit for [Resource server_key_pairs is over limit of 0 due to current usage 0 and delta 1]")
+		refuses(t, w.Nova.ImportKeyPair(t.Context(), w.caller, key), "Project None is over a limit for [Resource server_key_pairs is over limit of 0 due to current usage 0 and delta 1]")
 		must(t, w.Nova.CreateServerGroup(t.Context(), w.caller, &nova.ServerGroup{Name: "one", Policy: "affinity"}))
 		refuses(t, w.Nova.CreateServerGroup(t.Context(), w.caller, &nova.ServerGroup{Name: "two", Policy: "affinity"}),
 			"Project None is over a limit for [Resource server_groups is over limit of 1 due to current usage 1 and delta 1]")
@@ -163,7 +163,7 @@ func TestUnifiedLimitsOfRequests(t *testing.T) {
 			t.Errorf("%v %v", now, err)
 		}
 		limits["server_key_pairs"] = 1
-		must(t, w.Nova.ImportKeyPair(t.Context(), key))
+		must(t, w.Nova.ImportKeyPair(t.Context(), w.caller, key))
 	}, novatest.Migrations...)
 }
 
