@@ -128,7 +128,7 @@ func TestReplicasSeeChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := one.RevokeToken(t.Context(), revoked, false); err != nil {
+	if err := one.RevokeToken(t.Context(), revoked); err != nil {
 		t.Fatal(err)
 	}
 	soon("the revocation is known", func() bool { return good(two, fresh) == nil })

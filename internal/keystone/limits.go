@@ -188,25 +188,33 @@ func (s *Service) CreateLimits(ctx context.Context, wanted []LimitWanted) ([]*Li
 	var out []*Limit
 	err := s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		out = nil
+		var checks []func() error
 		for _, w := range wanted {
-			l, err := s.createLimit(ctx, tx, w)
+			l, check, err := s.createLimit(ctx, tx, w)
 			if err != nil {
 				return err
 			}
-			out = append(out, l)
+			out, checks = append(out, l), append(checks, check)
+		}
+		// Only now: a project's limit may come before that of the domain it needs.
+		for _, check := range checks {
+			if err := check(); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	return out, err
 }
 
-func (s *Service) createLimit(ctx context.Context, tx store.Tx, w LimitWanted) (*Limit, error) {
+// createLimit makes a limit, and returns what tells whether it agrees with those above and below it.
+func (s *Service) createLimit(ctx context.Context, tx store.Tx, w LimitWanted) (*Limit, func() error, error) {
 	if _, err := db.GetService(ctx, tx, w.ServiceID); err != nil {
-		return nil, limitMissing(err, "service_id", "limit")
+		return nil, nil, limitMissing(err, "service_id", "limit")
 	}
 	if w.RegionID != nil {
 		if _, err := db.GetRegion(ctx, tx, *w.RegionID); err != nil {
-			return nil, limitMissing(err, "region_id", "limit")
+			return nil, nil, limitMissing(err, "region_id", "limit")
 		}
 	}
 	target, attribute := w.ProjectID, "project_id"
@@ -215,17 +223,17 @@ func (s *Service) createLimit(ctx context.Context, tx store.Tx, w LimitWanted) (
 	}
 	p, err := db.GetProject(ctx, tx, target)
 	if err == nil && p.IsDomain != (w.DomainID != "") {
-		return nil, missing(attribute, "limit")
+		return nil, nil, missing(attribute, "limit")
 	}
 	if err != nil {
-		return nil, limitMissing(err, attribute, "limit")
+		return nil, nil, limitMissing(err, attribute, "limit")
 	}
 	r, err := db.FindRegisteredLimit(ctx, tx, w.ServiceID, w.RegionID, w.ResourceName)
 	if store.IsNotFound(err) {
-		return nil, rest.Forbidden("Unable to create a limit that has no corresponding registered limit.")
+		return nil, nil, rest.Forbidden("Unable to create a limit that has no corresponding registered limit.")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l := &Limit{
 		Limit:     db.Limit{ID: s.newID(), RegisteredLimitID: r.ID, TargetID: p.ID, IsDomain: p.IsDomain, Description: w.Description},
@@ -234,14 +242,11 @@ func (s *Service) createLimit(ctx context.Context, tx store.Tx, w LimitWanted) (
 	if w.ResourceLimit != nil {
 		l.ResourceLimit = *w.ResourceLimit
 	}
-	if err := s.limitModel.check(ctx, tx, r, p, l.ResourceLimit); err != nil {
-		return nil, err
-	}
 	err = db.Insert(ctx, tx, &l.Limit)
 	if store.IsUnique(err) {
-		return nil, conflict("limit", "Duplicate entry")
+		return nil, nil, conflict("limit", "Duplicate entry")
 	}
-	return l, err
+	return l, func() error { return s.limitModel.check(ctx, tx, r, p, l.ResourceLimit) }, err
 }
 
 // UpdateLimit changes how much a limit allows, or what it says about itself.

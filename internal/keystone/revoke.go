@@ -153,15 +153,10 @@ func (s *Service) isRevoked(t *Token) bool {
 	return m.revoked.covers(&t.Payload, t.IssuedAt, t.grantors)
 }
 
-// RevokeToken ends a token. If cascade, those made from it end too: upstream revokes by chain the tokens whose chain begins with this
-// one, so revoking a rescoped token leaves its siblings and its origin alone.
-func (s *Service) RevokeToken(ctx context.Context, t *Token, cascade bool) error {
+// RevokeToken ends a token, and no other: those that were made from it, and the one it was made from, stay good, as upstream.
+func (s *Service) RevokeToken(ctx context.Context, t *Token) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		list := []*db.Revocation{{AuditID: t.Payload.AuditID()}}
-		if cascade {
-			list = append(list, &db.Revocation{AuditChainID: t.Payload.AuditID()})
-		}
-		return s.revoke(ctx, tx, list...)
+		return s.revoke(ctx, tx, &db.Revocation{AuditID: t.Payload.AuditID()})
 	})
 }
 

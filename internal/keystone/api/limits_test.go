@@ -122,6 +122,20 @@ func TestStrictTwoLevel(t *testing.T) {
 	if code := set("domain_id", d, 9); code != 201 {
 		t.Error(code)
 	}
+	// A whole family comes in one request, whoever is named first.
+	d2 := c.domain()
+	p2, _ := c.project(d2, "")
+	family := func(domain int) int {
+		return admin.Post("/v3/limits", fmt.Sprintf(`{"limits": [{"service_id": %[1]q, "resource_name": "servers", "resource_limit": 12, "project_id": %[2]q},
+			{"service_id": %[1]q, "resource_name": "servers", "resource_limit": %[3]d, "domain_id": %[4]q}]}`, service, p2, domain, d2)).Code
+	}
+	if code := family(11); code != 403 {
+		t.Errorf("the project has more than the domain: %d", code)
+	}
+	admin.Get("/v3/limits?project_id="+p2).Want(200).Has("limits.0", nil)
+	if code := family(12); code != 201 {
+		t.Error(code)
+	}
 	usage := func(_ context.Context, projects, names []string) (map[string]map[string]int64, error) {
 		if len(projects) != 3 {
 			t.Errorf("asked about %v", projects)

@@ -278,11 +278,7 @@ func (a *api) showToken(r *rest.Request) (any, error) {
 }
 
 func (a *api) revokeToken(r *rest.Request) (any, error) {
-	cascade := true
-	if v, ok := rest.ParseBool(r.Query("cascade")); ok {
-		cascade = v
-	}
-	return nil, a.RevokeToken(r.Context(), r.Loaded.(*keystone.Token), cascade)
+	return nil, a.RevokeToken(r.Context(), r.Loaded.(*keystone.Token))
 }
 
 type tokenView struct {

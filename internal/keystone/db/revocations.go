@@ -15,7 +15,7 @@ type Revocation struct {
 
 	ID           int64     `bun:"id,pk,autoincrement"`
 	AuditID      string    `bun:"audit_id"`
-	AuditChainID string    `bun:"audit_chain_id"`
+	AuditChainID string    `bun:"audit_chain_id"` // written by versions that ended a token's descendants with it; still heeded
 	UserID       string    `bun:"user_id"`
 	IssuedBefore time.Time `bun:"issued_before"` // inclusive
 	RevokedAt    time.Time `bun:"revoked_at"`
