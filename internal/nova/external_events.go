@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gostack/internal/nova/db"
@@ -18,6 +19,9 @@ type ExternalEvent struct {
 	Name     string // network-changed, power-update, …
 	Tag      string // the port, the volume or the power state that it is about; "" for none
 }
+
+// aboutSomething are the events that must say with their tag what they are about.
+var aboutSomething = []string{"volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"}
 
 // ExternalEvents takes what other services say of servers, and returns a status for each: 200 accepted, 400 without what it is about, 404 no
 // such server, 422 the server is on no host (nova/api/openstack/compute/server_external_events.py).
@@ -43,7 +47,7 @@ func (s *Service) ExternalEvents(ctx context.Context, c *policy.Caller, events [
 		switch {
 		case srv == nil:
 			codes[i] = http.StatusNotFound
-		case e.Name == "volume-extended" && e.Tag == "":
+		case e.Tag == "" && slices.Contains(aboutSomething, e.Name):
 			codes[i] = http.StatusBadRequest
 		case srv.Host == "":
 			codes[i] = http.StatusUnprocessableEntity

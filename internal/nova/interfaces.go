@@ -3,6 +3,8 @@ package nova
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"gostack/internal/neutron"
@@ -37,10 +39,10 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 	}
 	plan, err := s.Network.PlanPorts(ctx, c, []neutron.NICRequest{req})
 	if err != nil {
-		return nil, err
+		return nil, notAttached(err)
 	}
 	if len(plan) != 1 {
-		return nil, rest.BadRequest("No network to attach to.")
+		return nil, rest.BadRequest("No specific network was requested and none are available for project '%s'.", c.ProjectID)
 	}
 	have, err := s.Interfaces(ctx, id)
 	if err != nil {
@@ -72,6 +74,29 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 		}
 	}
 	return nil, rest.NotFound("Port id %s could not be found.", plan[0].PortID)
+}
+
+// notAttached is how an attachment is refused for what a creation is refused for: some of it with another status (nova/api/openstack/compute/
+// attach_interfaces.py).
+func notAttached(err error) error {
+	var refused *rest.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	for _, other := range []struct {
+		begins, ends string
+		status       int
+	}{
+		{"Port id ", " could not be found.", http.StatusNotFound},
+		{"Network ", " could not be found.", http.StatusNotFound},
+		{"Multiple possible networks found", "", http.StatusBadRequest},
+		{"Fixed IP address ", "", http.StatusConflict},
+	} {
+		if strings.HasPrefix(refused.Message, other.begins) && strings.HasSuffix(refused.Message, other.ends) {
+			return rest.Fail(other.status, "%s", refused.Message).Because(err)
+		}
+	}
+	return err
 }
 
 // roomForPort refuses an interface whose port asks for what the server's host has not, and a network whose ports would ask: they would be made
@@ -129,7 +154,7 @@ func (s *Service) DetachInterface(ctx context.Context, c *policy.Caller, id, por
 			return err
 		}
 		if !found {
-			return rest.NotFound("Port %s not found", portID)
+			return rest.NotFound("Port id %s could not be found.", portID)
 		}
 		if srv.OperationID != nil {
 			return rest.Conflict("Another interface is being attached to or detached from instance %s.", id)

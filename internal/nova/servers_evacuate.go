@@ -48,17 +48,17 @@ func (s *Service) Evacuate(ctx context.Context, c *policy.Caller, id string, in 
 		if srv.Host == "" {
 			return rest.Conflict("Instance %s is not ready", srv.ID)
 		}
+		if leaving, err := s.leaving(ctx, tx, srv); err != nil {
+			return err
+		} else if leaving {
+			return InvalidState(srv, "evacuate", "task_state", srv.TaskState)
+		}
 		source, err := db.GetServiceOf(ctx, tx, BinaryCompute, srv.Host)
 		if err != nil && !store.IsNotFound(err) {
 			return err
 		}
 		if err == nil && s.Up(source) {
 			return rest.BadRequest("Compute service of %s is still in use.", srv.Host)
-		}
-		if leaving, err := s.leaving(ctx, tx, srv); err != nil {
-			return err
-		} else if leaving {
-			return InvalidState(srv, "evacuate", "task_state", srv.TaskState)
 		}
 		m := &Migration{
 			UUID: s.newID(), ServerID: srv.ID, SourceCompute: srv.Host, SourceNode: srv.Node, DestCompute: in.Host, Type: TypeEvacuation, Status: MoveAccepted,

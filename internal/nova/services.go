@@ -83,6 +83,12 @@ func (s *Service) UpdateService(ctx context.Context, id, binary, host string, u 
 	return sv, serviceZone(v, sv), err
 }
 
+// KnowsService refuses the id of a service that there is not.
+func (s *Service) KnowsService(ctx context.Context, id string) error {
+	_, err := s.service(ctx, s.DB.Read(ctx), id, "", "")
+	return err
+}
+
 func (s *Service) service(ctx context.Context, h store.Tx, id, binary, host string) (*ServiceRow, error) {
 	if id == "" {
 		sv, err := db.GetServiceOf(ctx, h, binary, host)

@@ -90,7 +90,11 @@ func TestHostsAsOperatorsSeeThem(t *testing.T) {
 		new := admin.At("compute 2.53")
 		sid := new.Get(base + "/os-services?host=" + srv.Host + "&binary=nova-compute").Want(200).Text("services.0.id")
 		new.Put(base+"/os-services/"+sid, `{"status": "disabled", "disabled_reason": "broken"}`).Want(200).Has("service.status", "disabled").Has("service.disabled_reason", "broken")
-		new.Put(base+"/os-services/"+sid, `{}`).Want(400)
+		for _, body := range []string{`{}`, `{"disabled_reason": "why"}`} {
+			new.Put(base+"/os-services/"+sid, body).Want(400).Says("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+		}
+		new.Put(base+"/os-services/aaaaaaaa-0000-4000-8000-000000000001", `{}`).Want(404) // before what is asked is judged
+		new.Put(base+"/os-services/"+sid, `{"status": "enabled", "disabled_reason": "why"}`).Want(400).Says("Specifying 'disabled_reason' with status 'enabled' is invalid.")
 		new.Put(base+"/os-services/no-uuid", `{"status": "enabled"}`).Want(400)
 		new.Put(base+"/os-services/aaaaaaaa-0000-4000-8000-000000000001", `{"status": "enabled"}`).Want(404)
 		other := c.Settled(c.boot(t, ""))
@@ -111,6 +115,16 @@ func TestHostsAsOperatorsSeeThem(t *testing.T) {
 		new.Get(h.Text("hypervisors_links.0.href")).Want(200).Has("hypervisors.0.hypervisor_hostname", "host-2")
 		new.Get(base+"/os-hypervisors?hypervisor_hostname_pattern=host-2").Want(200).Has("hypervisors.0.hypervisor_hostname", "host-2")
 		new.Get(base + "/os-hypervisors?hypervisor_hostname_pattern=moon").Want(404)
+		for _, bad := range []string{"?hypervisor_hostname_pattern=invalid~host", "?with_servers=invalid", "/" + h.Text("hypervisors.0.id") + "?with_servers=invalid", "?more=1"} {
+			new.Get(base + "/os-hypervisors" + bad).Want(400)
+		}
+		admin.At("compute 2.33").Get(base + "/os-hypervisors?limit=1&more=1").Want(200)
+		number := admin.Get(base + "/os-hypervisors").Want(200).Text("hypervisors.0.id")
+		admin.Get(base + "/os-hypervisors/" + number + "/uptime").Want(200)
+		c.down(t, "host-1", true)
+		admin.Get(base + "/os-hypervisors/" + number + "/uptime").Want(400).Says("Compute service of host-1 is unavailable at this time.")
+		admin.At("compute 2.88").Get(base+"/os-hypervisors/"+h.Text("hypervisors.0.id")).Want(200).Has("hypervisor.uptime", "<nil>")
+		c.down(t, "host-1", false)
 		new.Get(base + "/os-hypervisors/" + h.Text("hypervisors.0.id") + "?with_servers=true").Want(200).Says("instance-")
 		if v := admin.At("compute 2.88").Get(base + "/os-hypervisors/" + h.Text("hypervisors.0.id")).Want(200); v.At("hypervisor.vcpus") != nil {
 			t.Errorf("%s", v.Body)
@@ -205,7 +219,7 @@ func TestUsageAndSmallResources(t *testing.T) {
 		admin.At("compute 2.48").Get(base+"/servers/"+id+"/diagnostics").Want(200).Has("driver", "simulated")
 		admin.Get(base + "/os-migrations").Want(200)
 		admin.Post(base+"/os-server-external-events", `{"events": [{"server_uuid": "`+id+`", "name": "network-changed"}]}`).Want(200).Has("events.0.code", 200)
-		admin.Post(base+"/os-server-external-events", `{"events": [{"server_uuid": "aaaaaaaa-0000-4000-8000-000000000009", "name": "network-changed"}]}`).Want(404)
+		admin.Post(base+"/os-server-external-events", `{"events": [{"server_uuid": "aaaaaaaa-0000-4000-8000-000000000009", "name": "network-changed"}]}`).Want(207).Has("events.0.code", 404)
 		oldCalls(t, c, id)
 	})
 }

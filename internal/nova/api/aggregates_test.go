@@ -113,8 +113,10 @@ func TestExternalEventsAct(t *testing.T) {
 			return fmt.Sprintf(`{"server_uuid": %q, "name": %q, "tag": %q}`, server, name, tag)
 		}
 		send(75, event(id, "power-update", "POWER_OFF")).Want(400)
-		send(1, event(nobody, "network-changed", "")).Want(404).Says("No instances found for any event")
-		send(51, `{"server_uuid": "`+id+`", "name": "volume-extended"}`).Want(404)
+		send(1, event(nobody, "network-changed", "")).Want(207).Has("events.0.code", 404).Has("events.0.status", "failed")
+		send(51, `{"server_uuid": "`+id+`", "name": "volume-extended"}`).Want(207).Has("events.0.code", 400)
+		send(76, `{"server_uuid": "`+id+`", "name": "power-update"}`).Want(207).Has("events.0.code", 400).Has("events.0.status", "failed")
+		send(1, `{"server_uuid": "`+id+`", "name": "network-changed", "status": "in-progress"}`).Want(200).Has("events.0.status", "in-progress")
 		send(51, event(id, "network-changed", "")+`, {"server_uuid": "`+id+`", "name": "volume-extended"}, `+event(nobody, "network-changed", "")).Want(207).
 			Has("events.0.code", 200).Has("events.0.status", "completed").Has("events.1.code", 400).Has("events.1.status", "failed").Has("events.2.code", 404)
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,13 +35,13 @@ func (a *api) externalEventRoutes() []rest.Route {
 	return windows(rest.Route{Method: "POST", Path: "/os-server-external-events", Policy: "os_compute_api:os-server-external-events:create", Handle: a.externalEvents}, steps...)
 }
 
-// externalEvents hands on what other services say of servers: 200 when all was accepted, 207 with a code for each when some was, 404
-// when nothing was.
+// externalEvents hands on what other services say of servers: 200 when all was accepted, else 207, with a code for each (upstream bug 1855752).
 func (a *api) externalEvents(r *rest.Request) (any, error) {
 	var body struct {
 		Events []struct {
 			Server string `json:"server_uuid"`
 			Name   string
+			Status string
 			Tag    *string
 		}
 	}
@@ -51,7 +52,7 @@ func (a *api) externalEvents(r *rest.Request) (any, error) {
 	views := make([]object, len(body.Events))
 	for i, e := range body.Events {
 		events[i] = nova.ExternalEvent{ServerID: strings.ToLower(e.Server), Name: e.Name}
-		views[i] = object{"server_uuid": e.Server, "name": e.Name, "status": "completed"}
+		views[i] = object{"server_uuid": e.Server, "name": e.Name, "status": cmp.Or(e.Status, "completed")}
 		if e.Tag != nil {
 			events[i].Tag, views[i]["tag"] = *e.Tag, *e.Tag
 		}
@@ -65,9 +66,6 @@ func (a *api) externalEvents(r *rest.Request) (any, error) {
 		if views[i]["code"] = code; code != http.StatusOK {
 			views[i]["status"], status = "failed", http.StatusMultiStatus
 		}
-	}
-	if !slices.Contains(codes, http.StatusOK) {
-		return nil, rest.NotFound("No instances found for any event")
 	}
 	return rest.Reply(status, object{"events": views}), nil
 }

@@ -20,8 +20,8 @@ func (a *api) hypervisorRoutes() []rest.Route {
 		one      *rest.Schema
 	}{
 		{rest.V(2, 1), rest.V(2, 32), nil, nil},
-		{rest.V(2, 33), rest.V(2, 52), querySchema(true, "limit", "marker"), nil},
-		{rest.V(2, 53), rest.Version{}, querySchema(true, "limit", "marker", "hypervisor_hostname_pattern", "with_servers"), querySchema(true, "with_servers")},
+		{rest.V(2, 33), rest.V(2, 52), querySchema(false, "limit", "marker"), nil},
+		{rest.V(2, 53), rest.Version{}, hypervisorQuery(`"limit": ` + anyTexts + `, "marker": ` + anyTexts + `, "hypervisor_hostname_pattern": {"type": "array", "items": ` + hostnameSchema + `}, `), hypervisorQuery("")},
 	} {
 		routes = append(routes,
 			rest.Route{Method: "GET", Path: "/os-hypervisors", Policy: hypervisorsPolicy + "list", Min: w.from, Max: w.to, Query: w.list, Handle: a.listHypervisors},
@@ -33,6 +33,13 @@ func (a *api) hypervisorRoutes() []rest.Route {
 		rest.Route{Method: "GET", Path: "/os-hypervisors/{id}/uptime", Policy: hypervisorsPolicy + "uptime", Max: rest.V(2, 87), Handle: a.uptime},
 		rest.Route{Method: "GET", Path: "/os-hypervisors/{id}/search", Policy: hypervisorsPolicy + "search", Max: rest.V(2, 52), Handle: a.searchHypervisors(false)},
 		rest.Route{Method: "GET", Path: "/os-hypervisors/{id}/servers", Policy: hypervisorsPolicy + "servers", Max: rest.V(2, 52), Handle: a.searchHypervisors(true)})
+}
+
+const anyTexts = `{"type": "array", "items": {"type": "string"}}`
+
+// hypervisorQuery takes with_servers, and more.
+func hypervisorQuery(more string) *rest.Schema {
+	return rest.JSON(`{"type": "object", "additionalProperties": false, "properties": {` + more + `"with_servers": {"type": "array", "items": ` + booleanSchema + `}}}`)
 }
 
 func (a *api) hypervisorView(r *rest.Request, h *nova.Hypervisor, detail, servers bool) object {
@@ -59,7 +66,7 @@ func (a *api) hypervisorView(r *rest.Request, h *nova.Hypervisor, detail, server
 	v["service"], v["host_ip"], v["hypervisor_type"], v["hypervisor_version"] = service, i.HostIP, i.HypervisorType, i.HypervisorVersion
 	if at(88) {
 		v["uptime"] = nil
-		if i.Uptime != "" {
+		if i.Uptime != "" && h.Up { // only the host itself knows
 			v["uptime"] = i.Uptime
 		}
 		return v
@@ -183,6 +190,9 @@ func (a *api) uptime(r *rest.Request) (any, error) {
 	h, err := a.hypervisor(r, false)
 	if err != nil {
 		return nil, err
+	}
+	if !h.Up {
+		return nil, rest.BadRequest("Compute service of %s is unavailable at this time.", h.Host)
 	}
 	v := a.hypervisorView(r, h, false, false)
 	v["uptime"] = h.Info.Uptime

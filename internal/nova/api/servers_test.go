@@ -127,7 +127,8 @@ func TestServerStory(t *testing.T) {
 		member.Delete(path + "/os-interface/" + port).Want(202)
 		c.Settled(id)
 		member.Get(path + "/os-interface/" + port).Want(404)
-		member.Post(path+"/os-interface", `{"interfaceAttachment": {"net_id": "11111111-1111-4111-8111-111111111111"}}`).Want(400)
+		member.Post(path+"/os-interface", `{"interfaceAttachment": {"net_id": "11111111-1111-4111-8111-111111111111"}}`).Want(404).Says("Network 11111111-1111-4111-8111-111111111111 could not be found.")
+		member.Delete(path + "/os-interface/11111111-1111-4111-8111-111111111111").Want(404).Says("Port id 11111111-1111-4111-8111-111111111111 could not be found.")
 
 		list := member.At("compute 2.58").Get(path + "/os-instance-actions?limit=1").Want(200)
 		req := list.Text("instanceActions.0.request_id")

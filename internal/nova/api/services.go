@@ -112,18 +112,18 @@ func (a *api) updateService(r *rest.Request) (any, error) {
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
+	if err := a.nova.KnowsService(r.Context(), key); err != nil { // before what is asked of it is judged
+		return nil, err
+	}
 	u := nova.ServiceUpdate{Reason: body.Reason}
 	switch body.Status {
 	case "":
-		if body.Reason != nil {
-			return nil, rest.BadRequest("Specifying 'disabled_reason' requires that status is 'disabled'.")
-		}
 		if body.Forced == nil {
 			return nil, rest.BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
 		}
 	case "enabled":
 		if body.Reason != nil {
-			return nil, rest.BadRequest("Specifying 'disabled_reason' when status is 'enabled' is invalid.")
+			return nil, rest.BadRequest("Specifying 'disabled_reason' with status 'enabled' is invalid.")
 		}
 		u.Disabled = new(bool)
 	default:

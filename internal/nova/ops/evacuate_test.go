@@ -113,8 +113,10 @@ func TestEvacuationDoesNotWaitForTheLostHost(t *testing.T) {
 				return err == nil && now.TaskState == x.task && now.OperationID != nil
 			})
 			w.lose(srv.Host)
+			w.Network.Fail("PortsReady", errors.New("not yet"))
 			must(t, w.evacuate(ctx, srv.ID))
-			says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state rebuilding") // it is under way
+			says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state rebuild") // it is under way
+			w.Network.Fail("PortsReady", nil)
 			if now := w.has(t, srv.ID, nova.Active, driver.Running); now.Host == srv.Host {
 				t.Errorf("%s: on %s", x.task, now.Host)
 			}
