@@ -59,6 +59,17 @@ func (s *Service) PlanPorts(ctx context.Context, c *policy.Caller, reqs []NICReq
 	return plans, s.CheckPortQuota(ctx, c.ProjectID, create)
 }
 
+// PortRoom is how many more ports a project may have; below 0 there is no bound.
+func (s *Service) PortRoom(ctx context.Context, project string) (int, error) {
+	var row struct{ Quota, Used int }
+	err := s.DB.Read(ctx).NewRaw(`SELECT COALESCE((SELECT quota FROM neutron_quotas WHERE project_id = ? AND resource = ?), ?) AS quota,
+	(SELECT COUNT(*) FROM `+limitedResources[quotaPort].table+` WHERE project_id = ?) AS used`, project, quotaPort, s.defaultQuota(quotaPort), project).Scan(ctx, &row)
+	if err != nil || row.Quota < 0 {
+		return -1, err
+	}
+	return max(0, row.Quota-row.Used), nil
+}
+
 // CheckPortQuota fails as Nova does when a project may not have n more ports.
 func (s *Service) CheckPortQuota(ctx context.Context, project string, n int) error {
 	if n == 0 {

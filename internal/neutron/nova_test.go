@@ -239,6 +239,20 @@ func TestPlansAreRefusedInNovasWords(t *testing.T) {
 				t.Errorf("%+v: %v, want %d %s", x.req, err, x.code, x.says)
 			}
 		}
+		room := func(limit int64) int {
+			t.Helper()
+			if _, err := h.SetQuotas(ctx, alice.ProjectID, map[string]int64{"port": limit}, true); err != nil {
+				t.Fatal(err)
+			}
+			n, err := h.PortRoom(ctx, alice.ProjectID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if all, much, none := room(-1), room(100), room(0); all != -1 || none != 0 || much >= 100 || room(90) != much-10 {
+			t.Errorf("room for %d, %d and %d ports", all, much, none)
+		}
 		if _, err := h.SetQuotas(ctx, alice.ProjectID, map[string]int64{"port": 2}, true); err != nil {
 			t.Fatal(err)
 		}

@@ -34,6 +34,8 @@ type Image struct {
 // Network is what Nova asks of Neutron: the methods of neutron.Service that it uses.
 type Network interface {
 	PlanPorts(ctx context.Context, c *policy.Caller, reqs []neutron.NICRequest) ([]neutron.NICPlan, error)
+	// PortRoom is how many more ports a project may have; below 0 there is no bound.
+	PortRoom(ctx context.Context, project string) (int, error)
 	CreatePorts(ctx context.Context, tx store.Tx, c *policy.Caller, server neutron.ServerRef, plan []neutron.NICPlan) ([]neutron.Port, error)
 	BindPorts(ctx context.Context, portIDs []string, host string) ([]neutron.VIF, error)
 	// PrepareMigration lets a second host have bound ports; "" takes that back, BindPorts there ends it.

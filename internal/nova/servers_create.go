@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -98,6 +99,9 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 	if err != nil {
 		return nil, err
 	}
+	if err := s.portRoom(ctx, c, &in, plan); err != nil {
+		return nil, err
+	}
 	if in.PlainPorts && slices.ContainsFunc(plan, func(nic neutron.NICPlan) bool { return nic.PortID != "" && nic.Request != nil }) {
 		return nil, rest.BadRequest("Creating servers with ports having resource requests, like a port with a QoS minimum bandwidth policy, is not supported until microversion 2.72.")
 	}
@@ -139,7 +143,7 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		for i := range count {
 			srv := base
 			srv.ID, srv.LaunchIndex = s.newID(), i
-			srv.Name, srv.Hostname = names(in, i)
+			srv.Name, srv.Hostname = names(in, i, count, srv.ID)
 			servers = append(servers, &srv)
 		}
 		if err := s.startCreation(ctx, tx, c, servers, plan, in.Min); err != nil {
@@ -153,6 +157,28 @@ func (s *Service) CreateServers(ctx context.Context, c *policy.Caller, in Create
 		return db.InsertBlockDevices(ctx, tx, devicesOf(servers, in.Devices))
 	})
 	return servers, err
+}
+
+// portRoom makes a request for several servers one for as many as the project may have ports for.
+func (s *Service) portRoom(ctx context.Context, c *policy.Caller, in *CreateRequest, plan []neutron.NICPlan) error {
+	each := 0
+	for _, nic := range plan {
+		if nic.PortID == "" {
+			each++
+		}
+	}
+	if in.Max == 1 || each == 0 {
+		return nil
+	}
+	room, err := s.Network.PortRoom(ctx, c.ProjectID)
+	switch {
+	case err != nil || room < 0:
+		return err
+	case room < in.Min*each:
+		return rest.Forbidden("Maximum number of ports exceeded")
+	}
+	in.Max = min(in.Max, room/each)
+	return nil
 }
 
 // startCreation starts the operation that makes a server, or the one that places several of a request together.
@@ -180,34 +206,32 @@ func (s *Service) startCreation(ctx context.Context, tx store.Tx, c *policy.Call
 	return nil
 }
 
-// names are the display name and host name of the i-th server of a request; several servers are numbered from 1.
-func names(in CreateRequest, i int) (name, hostname string) {
+// names are the display name and host name of the i-th of count servers; several are numbered from 1. A name of which nothing is fit for a host
+// name gives way to the server's id.
+func names(in CreateRequest, i, count int, id string) (name, hostname string) {
 	name, hostname = in.Name, in.Hostname
 	if hostname == "" {
 		hostname = in.Name
 	}
-	if in.Max > 1 {
+	if count > 1 {
 		name = fmt.Sprintf("%s-%d", name, i+1)
 		hostname = fmt.Sprintf("%s-%d", hostname, i+1)
 	}
-	if in.Hostname == "" || in.Max > 1 {
-		hostname = SanitizeHostname(hostname)
+	if in.Hostname == "" || count > 1 {
+		hostname = cmp.Or(SanitizeHostname(hostname), "Server-"+id)
 	}
 	return name, hostname
 }
 
 var notHostname = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
 
-// SanitizeHostname makes a host name of any name, as upstream does: spaces and underscores become dashes, other characters go.
+// SanitizeHostname makes a host name of any name, as upstream does: spaces and underscores become dashes, other characters go. "" when nothing is left.
 func SanitizeHostname(name string) string {
 	name = strings.NewReplacer(" ", "-", "_", "-").Replace(name)
 	name = strings.Trim(strings.ToLower(notHostname.ReplaceAllString(name, "")), ".-")
 	name = strings.ReplaceAll(name, ".", "-")
 	if len(name) > 63 {
 		name = strings.Trim(name[:63], ".-")
-	}
-	if name == "" {
-		return "server"
 	}
 	return name
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -253,6 +254,28 @@ func TestManyServersAtOnce(t *testing.T) {
 			t.Errorf("%d servers, the quota is 10", n)
 		}
 		member.Get(base+"/limits").Want(200).Has("limits.absolute.totalInstancesUsed", 10)
+	})
+}
+
+// TestManyServersWithFewPorts: the quota of ports bounds how many servers a request makes, as the other quotas do.
+func TestManyServersWithFewPorts(t *testing.T) {
+	eachLive(t, func(t *testing.T, c *live) {
+		member := c.As("member")
+		room := 3
+		c.Network.Room = &room
+		many := func(name string, least, most, code int) *resttest.Answer {
+			t.Helper()
+			return member.At("compute 2.90").Post(base+"/servers", fmt.Sprintf(`{"server": {"name": %q, "flavorRef": "1", "imageRef": %q, "networks": "auto", "min_count": %d, "max_count": %d}}`, name, image, least, most)).Want(code)
+		}
+		many("many", 4, 5, 403).Says("Maximum number of ports exceeded")
+		many("many", 1, 5, 202)
+		if n := len(c.Servers()); n != 3 {
+			t.Errorf("%d servers, there are ports for 3", n)
+		}
+		// One of several that would have been is not numbered. A name that makes no host name leaves it to the server's id.
+		room = 1
+		one := many("界", 1, 5, 202).Text("server.id")
+		member.At("compute 2.90").Get(base+"/servers/"+one).Want(200).Has("server.name", "界").Has("server.OS-EXT-SRV-ATTR:hostname", "Server-"+one)
 	})
 }
 

@@ -29,6 +29,9 @@ type Network struct {
 	migrating map[string]string
 	failOn    map[string]error // by method
 	asked     []neutron.RequestGroup
+
+	// Room, when set before anything is asked, is how many more ports a project may have.
+	Room *int
 }
 
 var (
@@ -84,6 +87,14 @@ func (n *Network) PlanPorts(_ context.Context, _ *policy.Caller, reqs []neutron.
 		plan = append(plan, neutron.NICPlan{Index: i, NetworkID: NetworkID, PortID: r.PortID, FixedIP: r.FixedIP, Tag: r.Tag})
 	}
 	return plan, nil
+}
+
+// PortRoom implements nova.Network.
+func (n *Network) PortRoom(context.Context, string) (int, error) {
+	if n.Room == nil {
+		return -1, nil
+	}
+	return *n.Room, nil
 }
 
 // CreatePorts implements nova.Network.
