@@ -23,12 +23,13 @@ import (
 	"gostack/internal/store"
 )
 
-// Upstream's default limits (glance-api.conf: image_size_cap, image_property_quota, image_tag_quota, image_member_quota).
+// Upstream's default limits (glance-api.conf: image_size_cap, image_property_quota, image_tag_quota, image_member_quota, image_location_quota).
 const (
 	DefaultSizeCap = 1 << 40 // bytes
 	propertyQuota  = 128
 	tagQuota       = 128
 	memberQuota    = 128
+	locationQuota  = 10
 )
 
 // DefaultCertificates is where the certificates are that images are signed with.

@@ -152,6 +152,9 @@ func (s *Service) ChangeLocations(ctx context.Context, c *policy.Caller, id stri
 		if img.Locations, err = change(img); err != nil {
 			return err
 		}
+		if n := len(img.Locations); n > locationQuota && n > len(had) {
+			return limitExceeded("image locations", n, locationQuota)
+		}
 		for _, at := range had {
 			if at.Key != "" && !slices.ContainsFunc(img.Locations, func(o Location) bool { return o.Key == at.Key }) {
 				store.AfterCommit(ctx, func() { s.remove(at.Key) })

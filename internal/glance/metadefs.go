@@ -51,9 +51,29 @@ var (
 func (m Metadef) Is(it *Item) bool { return it.Kind == m.kind }
 
 // NewItem makes an item of the kind; doc is its definition without the name.
-func (m Metadef) NewItem(name string, doc any) (Item, error) {
+func (m Metadef) NewItem(name string, doc map[string]any) (Item, error) {
+	switch m.kind {
+	case db.MetadefProperty:
+		textDefault(doc)
+	case db.MetadefObject:
+		properties, _ := doc["properties"].(map[string]any)
+		for _, property := range properties {
+			textDefault(property)
+		}
+	}
 	text, err := json.Marshal(doc)
 	return Item{Kind: m.kind, Name: name, Doc: string(text)}, err
+}
+
+// textDefault makes a text of a property's default value, as upstream does whatever the property's type is.
+func textDefault(property any) {
+	p, _ := property.(map[string]any)
+	switch value := p["default"].(type) {
+	case json.Number:
+		p["default"] = value.String()
+	case bool:
+		p["default"] = map[bool]string{true: "True", false: "False"}[value]
+	}
 }
 
 // Namespace returns a namespace if c may see it; a 404 otherwise.

@@ -65,7 +65,7 @@ func (s *Service) Tasks(ctx context.Context, c *policy.Caller, f TaskFilter, by 
 
 // ImageTasks lists the tasks of an image that its reader may see, newest first.
 func (s *Service) ImageTasks(ctx context.Context, c *policy.Caller, imageID string) ([]Task, error) {
-	return db.ListTasks(ctx, s.db.Read(ctx), scope(c), TaskFilter{ImageID: imageID}, Sort{Column: "created_at", Desc: true}, nil, s.clock.Now(), madeLimit)
+	return db.ListTasks(ctx, s.db.Read(ctx), scope(c), TaskFilter{ImageID: imageID}, Sort{Column: "created_at"}, nil, s.clock.Now(), madeLimit)
 }
 
 // newTask makes a task that has not begun.

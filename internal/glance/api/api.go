@@ -3,6 +3,7 @@
 package api
 
 import (
+	"net/http"
 	"slices"
 
 	"gostack/internal/glance"
@@ -22,7 +23,7 @@ type api struct{ service *glance.Service }
 // Service is the Image API of s.
 func Service(s *glance.Service) *rest.Service {
 	a := &api{s}
-	return &rest.Service{
+	svc := &rest.Service{
 		Name:         "glance",
 		Type:         "image",
 		Prefixes:     []string{"/image"},
@@ -78,6 +79,30 @@ func Service(s *glance.Service) *rest.Service {
 			{Method: "GET", Path: "/v2/schemas/tasks", Policy: rest.Authenticated, Handle: schemaOf(tasksDocument)},
 		}),
 	}
+	for i := range svc.Routes {
+		refuseBody(&svc.Routes[i])
+	}
+	return svc
+}
+
+// bodyIgnored are lists whose readers upstream lets send a body, which is not looked at.
+var bodyIgnored = []string{"/v2/images", "/v2/tasks", "/v2/metadefs/namespaces", "/v2/metadefs/namespaces/{namespace}/objects", "/v2/metadefs/namespaces/{namespace}/tags"}
+
+// refuseBody makes a route that takes no body refuse one (upstream's routes with body_reject).
+func refuseBody(route *rest.Route) {
+	if route.Body != nil || route.Stream || route.Policy == rest.Public || route.Method == "GET" && slices.Contains(bodyIgnored, route.Path) {
+		return
+	}
+	target := route.Target
+	route.Target = func(r *rest.Request) (policy.Target, error) {
+		if r.HTTP.ContentLength != 0 && r.HTTP.Body != nil && r.HTTP.Body != http.NoBody {
+			return nil, rest.BadRequest("A body is not expected with this request.")
+		}
+		if target != nil {
+			return target(r)
+		}
+		return rest.OwnTarget(r.Caller), nil
+	}
 }
 
 // anything lets every body through to the handler, which judges it in upstream's order.
@@ -108,7 +133,15 @@ func (a *api) anyImage(r *rest.Request) (policy.Target, error) {
 
 // target is what policies know of an image.
 func target(c *policy.Caller, img *glance.Image) policy.Target {
-	t := policy.Target{"visibility": img.Visibility}
+	t := make(policy.Target, 8+len(img.Properties))
+	for name, value := range img.Properties { // a rule may be about a property ('x':%(x_property)s)
+		t[name] = value
+	}
+	t["visibility"], t["status"], t["image_id"] = img.Visibility, img.Status, img.ID
+	t["container_format"], t["disk_format"], t["name"] = deref(img.ContainerFormat), deref(img.DiskFormat), deref(img.Name)
+	for _, name := range []string{"project_id", "owner", "member_id", "tenant_id", "user_id", "domain_id"} {
+		delete(t, name) // whatever a property is called
+	}
 	if img.Owner != nil {
 		t["project_id"], t["owner"] = *img.Owner, *img.Owner
 	}

@@ -67,6 +67,11 @@ func (a *api) create(r *rest.Request) (any, error) {
 	if err := a.service.Create(r.Context(), &d.Image); err != nil {
 		return nil, err
 	}
+	for name := range d.Properties { // who may write a property may not always read it
+		if !a.service.Readable(r.Caller, name) {
+			delete(d.Properties, name)
+		}
+	}
 	answer := rest.Reply(201, a.view(r, &d.Image)).With("Location", r.BaseURL()+"/v2/images/"+d.ID)
 	if methods := a.service.ImportMethods(); len(methods) > 0 {
 		answer.With("OpenStack-Image-Import-Methods", strings.Join(methods, ","))

@@ -140,7 +140,11 @@ func wanted(h http.Header, size int64) (span, error) {
 		if !ok || !slash || !dash || first == "" || last == "" {
 			return span{}, unsatisfiable("Content-Range", header, size)
 		}
-		return bounds(first, last, header, size)
+		part, err := bounds(first, last, header, size)
+		if end, _ := strconv.ParseInt(last, 10, 64); err == nil && end >= size { // where Range would give what there is
+			err = unsatisfiable("Content-Range", header, size)
+		}
+		return part, err
 	}
 	return span{to: size}, nil
 }

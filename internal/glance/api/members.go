@@ -63,6 +63,9 @@ func (a *api) setMember(r *rest.Request) (any, error) {
 	if !there {
 		return nil, rest.BadRequest("Status not specified")
 	}
+	if loaded(r).Visibility != glance.Shared {
+		return nil, rest.Forbidden("Not allowed to update members for image %s.", loaded(r).ID)
+	}
 	m, err := a.found(r)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,9 @@ func (a *api) setMember(r *rest.Request) (any, error) {
 }
 
 func (a *api) removeMember(r *rest.Request) (any, error) {
+	if loaded(r).Visibility != glance.Shared {
+		return nil, rest.Forbidden("Not allowed to delete members for image %s.", loaded(r).ID)
+	}
 	m, err := a.found(r)
 	if err != nil {
 		return nil, err

@@ -127,7 +127,9 @@ func (a *api) listItems(k itemKind) func(*rest.Request) (any, error) {
 		if k.word == "property" {
 			properties := map[string]any{}
 			for _, it := range items {
-				properties[prefix+it.Name] = json.RawMessage(it.Doc)
+				if properties[prefix+it.Name], err = propertyView(n, &it, prefix); err != nil {
+					return nil, err
+				}
 			}
 			return map[string]any{"properties": properties}, nil
 		}
@@ -226,7 +228,7 @@ func (a *api) added(r *rest.Request, k itemKind, it glance.Item) (any, error) {
 		return nil, err
 	}
 	v, err := k.view(n, &items[0], "")
-	return rest.Reply(201, v).With("Location", "/v2/metadefs/namespaces/"+url.PathEscape(n.Namespace)+"/"+k.collection+"/"+url.PathEscape(it.Name)), err
+	return rest.Reply(201, v).With("Location", r.BaseURL()+"/v2/metadefs/namespaces/"+url.PathEscape(n.Namespace)+"/"+k.collection+"/"+url.PathEscape(it.Name)), err
 }
 
 func (a *api) updateItem(k itemKind) func(*rest.Request) (any, error) {
@@ -340,5 +342,5 @@ func (a *api) associate(r *rest.Request) (any, error) {
 		return nil, err
 	}
 	v, err := associationView(&items[0])
-	return rest.Reply(201, v).With("Location", "/v2/metadefs/namespaces/"+url.PathEscape(namespaceOf(r).Namespace)+"/resource_types/"+url.PathEscape(it.Name)), err
+	return rest.Reply(201, v).With("Location", r.BaseURL()+"/v2/metadefs/namespaces/"+url.PathEscape(namespaceOf(r).Namespace)+"/resource_types/"+url.PathEscape(it.Name)), err
 }

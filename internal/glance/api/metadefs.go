@@ -183,7 +183,7 @@ func (a *api) createNamespace(r *rest.Request) (any, error) {
 		return nil, err
 	}
 	v, err := namespaceView(n, items, "")
-	return rest.Reply(201, v).With("Location", "/v2/metadefs/namespaces/"+url.PathEscape(n.Namespace)), err
+	return rest.Reply(201, v).With("Location", r.BaseURL()+"/v2/metadefs/namespaces/"+url.PathEscape(n.Namespace)), err
 }
 
 // fillNamespace sets the attributes of a namespace as a body has them; those left out become upstream's defaults.

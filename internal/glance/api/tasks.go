@@ -152,7 +152,7 @@ func (a *api) createTask(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest.Reply(http201, taskView(t)).With("Location", "/v2/tasks/"+t.ID), nil
+	return rest.Reply(http201, taskView(t)).With("Location", r.BaseURL()+"/v2/tasks/"+t.ID), nil
 }
 
 const http201 = 201

@@ -30,6 +30,9 @@ func (a *api) view(r *rest.Request, img *glance.Image) map[string]any {
 	v["disk_format"] = img.DiskFormat
 	v["container_format"] = img.ContainerFormat
 	v["size"] = img.Size
+	if img.Size == nil && img.StagedKey != "" {
+		v["size"] = img.StagedSize
+	}
 	v["virtual_size"] = img.VirtualSize
 	v["checksum"] = img.Checksum
 	v["os_hash_algo"] = img.HashAlgo

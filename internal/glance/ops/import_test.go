@@ -29,7 +29,7 @@ func TestGlanceDirect(t *testing.T) {
 		w.As("other").With("Content-Type", "application/octet-stream").Put(images+"/"+id+"/stage", "x").Want(404)
 		w.stage(id, "hello").Want(204)
 		w.stage(id, "again").Want(409).Says("Image status transition from uploading to uploading is not allowed")
-		w.As("member").Get(images+"/"+id).Want(200).Has("status", "uploading").Has("size", nil)
+		w.As("member").Get(images+"/"+id).Want(200).Has("status", "uploading").Has("size", 5).Has("checksum", nil)
 		w.imports("member", id, direct).Want(202)
 		w.succeeds(id).Has("size", 5).Has("checksum", "5d41402abc4b2a76b9719d911017c592").Has("os_glance_importing_to_stores", "").Has("os_glance_failed_import", "").
 			Has("os_glance_import_task", nil)

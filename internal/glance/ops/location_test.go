@@ -98,6 +98,14 @@ func TestPatchLocations(t *testing.T) {
 		if !strings.HasPrefix(file, "file://"+w.dir+"/images/"+up) {
 			t.Errorf("the location is %s", file)
 		}
+		many := w.create(draft)
+		change("member", many, `[{"op": "replace", "path": "/locations", "value": [`+strings.TrimSuffix(strings.Repeat(location("/data")+", ", 11), ", ")+`]}]`).Want(400).Says("already exists")
+		various := make([]string, 11)
+		for i := range various {
+			various[i] = location(fmt.Sprintf("/data%d", i))
+		}
+		change("member", many, `[{"op": "replace", "path": "/locations", "value": [`+strings.Join(various, ", ")+`]}]`).Want(413).Says("allowed image locations. Attempted: 11, Maximum: 10")
+		change("member", many, `[{"op": "replace", "path": "/locations", "value": [`+strings.Join(various[1:], ", ")+`]}]`).Want(200)
 		// Another's file is not for the taking, by whatever address (OSSA-2014-041).
 		thief := w.create(draft)
 		change("member", thief, `[{"op": "add", "path": "/locations/-", "value": {"url": "`+file+`", "metadata": {}}}]`).Want(400)

@@ -154,8 +154,9 @@ func (w *world) ends(id string) (status, message string) {
 	w.T.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		a := w.As("member").Get(images + "/" + id + "/tasks").Want(200)
-		if status = a.Text("tasks.0.status"); status == "success" || status == "failure" {
-			return status, a.Text("tasks.0.message")
+		last := fmt.Sprintf("tasks.%d.", a.Len("tasks")-1) // they are in the order of their making
+		if status = a.Text(last + "status"); status == "success" || status == "failure" {
+			return status, a.Text(last + "message")
 		}
 		if time.Now().After(deadline) {
 			w.T.Fatalf("the task is %s", a.Body)
