@@ -22,7 +22,7 @@ type Receipt struct {
 	User, UserDomain    Named
 	Methods             []string
 	IssuedAt, ExpiresAt time.Time
-	Required            [][]string // the rules, of which one must be met
+	Required            [][]string // the rules that were begun on, of which one must be met
 }
 
 func (*Receipt) Error() string { return "more methods of authentication are required" }
@@ -73,7 +73,10 @@ func (s *Service) checkMethodRules(who *proof) error {
 	now := s.clock.Now().Truncate(time.Second)
 	r := &Receipt{
 		User: Named{who.user.ID, who.user.Name}, UserDomain: Named{who.user.DomainID, who.user.DomainName}, Methods: who.methods,
-		IssuedAt: now, ExpiresAt: now.Add(receiptLifetime), Required: rules,
+		IssuedAt: now, ExpiresAt: now.Add(receiptLifetime),
+		Required: slices.DeleteFunc(rules, func(rule []string) bool {
+			return !slices.ContainsFunc(rule, func(m string) bool { return slices.Contains(who.methods, m) })
+		}),
 	}
 	text, err := json.Marshal(receiptText{Kind: receiptKind, User: who.user.ID, Methods: who.methods, Expires: r.ExpiresAt.Unix()})
 	if err != nil {

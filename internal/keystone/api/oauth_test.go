@@ -184,7 +184,7 @@ func TestMultiFactor(t *testing.T) {
 		none.Post("/v3/auth/tokens", totp(c.clock.Now().Add(-90*time.Second))).Want(401)
 		none.Post("/v3/auth/tokens", totp(c.clock.Now().Add(90*time.Second))).Want(401)
 
-		admin.Patch("/v3/users/"+user, `{"user": {"options": {"multi_factor_auth_rules": [["password", "totp"], ["unknown-here"]]}}}`).Want(200)
+		admin.Patch("/v3/users/"+user, `{"user": {"options": {"multi_factor_auth_rules": [["token", "totp"], ["password", "totp"], ["unknown-here"]]}}}`).Want(200)
 		a := c.login(name, "pw", unscoped).Want(401).Has("receipt.user.id", user).Has("receipt.methods.0", "password").
 			Has("required_auth_methods.0.0", "password").Has("required_auth_methods.1", nil)
 		receipt := a.Header.Get("Openstack-Auth-Receipt")
