@@ -35,7 +35,7 @@ type Config struct {
 	MTU int64
 	// DNSServers are given to guests of subnets that name none.
 	DNSServers []string
-	// DNSDomain is given to guests (dns_domain); default openstacklocal.
+	// DNSDomain is what the names of ports end with, and given to guests (dns_domain); the default, openstacklocal, is not.
 	DNSDomain string
 	// AvailabilityZone of networks and routers; default nova.
 	AvailabilityZone string
@@ -99,7 +99,7 @@ func New(cfg Config) *Service {
 		cfg.MTU = 1500
 	}
 	if cfg.DNSDomain == "" {
-		cfg.DNSDomain = "openstacklocal"
+		cfg.DNSDomain = defaultDomain
 	}
 	if cfg.AvailabilityZone == "" {
 		cfg.AvailabilityZone = "nova"

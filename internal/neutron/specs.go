@@ -111,7 +111,7 @@ func (b *specs) addSubnets(ctx context.Context, sel selection, d *driver.Desired
 		spec := driver.SubnetSpec{
 			ID: sn.ID, NetworkID: sn.NetworkID, Name: sn.Name, Revision: sn.Revision, CIDR: netip.MustParsePrefix(sn.CIDR),
 			Gateway: parseAddr(sn.GatewayIP), EnableDHCP: sn.EnableDHCP, RAMode: driver.IPv6Mode(sn.IPv6RAMode),
-			AddressMode: driver.IPv6Mode(sn.IPv6AddressMode), MTU: int(n.MTU), DNSDomain: b.domain(n), MetadataIP: parseAddr(metadata[sn.ID]),
+			AddressMode: driver.IPv6Mode(sn.IPv6AddressMode), MTU: int(n.MTU), DNSDomain: b.domain(), MetadataIP: parseAddr(metadata[sn.ID]),
 			DNS: b.nameservers(sn), HostRoutes: hostRoutes(sn.HostRoutes),
 		}
 		d.Subnets = append(d.Subnets, spec)
@@ -119,11 +119,16 @@ func (b *specs) addSubnets(ctx context.Context, sel selection, d *driver.Desired
 	return nil
 }
 
-func (b *specs) domain(n *db.Network) string {
-	if n.DNSDomain != "" {
-		return strings.TrimSuffix(n.DNSDomain, ".")
+// defaultDomain is upstream's default of dns_domain.
+const defaultDomain = "openstacklocal"
+
+// domain is the one that guests are told: the cloud's own (dns_domain), unless it is the default one, which means none. A network's dns_domain is what
+// its names are published in, not where guests look (upstream's OVNClient._get_ovn_dhcpv4_opts, LP#1826419).
+func (b *specs) domain() string {
+	if d := strings.TrimSuffix(b.s.DNSDomain, "."); d != defaultDomain {
+		return d
 	}
-	return strings.TrimSuffix(b.s.DNSDomain, ".")
+	return ""
 }
 
 // nameservers are the subnet's own, or the cloud's of the same IP version.

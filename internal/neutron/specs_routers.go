@@ -121,7 +121,7 @@ func (b *specs) routerInterface(p *db.Port, n *db.Network) driver.RouterInterfac
 		if sn == nil || sn.IPVersion != 6 || sn.IPv6RAMode == "" {
 			continue
 		}
-		i.RAMode, i.RADomain = driver.IPv6Mode(sn.IPv6RAMode), b.domain(n)
+		i.RAMode, i.RADomain = driver.IPv6Mode(sn.IPv6RAMode), b.domain()
 		if dns := b.nameservers(sn); len(dns) > 0 {
 			i.RADNS = dns[0]
 		}

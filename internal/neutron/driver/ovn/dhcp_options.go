@@ -135,6 +135,9 @@ func optionValue(kind optionKind, s string, v4 bool) (string, error) {
 	case uint32Option:
 		return number(s, 32)
 	}
+	if n := len(s); n > 1 && s[0] == '"' && s[n-1] == '"' { // upstream leaves quotes to whoever sets them
+		s = s[1 : n-1]
+	}
 	return quoted(s)
 }
 
