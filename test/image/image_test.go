@@ -245,6 +245,12 @@ func TestGuestWithMetadataService(t *testing.T) {
 		check("host name", "hostname", "^web1$")
 		check("sudo", "sudo -n -u root id -u", "^0$")
 		check("curl", "(printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 81 >/dev/null &); for i in $(seq 30); do curl -s http://127.0.0.1:81/ 2>/dev/null && break; sleep 1; done", "^hello$")
+		const gone = "for i in $(seq 30); do pidof nc >/dev/null || break; sleep 1; done; pidof nc || true"
+		check("nc sends to one after another", "(nc -p 82 -lk </dev/zero >/dev/null 2>&1 &); for i in $(seq 30); do nc -z 127.0.0.1 82 && break; sleep 1; done; "+
+			"for i in 1 2; do nc -d 127.0.0.1 82 | head -c 9 | wc -c; done; killall nc; "+gone, "^9\n9$")
+		check("nc runs a program for each", "(nc -p 83 -lk -e echo hello there >/dev/null 2>&1 &); (nc -u -p 83 -lk -e echo by UDP >/dev/null 2>&1 &); for i in $(seq 30); do "+
+			"nc -w 1 127.0.0.1 83 </dev/null | grep hello && break; sleep 1; done; for i in 1 2; do echo hi | nc -u -w 1 127.0.0.1 83; done; killall nc; "+gone,
+			"^hello there\nby UDP\nby UDP$")
 		check("curl does not do all", "curl -X PUT http://127.0.0.1/ 2>&1 || true", "^curl: method PUT")
 		check("root file system", "df -m / | awk 'END {print ($2 > 900)}'", "^1$")
 		check("IPv4 address", "ip -4 -o address show eth0", `169\.254\.169\.10/24`)
