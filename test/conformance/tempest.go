@@ -24,6 +24,9 @@ var tempestConf = template.Must(template.ParseFS(tempestFiles, "tempest.conf.tmp
 const (
 	// TempestAll is everything of tempest and its plugins for Keystone, Glance, Neutron and Nova, and the scenarios.
 	TempestAll = `^(tempest\.(api\.(identity|image|network|compute)|scenario)|keystone_tempest_plugin\.tests\.(api|rbac)|glance_tempest_plugin|neutron_tempest_plugin\.(api|scenario))\.`
+	// TempestHosts are those that want several hosts.
+	TempestHosts = `^tempest\.(api\.compute\.admin\.test_(migrations|live_migration|servers_on_multinodes)` +
+		`|scenario\.test_(server_multinode|security_groups_basic_ops|network_advanced_server_ops|shelve_instance|network_qos_placement))\.`
 	// TempestShort is what fits into two minutes: all but the life of servers.
 	TempestShort = `^tempest\.api\.(identity|image|network` +
 		`|compute\.(admin\.test_(flavors|quotas|hypervisor|keypairs|services|hosts|simple|security|networks)|certificates|flavors|keypairs|limits|test_))`
