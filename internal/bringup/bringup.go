@@ -81,7 +81,11 @@ func (o *Options) machine() (*host.Host, error) {
 // Background is the gostack process that Up starts.
 func Background(c *config.Config, program, configFile string) *daemon.Daemon {
 	argv := []string{program, "run", c.Role(), "--config", configFile}
-	return &daemon.Daemon{Record: filepath.Join(c.RunDir, "gostack.json"), Log: filepath.Join(c.LogDir, "gostack.log"), Argv: argv}
+	d := &daemon.Daemon{Record: filepath.Join(c.RunDir, "gostack.json"), Log: filepath.Join(c.LogDir, "gostack.log"), Argv: argv}
+	for _, k := range c.Keys() {
+		d.Environment = append(d.Environment, k.Env())
+	}
+	return d
 }
 
 // Up does it all. A second Up leaves what is right and repairs what is not.

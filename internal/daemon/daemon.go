@@ -25,6 +25,8 @@ type Daemon struct {
 	Record string // file that remembers the process
 	Log    string // file that takes its output, appended
 	Argv   []string
+	// Environment are the names of variables that say how the program works.
+	Environment []string
 }
 
 type record struct {
@@ -101,7 +103,7 @@ func (d *Daemon) left() error {
 }
 
 // Outdated tells whether the process that runs is of another program than one started now, because the file has been replaced (an upgrade, a new
-// build), or has not read what one of the files says since then.
+// build), has not read what one of the files says since then, or was started with other values of the variables in Environment.
 func (d *Daemon) Outdated(files ...string) bool {
 	pid := d.Running()
 	begun, err := os.Stat(d.Record) // written at the start
@@ -113,10 +115,27 @@ func (d *Daemon) Outdated(files ...string) bool {
 	if err == nil && errNow == nil && !os.SameFile(runs, now) {
 		return true
 	}
+	if then, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ")); err == nil {
+		if !slices.Equal(d.settings(strings.Split(string(then), "\x00")), d.settings(os.Environ())) {
+			return true
+		}
+	}
 	return slices.ContainsFunc(files, func(name string) bool {
 		f, err := os.Stat(name)
 		return err == nil && f.ModTime().After(begun.ModTime())
 	})
+}
+
+// settings are the variables among all that say how the program works, sorted.
+func (d *Daemon) settings(all []string) []string {
+	var out []string
+	for _, v := range all {
+		if name, _, _ := strings.Cut(v, "="); slices.Contains(d.Environment, name) {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Start runs the program unless it runs already, and reports whether it had to.

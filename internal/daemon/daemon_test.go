@@ -87,6 +87,15 @@ func TestOutdated(t *testing.T) {
 			t.Errorf("settings changed %v after the start: outdated %v", after, got)
 		}
 	}
+	t.Setenv("OTHER", "1")
+	if d.Outdated() {
+		t.Error("another variable is not about the program")
+	}
+	d.Environment = []string{"OTHER"}
+	if !d.Outdated() {
+		t.Error("a setting in the environment is not noticed")
+	}
+	d.Environment = nil
 	install()
 	if !d.Outdated() {
 		t.Error("another program is not noticed")
