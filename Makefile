@@ -54,7 +54,7 @@ crash: $(GUEST) ## OPERATIONS=10000 random operations while everything dies; SEE
 
 SUITES ?= tempest,gophercloud
 .PHONY: conformance
-conformance: $(GUEST) ## SUITES=tempest,gophercloud whole, on real engines; MATCH=regexp narrows them; takes hours
+conformance: $(GUEST) ## SUITES=tempest,gophercloud whole, on real engines; MATCH=regexp narrows them; takes an hour
 	CONFORMANCE=$(SUITES) CONFORMANCE_MATCH='$(MATCH)' $(GO) test -count=1 -v -timeout 12h -run 'TestOnRealEngines|TestOnSeveralHosts|TestTerraform' ./test/conformance
 
 .PHONY: bench

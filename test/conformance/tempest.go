@@ -12,7 +12,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
+	"time"
 )
 
 //go:embed tempest.conf.tmpl impatient.py
@@ -103,8 +105,12 @@ func stestr(ctx context.Context, dir string, which ...string) ([]result, error) 
 		return nil, err
 	}
 	defer log.Close()
-	run.Stdout, run.Stderr = &tee{&out, log}, &errs
+	seen := &tee{kept: &out, file: log}
+	run.Stdout, run.Stderr = seen, &errs
+	over := make(chan struct{})
+	go seen.tell(over)
 	err = run.Run()
+	close(over)
 	results := tempestResults(out.String())
 	_, died := errors.AsType[*exec.ExitError](err)
 	if none := died && errs.Len() == 0; err != nil && !none && (!died || len(results) == 0) {
@@ -136,13 +142,35 @@ func environment(dir string) ([]string, error) {
 
 // tee keeps what is written and lets somebody follow it in a file.
 type tee struct {
+	lock sync.Mutex
 	kept *bytes.Buffer
 	file *os.File
 }
 
 func (t *tee) Write(b []byte) (int, error) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
 	t.kept.Write(b)
 	return t.file.Write(b)
+}
+
+// tell says each minute how far the tests have come.
+func (t *tee) tell(over <-chan struct{}) {
+	begun := time.Now()
+	each := time.NewTicker(time.Minute)
+	defer each.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-each.C:
+			t.lock.Lock()
+			said := t.kept.Bytes()
+			fmt.Fprintf(os.Stderr, "tempest: %s, %d passed, %d failed, %d skipped so far; %s has more\n", time.Since(begun).Round(time.Second),
+				bytes.Count(said, []byte("] ... ok\n")), bytes.Count(said, []byte("... FAILED\n")), bytes.Count(said, []byte("... SKIPPED")), t.file.Name())
+			t.lock.Unlock()
+		}
+	}
 }
 
 func (p *prepared) configure(dir string) error {

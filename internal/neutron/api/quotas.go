@@ -35,8 +35,8 @@ func (a *api) quotaRoutes() []rest.Route {
 		{Method: "GET", Path: "/v2.0/quotas/{id}", Policy: rest.Authenticated, Target: readable(""), Handle: show},
 		{Method: "GET", Path: "/v2.0/quotas/{id}/default", Policy: rest.Authenticated, Target: readable(""), Handle: a.defaultQuotas},
 		{Method: "GET", Path: "/v2.0/quotas/{id}/default.json", Policy: rest.Authenticated, Target: readable(""), Handle: a.defaultQuotas},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/details", Policy: rest.Authenticated, Target: readable("Only admin is authorized to access quotas for another tenant"), Handle: a.quotaDetails},
-		{Method: "GET", Path: "/v2.0/quotas/{id}/details.json", Policy: rest.Authenticated, Target: readable("Only admin is authorized to access quotas for another tenant"), Handle: a.quotaDetails},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/details", Policy: rest.Authenticated, Target: readable(othersQuota), Handle: a.quotaDetails},
+		{Method: "GET", Path: "/v2.0/quotas/{id}/details.json", Policy: rest.Authenticated, Target: readable(othersQuota), Handle: a.quotaDetails},
 		{Method: "PUT", Path: "/v2.0/quotas/{id}", Policy: "update_quota", Target: project, Body: anything, Handle: a.setQuotas},
 		{
 			Method: "DELETE", Path: "/v2.0/quotas/{id}", Policy: "delete_quota", Target: project, Status: http.StatusNoContent,
@@ -44,6 +44,9 @@ func (a *api) quotaRoutes() []rest.Route {
 		},
 	}
 }
+
+// othersQuota is upstream's refusal of the details of another project's quota.
+const othersQuota = "Only admin is authorized to access quotas for another tenant"
 
 // readable lets everybody read the quota of the project they are in, whatever their role, and asks the policy about that of another (neutron's
 // extensions/quotasv2.py and quotasv2_detail.py). refusal, if any, is what upstream says instead of naming the policy.
