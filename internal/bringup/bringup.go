@@ -110,7 +110,9 @@ func up(ctx context.Context, o Options, p *Progress) (*Summary, error) {
 	}
 	if o.Image == "" && !o.EnginesAll {
 		if o.Image, err = findImage(o); err != nil {
-			return nil, err
+			if _, first := os.Stat(app.AdminPasswordFile(o.Config)); first != nil {
+				return nil, err
+			} // else the cloud has been up, and has its image
 		}
 	}
 	if err := m.Up(ctx, engineProgress(p)); err != nil {

@@ -25,7 +25,7 @@ type Plan struct {
 	Region        string
 	AdminPassword secret.String
 	DemoPassword  secret.String
-	Image         string // path of the guest image, qcow2
+	Image         string // path of the guest image, qcow2; empty when the cloud has it already
 	External      netip.Prefix
 	PhysicalNet   string
 	TenantCIDR    netip.Prefix
@@ -165,6 +165,9 @@ func (w *walk) image(ctx context.Context) error {
 	w.imageID = text(image, "id")
 	if text(image, "status") == "active" {
 		return nil
+	}
+	if w.Image == "" {
+		return fmt.Errorf("image %s has no data yet, and there is no file to take it from: name one with --image", ImageName)
 	}
 	f, err := os.Open(w.Image)
 	if err != nil {

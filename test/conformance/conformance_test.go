@@ -71,7 +71,7 @@ func TestOnRealEngines(t *testing.T) {
 	for _, resource := range []string{"image_count_total", "image_count_uploading", "image_size_total", "image_stage_total"} {
 		m.Run(t, "openstack", "--os-cloud", "gostack-admin", "registered", "limit", "create", "--service", "glance", "--default-limit", "1000", resource)
 	}
-	m.Run(t, append(append([]string{"env"}, richer...), bin, "up", "--image", image)...) // takes the new configuration
+	m.Run(t, append(append([]string{"env"}, richer...), bin, "up")...) // takes the new configuration
 	m.Run(t, "ovs-vsctl", "set", "Open_vSwitch", ".", "external-ids:ovn-cms-options="+cmsOptions(t, m)+"resource_provider_bandwidths=br-ex:1000000:1000000")
 	// The only host changes its availability zone while it has no servers.
 	m.Run(t, "openstack", "--os-cloud", "gostack", "server", "delete", "--wait", firstcloud.ServerName)
