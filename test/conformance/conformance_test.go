@@ -69,7 +69,7 @@ func TestOnRealEngines(t *testing.T) {
 	bin, image, run := built(t, "./cmd/gostack"), filepath.Join(root(t), "build", "guest.qcow2"), built(t, "./test/conformance/cmd")
 	m.Run(t, bin, "up", "--image", image)
 	for _, resource := range []string{"image_count_total", "image_count_uploading", "image_size_total", "image_stage_total"} {
-		m.Run(t, "openstack", "--os-cloud", "gostack-admin", "registered", "limit", "create", "--service", "glance", "--default-limit", "1000", resource)
+		m.Run(t, "openstack", "--os-cloud", "gostack-admin", "registered", "limit", "create", "--service", "glance", "--region", "RegionOne", "--default-limit", "1000", resource)
 	}
 	m.Run(t, append(append([]string{"env"}, richer...), bin, "up")...) // takes the new configuration
 	m.Run(t, "ovs-vsctl", "set", "Open_vSwitch", ".", "external-ids:ovn-cms-options="+cmsOptions(t, m)+"resource_provider_bandwidths=br-ex:1000000:1000000")
