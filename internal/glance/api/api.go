@@ -169,6 +169,9 @@ func deny(r *rest.Request, d *policy.Denied) *rest.Error {
 	if img != nil && (d.Rule == "get_image" || !r.Can("get_image", target(r.Caller, img))) {
 		return rest.NotFound("No image found with ID %s", img.ID)
 	}
+	if n, ok := r.Loaded.(*glance.Namespace); ok && (d.Rule == "get_metadef_namespace" || !r.Can("get_metadef_namespace", namespaceTarget(n))) {
+		return rest.NotFound("Metadata definition namespace=%s was not found.", n.Namespace)
+	}
 	if d.Rule == "get_member" {
 		return rest.NotFound("%s not found in the member list of the image %s.", r.Path("member_id"), img.ID)
 	}

@@ -96,3 +96,56 @@ func TestProtectionsByAdministrators(t *testing.T) {
 	c.As("member").Post(images, `{"x_secret": "1"}`).Want(403)
 	c.As("admin").Post(images, `{"x_secret": "1", "x": "2"}`).Want(201).Has("x_secret", nil).Has("x", "2")
 }
+
+// Operators change policies; what lists then show, what is not there, and what creating and clearing ask for is as upstream has it
+// (glance/tests/functional/v2/*_api_policy.py).
+func TestChangedPolicies(t *testing.T) {
+	db := storetest.Either(t, glance.Migrations)
+	with := func(rules string) *resttest.API {
+		file := filepath.Join(t.TempDir(), "policy.yaml")
+		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := glance.New(db, glance.Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := resttest.Serve(t, rest.Config{Services: []*rest.Service{api.Service(s)}, Authenticator: resttest.Tokens(resttest.Personas), PolicyFile: file})
+		return served.As("admin").With("Accept", "application/json")
+	}
+	ns := namespaces + "/N"
+	full := `{"namespace": "%s", "visibility": "public", "tags": [{"name": "t"}], "objects": [{"name": "o"}], "properties": {"p": {"title": "P", "type": "string"}},
+		"resource_type_associations": [{"name": "OS::Nova::Flavor", "prefix": "hw:"}]}`
+	open := with(`{}`)
+	open.Post(namespaces, fmt.Sprintf(full, "N")).Want(201)
+	id := (&cloud{API: open}).create("admin", `{}`)
+	open.Post(images+"/"+id+"/members", `{"member": "project-2"}`).Want(200)
+
+	blind := with(`{get_image: "!", get_metadef_namespace: "!", delete_metadef_namespace: "!", add_metadef_object: "!"}`)
+	if n := blind.Get(images).Want(200).Len("images"); n != 0 {
+		t.Errorf("%d images", n)
+	}
+	if n := blind.Get(namespaces).Want(200).Len("namespaces"); n != 0 {
+		t.Errorf("%d namespaces", n)
+	}
+	blind.Get(ns).Want(404).Says("Metadata definition namespace=N was not found.")
+	blind.Delete(ns).Want(404)
+	blind.Post(ns+"/objects", `{"name": "o2"}`).Want(404)
+
+	tied := with(`{delete_metadef_namespace: "!", get_member: "!", get_metadef_object: "!", get_metadef_resource_type: "!", add_metadef_tag: "!"}`)
+	if n := tied.Get(images + "/" + id + "/members").Want(200).Len("members"); n != 0 {
+		t.Errorf("%d members", n)
+	}
+	for path, list := range map[string]string{"objects": "objects", "resource_types": "resource_type_associations"} {
+		if n := tied.Get(ns + "/" + path).Want(200).Len(list); n != 0 {
+			t.Errorf("%d %s", n, path)
+		}
+	}
+	tied.Get(ns + "/properties/hw:p?resource_type=OS::Nova::Flavor").Want(403)
+	for _, kind := range []string{"objects", "properties", "tags"} {
+		tied.Delete(ns + "/" + kind).Want(403)
+	}
+	tied.Post(namespaces, fmt.Sprintf(full, "M")).Want(403).Says("add_metadef_tag")
+	with(`{list_metadef_resource_types: "!"}`).Get(namespaces).Want(403)
+	with(`{get_metadef_tags: "!"}`).Get(ns).Want(403).Says("get_metadef_tags")
+}

@@ -37,9 +37,11 @@ func (a *api) list(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	views := make([]map[string]any, len(images))
+	views := make([]map[string]any, 0, len(images))
 	for i := range images {
-		views[i] = a.view(r, &images[i])
+		if r.Can("get_image", target(r.Caller, &images[i])) {
+			views = append(views, a.view(r, &images[i]))
+		}
 	}
 	answer := map[string]any{"images": views, "first": "/v2/images", "schema": "/v2/schemas/images"}
 	same := url.Values{}

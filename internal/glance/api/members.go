@@ -21,9 +21,13 @@ func (a *api) members(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	views := make([]map[string]any, len(list))
+	views := make([]map[string]any, 0, len(list))
 	for i := range list {
-		views[i] = memberView(&list[i])
+		t := target(r.Caller, loaded(r))
+		t["member_id"] = list[i].MemberID
+		if r.Can("get_member", t) {
+			views = append(views, memberView(&list[i]))
+		}
 	}
 	return map[string]any{"members": views, "schema": "/v2/schemas/members"}, nil
 }

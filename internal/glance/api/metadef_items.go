@@ -21,12 +21,14 @@ type itemKind struct {
 	view             func(n *glance.Namespace, it *glance.Item, prefix string) (map[string]any, error)
 }
 
-// Upstream has no policies of its own for deleting all objects and all properties: it asks for those of one.
+// Who deletes all of a kind must be allowed to delete the namespace (upstream's glance/api/v2/metadef_namespaces.py).
 var itemKinds = []itemKind{
-	{glance.MetadefObjects, "object", "objects", "delete_metadef_object", "delete_metadef_object", objectSchema, objectView},
-	{glance.MetadefProperties, "property", "properties", "remove_metadef_property", "remove_metadef_property", propertySchema, propertyView},
+	{glance.MetadefObjects, "object", "objects", deleteNamespace, "delete_metadef_object", objectSchema, objectView},
+	{glance.MetadefProperties, "property", "properties", deleteNamespace, "remove_metadef_property", propertySchema, propertyView},
 	{glance.MetadefTags, "tag", "tags", "delete_metadef_tags", "delete_metadef_tag", tagSchema, tagView},
 }
+
+const deleteNamespace = "delete_metadef_namespace"
 
 func without(doc map[string]any, name string) map[string]any {
 	out := make(map[string]any, len(doc))
@@ -98,6 +100,9 @@ func (a *api) prefixOf(r *rest.Request) (string, error) {
 	if name == "" {
 		return "", nil
 	}
+	if err := r.Enforce("get_metadef_resource_type", namespaceTarget(namespaceOf(r))); err != nil {
+		return "", err
+	}
 	it, err := a.service.Item(r.Context(), namespaceOf(r), glance.MetadefAssociations, name)
 	if err != nil {
 		return "", err
@@ -123,6 +128,9 @@ func (a *api) listItems(k itemKind) func(*rest.Request) (any, error) {
 		items, err := a.service.Items(r.Context(), n, k.Metadef)
 		if err != nil {
 			return nil, err
+		}
+		if k.word == "object" && !r.Can("get_metadef_object", namespaceTarget(n)) { // may ask, but see none of them
+			items = nil
 		}
 		if k.word == "property" {
 			properties := map[string]any{}
@@ -257,7 +265,12 @@ func (a *api) deleteItem(k glance.Metadef) func(*rest.Request) (any, error) {
 }
 
 func (a *api) clearItems(k glance.Metadef) func(*rest.Request) (any, error) {
-	return func(r *rest.Request) (any, error) { return nil, a.service.ClearItems(r.Context(), namespaceOf(r), k) }
+	return func(r *rest.Request) (any, error) {
+		if err := r.Enforce(deleteNamespace, namespaceTarget(namespaceOf(r))); err != nil { // tags have a policy beside this one
+			return nil, err
+		}
+		return nil, a.service.ClearItems(r.Context(), namespaceOf(r), k)
+	}
 }
 
 // createTags makes several tags in the place of those there are, or beside them when the client says so.
@@ -315,6 +328,9 @@ func (a *api) resourceTypes(r *rest.Request) (any, error) {
 }
 
 func (a *api) listAssociations(r *rest.Request) (any, error) {
+	if !r.Can("get_metadef_resource_type", namespaceTarget(namespaceOf(r))) { // may ask, but see none of them
+		return map[string]any{"resource_type_associations": []any{}}, nil
+	}
 	items, err := a.service.Items(r.Context(), namespaceOf(r), glance.MetadefAssociations)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func (a *api) metadefRoutes() []rest.Route {
 		{Method: "DELETE", Path: ns, Policy: "delete_metadef_namespace", Status: 204, Target: a.namespace, Handle: a.deleteNamespace},
 
 		{Method: "GET", Path: "/v2/metadefs/resource_types", Policy: "list_metadef_resource_types", Handle: a.resourceTypes},
-		{Method: "GET", Path: ns + "/resource_types", Policy: "get_metadef_resource_type", Target: a.namespace, Handle: a.listAssociations},
+		{Method: "GET", Path: ns + "/resource_types", Policy: "list_metadef_resource_types", Target: a.namespace, Handle: a.listAssociations},
 		{Method: "POST", Path: ns + "/resource_types", Policy: "add_metadef_resource_type_association", Status: 201, Body: anything, Target: a.namespace, Handle: a.associate},
 		{Method: "DELETE", Path: ns + "/resource_types/{name}", Policy: "remove_metadef_resource_type_association", Status: 204, Target: a.namespace, Handle: a.deleteItem(glance.MetadefAssociations)},
 
@@ -55,7 +55,11 @@ func (a *api) namespace(r *rest.Request) (policy.Target, error) {
 		return nil, err
 	}
 	r.Loaded = n
-	return policy.Target{"project_id": n.Owner, "visibility": n.Visibility}, nil
+	return namespaceTarget(n), nil
+}
+
+func namespaceTarget(n *glance.Namespace) policy.Target {
+	return policy.Target{"project_id": n.Owner, "visibility": n.Visibility}
 }
 
 func namespaceOf(r *rest.Request) *glance.Namespace { return r.Loaded.(*glance.Namespace) }
@@ -81,6 +85,9 @@ func metadefBody(r *rest.Request, name string, schema *rest.Schema) (map[string]
 }
 
 func (a *api) listNamespaces(r *rest.Request) (any, error) {
+	if err := r.Enforce("list_metadef_resource_types", nil); err != nil { // namespaces are shown with theirs
+		return nil, err
+	}
 	query := r.QueryValues()
 	limit, err := pageLimit(query)
 	if err != nil {
@@ -115,11 +122,16 @@ func (a *api) listNamespaces(r *rest.Request) (any, error) {
 	for _, it := range items {
 		held[it.NamespaceID] = append(held[it.NamespaceID], it)
 	}
-	views := make([]map[string]any, len(list))
+	views := make([]map[string]any, 0, len(list))
 	for i := range list {
-		if views[i], err = namespaceView(&list[i], held[list[i].ID], ""); err != nil {
+		if !r.Can("get_metadef_namespace", namespaceTarget(&list[i])) {
+			continue
+		}
+		v, err := namespaceView(&list[i], held[list[i].ID], "")
+		if err != nil {
 			return nil, err
 		}
+		views = append(views, v)
 	}
 	answer := map[string]any{"namespaces": views, "schema": "/v2/schemas/metadefs/namespaces"}
 	pageLinks(answer, "/v2/metadefs/namespaces", query, lastOf(list, limit, func(n *glance.Namespace) string { return n.Namespace }))
@@ -172,6 +184,17 @@ func (a *api) createNamespace(r *rest.Request) (any, error) {
 	doc, err := metadefBody(r, "namespace", namespaceSchema)
 	if err != nil {
 		return nil, err
+	}
+	for member, rule := range map[string]string{
+		"resource_type_associations": "add_metadef_resource_type_association", "objects": "add_metadef_object",
+		"properties": "add_metadef_property", "tags": "add_metadef_tag",
+	} {
+		if doc[member] == nil {
+			continue
+		}
+		if err := r.Enforce(rule, nil); err != nil {
+			return nil, err
+		}
 	}
 	n := &glance.Namespace{Owner: r.Caller.ProjectID}
 	fillNamespace(n, doc)
@@ -240,6 +263,11 @@ func heldItems(doc map[string]any) (items []glance.Item, err error) {
 
 func (a *api) showNamespace(r *rest.Request) (any, error) {
 	n := namespaceOf(r)
+	for _, rule := range []string{"get_metadef_objects", "list_metadef_resource_types", "get_metadef_properties", "get_metadef_tags"} { // of what it is shown with
+		if err := r.Enforce(rule, namespaceTarget(n)); err != nil {
+			return nil, err
+		}
+	}
 	items, err := a.service.Items(r.Context(), n)
 	if err != nil {
 		return nil, err
