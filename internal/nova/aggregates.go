@@ -40,7 +40,7 @@ const (
 	UpdateAggregate = "Cannot update aggregate"
 	UpdateMetadata  = "Cannot update metadata of aggregate"
 	addAggregate    = "Cannot add host to aggregate"
-	deleteAggregate = "Cannot delete aggregate"
+	deleteAggregate = "Cannot remove host from aggregate"
 )
 
 // ChangeAggregate changes name, zone and metadata of an aggregate.

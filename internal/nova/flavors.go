@@ -41,7 +41,7 @@ func (s *Service) Flavors(ctx context.Context, filter FlavorFilter) ([]*Flavor, 
 	return db.ListFlavors(ctx, s.DB.Read(ctx), filter)
 }
 
-// CreateFlavor stores a new flavor; ID empty makes one. A private one is open to its maker's project.
+// CreateFlavor stores a new flavor; ID empty makes one. A private one is open to no project until access is granted.
 func (s *Service) CreateFlavor(ctx context.Context, _ *policy.Caller, f *Flavor) error {
 	if f.ID == "" {
 		f.ID = s.newID()

@@ -58,6 +58,25 @@ func (s *Service) Hypervisors(ctx context.Context, after int64, limit int, serve
 	return out, nil
 }
 
+// CountMoves adds to what is in use on hosts what they keep for servers that wait to have a resize confirmed: the source what there is to go back to, while
+// the destination has what the new flavor takes. One statement.
+func (s *Service) CountMoves(ctx context.Context, hosts ...*Hypervisor) error {
+	moves, err := db.ListMigrations(ctx, s.DB.Read(ctx), MigrationFilter{Statuses: []string{MoveFinished}})
+	for _, m := range moves {
+		was, is := m.OldFlavor.Flavor, m.NewFlavor.Flavor
+		for _, h := range hosts {
+			if h.Host == m.DestCompute { // its row counts with the larger of both
+				h.Use.VCPUs -= max(was.VCPUs, is.VCPUs) - is.VCPUs
+				h.Use.MemoryMB -= max(was.MemoryMB, is.MemoryMB) - is.MemoryMB
+			}
+			if h.Host == m.SourceCompute {
+				h.Use.VCPUs, h.Use.MemoryMB, h.Use.DiskGB = h.Use.VCPUs+was.VCPUs, h.Use.MemoryMB+was.MemoryMB, h.Use.DiskGB+was.RootGB+was.EphemeralGB
+			}
+		}
+	}
+	return err
+}
+
 // Hypervisor returns one host, by UUID or number.
 func (s *Service) Hypervisor(ctx context.Context, id string, servers bool) (*Hypervisor, error) {
 	all, err := s.Hypervisors(ctx, 0, 0, servers)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"gostack/internal/nova"
 	"gostack/internal/rest"
@@ -16,7 +15,7 @@ const aggregatesPolicy = "os_compute_api:os-aggregates:"
 func (a *api) aggregateRoutes() []rest.Route {
 	named := func(required string) *rest.Schema {
 		return rest.JSON(`{"type": "object", "required": ["aggregate"], "additionalProperties": false, "properties": {"aggregate": {"type": "object", ` + required + `"additionalProperties": false,
-			"properties": {"name": ` + nameSchema + `, "availability_zone": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[^:]+$"}}}}}`)
+			"properties": {"name": ` + nameSchema + `, "availability_zone": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[^\\p{Z}\\p{C}:]([^\\p{C}\\p{Zl}\\p{Zp}:]*[^\\p{Z}\\p{C}:])?$"}}}}}`)
 	}
 	host := func(key string) *rest.Schema {
 		return rest.JSON(fmt.Sprintf(`{"type": "object", "required": [%q], "additionalProperties": false, "properties": {%q: {
@@ -57,7 +56,7 @@ func (a *api) aggregateRoutes() []rest.Route {
 			if err := r.Decode(&body); err != nil {
 				return nil, err
 			}
-			g, err := a.nova.CreateAggregate(r.Context(), strings.TrimSpace(body.Aggregate.Name), strings.TrimSpace(body.Aggregate.Zone))
+			g, err := a.nova.CreateAggregate(r.Context(), body.Aggregate.Name, body.Aggregate.Zone)
 			if err != nil {
 				return nil, err
 			}
@@ -77,8 +76,7 @@ func (a *api) aggregateRoutes() []rest.Route {
 			}
 			change := nova.AggregateChange{Action: nova.UpdateAggregate}
 			if n := body.Aggregate["name"]; n != nil {
-				name := strings.TrimSpace(*n)
-				change.Name = &name
+				change.Name = n
 			}
 			if z, ok := body.Aggregate["availability_zone"]; ok {
 				change.Metadata = map[string]*string{"availability_zone": z}

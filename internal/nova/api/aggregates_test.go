@@ -24,7 +24,7 @@ func TestAggregates(t *testing.T) {
 		east, west, plain := make(`{"name": "east", "availability_zone": "east"}`), make(`{"name": "west", "availability_zone": "west"}`), make(`{"name": "plain", "availability_zone": null}`)
 		admin.Get(path("nonsense")).Want(400).Says("id must be an integer")
 		admin.Get(path("99")).Want(404).Says("Aggregate 99 could not be found.")
-		for _, bad := range []string{`{}`, `{"name": ""}`, `{"name": "x", "availability_zone": ""}`, `{"name": "x", "availability_zone": "a:b"}`, `{"name": "x", "more": 1}`} {
+		for _, bad := range []string{`{}`, `{"name": ""}`, `{"name": "x", "availability_zone": ""}`, `{"name": "x", "availability_zone": "a:b"}`, `{"name": "x", "availability_zone": " a"}`, `{"name": "x", "availability_zone": "a "}`, `{"name": "x", "more": 1}`} {
 			admin.Post(base+"/os-aggregates", `{"aggregate": `+bad+`}`).Want(400)
 		}
 
@@ -55,7 +55,7 @@ func TestAggregates(t *testing.T) {
 		admin.Put(path(east), `{"aggregate": {"availability_zone": "far east"}}`).Want(400).Says("One or more hosts contain instances in this zone.")
 		act(east, `{"remove_host": {"host": "host-2"}}`).Want(409).Says("Cannot remove host host-2 in aggregate " + east)
 		admin.Put(path(east), `{"aggregate": {"name": "Far East"}}`).Want(200).Has("aggregate.name", "Far East")
-		admin.Delete(path(east)).Want(400).Says("Cannot delete aggregate " + east + ". Reason: Host aggregate is not empty.")
+		admin.Delete(path(east)).Want(400).Says("Cannot remove host from aggregate " + east + ". Reason: Host aggregate is not empty.")
 		admin.Delete(path(west)).Want(200)
 		admin.Delete(path(west)).Want(404)
 		c.As("member").Get(base + "/os-aggregates").Want(403)

@@ -134,6 +134,11 @@ func (a *api) listHypervisors(r *rest.Request) (any, error) {
 		}
 		out["hypervisors_links"] = nextLinks(r, true, marker)
 	}
+	if strings.HasSuffix(r.Route.Path, "/detail") && !r.Version.AtLeast(2, 88) {
+		if err := a.nova.CountMoves(r.Context(), rows...); err != nil {
+			return nil, err
+		}
+	}
 	views := make([]object, 0, len(rows))
 	for _, h := range rows {
 		if pattern == "" || strings.Contains(h.Hostname, pattern) {
@@ -168,12 +173,20 @@ func (a *api) showHypervisor(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !r.Version.AtLeast(2, 88) {
+		if err := a.nova.CountMoves(r.Context(), h); err != nil {
+			return nil, err
+		}
+	}
 	return object{"hypervisor": a.hypervisorView(r, h, true, truth(r.Query("with_servers")))}, nil
 }
 
 func (a *api) statistics(r *rest.Request) (any, error) {
 	rows, err := a.nova.Hypervisors(r.Context(), 0, 0, false)
 	rows = slices.DeleteFunc(rows, func(h *nova.Hypervisor) bool { return h.Service.Disabled }) // as upstream's compute_node_statistics
+	if err == nil {
+		err = a.nova.CountMoves(r.Context(), rows...)
+	}
 	sum := map[string]int64{"count": int64(len(rows))}
 	for _, k := range []string{"vcpus", "memory_mb", "local_gb", "vcpus_used", "memory_mb_used", "local_gb_used", "free_ram_mb", "free_disk_gb", "current_workload", "running_vms", "disk_available_least"} {
 		sum[k] = 0

@@ -49,7 +49,7 @@ func (a *api) partRoutes() []rest.Route {
 			_, err := a.nova.ChangeTags(r.Context(), r.Caller, r.Path("server_id"), "delete tag", func(have []string) ([]string, error) {
 				i := slices.Index(have, r.Path("tag"))
 				if i < 0 {
-					return nil, noTag(r)
+					return nil, rest.NotFound("Instance %s has no tag '%s'", r.Path("server_id"), r.Path("tag"))
 				}
 				return slices.Delete(have, i, i+1), nil
 			})

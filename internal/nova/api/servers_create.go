@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"gostack/internal/neutron"
@@ -54,7 +55,7 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 	in := body.Server
 	req := nova.CreateRequest{
 		PlainPorts: !r.Version.AtLeast(2, 72),
-		Name:       strings.TrimSpace(in.Name), Hostname: in.Hostname, Description: in.Description, FlavorID: fmt.Sprint(in.FlavorRef), ImageID: strings.ToLower(in.ImageRef), Metadata: notNil(in.Metadata),
+		Name:       strings.TrimSpace(in.Name), Hostname: in.Hostname, Description: in.Description, FlavorID: flavorID(in.FlavorRef), ImageID: strings.ToLower(in.ImageRef), Metadata: notNil(in.Metadata),
 		UserData: in.UserData, ConfigDrive: truth(in.ConfigDrive), DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: in.AccessIPv6, Zone: in.Zone,
 		Host: in.Host, Node: in.Node, Tags: notNilList(in.Tags), TrustedCerts: in.TrustedCerts, Hints: body.Hints, AdminPass: in.AdminPass,
 		ForceHost: func() error { return r.Enforce(serversPolicy+"create:forced_host", nil) },
@@ -117,6 +118,15 @@ func (a *api) createServer(r *rest.Request) (any, error) {
 	s := servers[0]
 	view := object{"id": s.ID, "links": links(r, "servers", s.ID), "OS-DCF:diskConfig": s.DiskConfig, "adminPass": req.AdminPass, "security_groups": shown}
 	return rest.Reply(http.StatusAccepted, object{"server": view}).With("Location", versioned(r)+"/servers/"+s.ID), nil
+}
+
+// flavorID is a flavor's id, of which clients of old give the whole address.
+func flavorID(ref any) string {
+	id := fmt.Sprint(ref)
+	if u, err := url.Parse(id); err == nil {
+		id = u.Path
+	}
+	return id[strings.LastIndexByte(id, '/')+1:]
 }
 
 func notNilList(l []string) []string {

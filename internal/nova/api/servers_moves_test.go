@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"gostack/internal/nova"
@@ -53,6 +54,15 @@ func TestResizeStory(t *testing.T) {
 		c.Settled(id)
 		member.Get(path).Want(200).Has("server.status", "VERIFY_RESIZE").Has("server.OS-EXT-STS:vm_state", "resized").Has("server.flavor.id", "2")
 		member.At("compute 2.47").Get(path).Want(200).Has("server.flavor.vcpus", 2)
+		// Until it is confirmed both hosts count it, each with its flavor.
+		used := admin.Get(base + "/os-hypervisors/detail").Want(200)
+		for i := range 2 {
+			want := map[bool]string{true: "2 1536 2", false: "1 1024 1"}[used.Text(fmt.Sprintf("hypervisors.%d.hypervisor_hostname", i)) == c.Settled(id).Host]
+			if got := fmt.Sprintln(used.At(fmt.Sprintf("hypervisors.%d.vcpus_used", i)), used.At(fmt.Sprintf("hypervisors.%d.memory_mb_used", i)), used.At(fmt.Sprintf("hypervisors.%d.local_gb_used", i))); strings.Join(strings.Fields(got), " ") != want {
+				t.Errorf("host %d: %s, want %s", i, got, want)
+			}
+		}
+		admin.Get(base+"/os-hypervisors/statistics").Want(200).Has("hypervisor_statistics.vcpus_used", 3)
 		act(member, resize("1")).Want(409).Says("Cannot 'resize' instance " + id + " while it is in vm_state resized")
 		act(member, `{"os-stop": null}`).Want(409)
 		act(c.As("manager"), `{"migrate": null}`).Want(409)

@@ -43,7 +43,7 @@ func (c *live) boot(t *testing.T, more string) string {
 func TestServerStory(t *testing.T) {
 	eachLive(t, func(t *testing.T, c *live) {
 		member, admin := c.As("member"), c.As("admin")
-		made := member.Post(base+"/servers", `{"server": {"name": "web", "flavorRef": 1, "imageRef": "`+image+`", "metadata": {"k": "v"}, "accessIPv6": "::babe:220.12.22.2"}}`).Want(202).Has("server.OS-DCF:diskConfig", "MANUAL")
+		made := member.Post(base+"/servers", `{"server": {"name": "web", "flavorRef": "http://cloud/compute/v2.1/flavors/1", "imageRef": "`+image+`", "metadata": {"k": "v"}, "accessIPv6": "::babe:220.12.22.2"}}`).Want(202).Has("server.OS-DCF:diskConfig", "MANUAL")
 		id := made.Text("server.id")
 		if made.Header.Get("Location") == "" || len(made.Text("server.adminPass")) != 12 {
 			t.Errorf("answer: %v %s", made.Header, made.Body)
