@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"gostack/internal/bus"
 	"gostack/internal/hostlink"
@@ -51,12 +50,17 @@ func (s *Service) ConsoleOutput(ctx context.Context, srv *Server, lines int) (st
 	if err := s.Hosts.Call(ctx, srv.Host, rpc.ConsoleLog, rpc.ConsoleLogArgs{ServerID: srv.ID, Lines: lines}, &reply); err != nil {
 		return "", s.hostRefused(srv, "get_console_output", err)
 	}
-	// JSON takes no control characters of a terminal's raw bytes that are not text.
-	text := string(reply.Output)
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "�")
-	}
-	return text, nil
+	return plain(reply.Output), nil
+}
+
+// plain is what a terminal got as text: without the control characters that upstream leaves out (nova/api/openstack/compute/console_output.py).
+func plain(output []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\t' && r != '\n' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(string(output), "�"))
 }
 
 func notReady(srv *Server) error {
