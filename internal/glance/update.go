@@ -39,6 +39,11 @@ func (s *Service) Update(ctx context.Context, c *policy.Caller, id string, chang
 	return img, err
 }
 
+// AllOrNothing makes one change of several: when fn fails, none of them has happened.
+func (s *Service) AllOrNothing(ctx context.Context, fn func(ctx context.Context) error) error {
+	return s.db.Write(ctx, func(ctx context.Context, _ store.Tx) error { return fn(ctx) })
+}
+
 // AddTag tags an image. A tag that is there already is no error.
 func (s *Service) AddTag(ctx context.Context, c *policy.Caller, id, tag string) error {
 	_, err := s.Update(ctx, c, id, func(img *Image) error {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"regexp"
@@ -78,20 +79,24 @@ func (a *api) update(r *rest.Request) (any, error) {
 	if err := a.prepareLocations(r, p.Image, p.changes); err != nil {
 		return nil, err
 	}
-	for _, c := range p.changes {
-		if c.path[0] == "locations" {
-			if _, err := a.service.ChangeLocations(r.Context(), r.Caller, p.ID, func(img *glance.Image) ([]glance.Location, error) { return a.changeLocations(img, c) }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	img, err := a.service.Update(r.Context(), r.Caller, p.ID, func(img *glance.Image) error {
+	var img *glance.Image
+	err := a.service.AllOrNothing(r.Context(), func(ctx context.Context) (err error) {
 		for _, c := range p.changes {
-			if err := c.apply(a, r, img); err != nil {
-				return err
+			if c.path[0] == "locations" {
+				if _, err := a.service.ChangeLocations(ctx, r.Caller, p.ID, func(img *glance.Image) ([]glance.Location, error) { return a.changeLocations(img, c) }); err != nil {
+					return err
+				}
 			}
 		}
-		return nil
+		img, err = a.service.Update(ctx, r.Caller, p.ID, func(img *glance.Image) error {
+			for _, c := range p.changes {
+				if err := c.apply(a, r, img); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -105,6 +105,12 @@ func TestPatchLocations(t *testing.T) {
 			various[i] = location(fmt.Sprintf("/data%d", i))
 		}
 		change("member", many, `[{"op": "replace", "path": "/locations", "value": [`+strings.Join(various, ", ")+`]}]`).Want(413).Says("allowed image locations. Attempted: 11, Maximum: 10")
+		// A patch is taken whole or not at all.
+		change("member", many, `[{"op": "add", "path": "/locations/-", "value": `+various[0]+`}, {"op": "add", "path": "/locations/-", "value": {"url": "ftp://a/b", "metadata": {}}}]`).Want(400)
+		change("member", many, `[{"op": "add", "path": "/locations/-", "value": `+various[0]+`}, {"op": "remove", "path": "/none"}]`).Want(409)
+		if n := w.As("member").Get(images + "/" + many).Want(200).Len("locations"); n != 0 {
+			t.Errorf("%d locations", n)
+		}
 		change("member", many, `[{"op": "replace", "path": "/locations", "value": [`+strings.Join(various[1:], ", ")+`]}]`).Want(200)
 		// Another's file is not for the taking, by whatever address (OSSA-2014-041).
 		thief := w.create(draft)
