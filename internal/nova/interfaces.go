@@ -55,12 +55,16 @@ func (s *Service) AttachInterface(ctx context.Context, c *policy.Caller, id stri
 	if err := s.roomForPort(ctx, srv, plan[0]); err != nil {
 		return nil, err
 	}
-	operation, err := s.startAttach(ctx, c, id, plan)
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	var operation string
+	err = s.afterOthers(ctx, func() (err error) {
+		operation, err = s.startAttach(ctx, c, id, plan)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
-	defer cancel()
 	if err := s.Operations.Wait(ctx, operation); err != nil {
 		return nil, rest.Fail(500, "Failed to attach network adapter device to %s", id).Because(err)
 	}
@@ -130,13 +134,37 @@ func (s *Service) startAttach(ctx context.Context, c *policy.Caller, id string, 
 			return err
 		}
 		if srv.OperationID != nil {
-			return rest.Conflict("Another interface is being attached to or detached from instance %s.", id)
+			return otherInterface(srv)
 		}
 		err := s.beginOn(ctx, tx, c, srv, work{action: "attach_interface", kind: KindAttach, state: AttachState{ServerID: id, Plan: plan}})
 		operation = deref(srv.OperationID)
 		return err
 	})
 	return operation, err
+}
+
+// busyWith is an interface that comes or goes.
+type busyWith struct{ operation string }
+
+func (b busyWith) Error() string { return "operation " + b.operation + " goes on" }
+
+func otherInterface(srv *Server) error {
+	return rest.Conflict("Another interface is being attached to or detached from instance %s.", srv.ID).Because(busyWith{deref(srv.OperationID)})
+}
+
+// afterOthers starts what has to wait until another interface has come or gone: upstream's host does one after the other, so nobody is refused for
+// coming second.
+func (s *Service) afterOthers(ctx context.Context, start func() error) error {
+	for {
+		err := start()
+		var busy busyWith
+		if !errors.As(err, &busy) {
+			return err
+		}
+		if _ = s.Operations.Wait(ctx, busy.operation); ctx.Err() != nil { // how the other one ended is not asked
+			return err
+		}
+	}
 }
 
 // DetachInterface starts to take an interface from a server.
@@ -149,7 +177,7 @@ func (s *Service) DetachInterface(ctx context.Context, c *policy.Caller, id, por
 	for _, p := range ports {
 		found = found || p.ID == portID
 	}
-	return s.change(ctx, c, id, func(ctx context.Context, tx store.Tx, srv *Server) error {
+	start := func(ctx context.Context, tx store.Tx, srv *Server) error {
 		if err := Allowed(srv, "detach_interface", attachable...); err != nil {
 			return err
 		}
@@ -157,8 +185,11 @@ func (s *Service) DetachInterface(ctx context.Context, c *policy.Caller, id, por
 			return rest.NotFound("Port id %s could not be found.", portID)
 		}
 		if srv.OperationID != nil {
-			return rest.Conflict("Another interface is being attached to or detached from instance %s.", id)
+			return otherInterface(srv)
 		}
 		return s.beginOn(ctx, tx, c, srv, work{action: "detach_interface", kind: KindDetach, state: DetachState{ServerID: id, PortID: portID}})
-	})
+	}
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	return s.afterOthers(ctx, func() error { return s.change(ctx, c, id, start) })
 }
