@@ -190,7 +190,7 @@ func subnetFor(network string, subnets []*db.Subnet, ask fixedAsk) (*db.Subnet, 
 		switch {
 		case ask.subnet != "" && sn.ID != ask.subnet, ask.subnet == "" && !p.Contains(ask.ip):
 			continue
-		case ask.ip.IsValid() && !usable(p, ask.ip):
+		case ask.ip.IsValid() && !usable(p, ask.ip) && ask.ip.String() != sn.GatewayIP:
 			return nil, bad("InvalidIpForSubnet", "IP address %s is not a valid IP for the specified subnet.", ask.ip)
 		}
 		return sn, nil

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"net/netip"
+	"slices"
 	"sort"
 
 	"gostack/internal/neutron/attr"
@@ -95,7 +96,8 @@ func checkGateway(p netip.Prefix, gateway string) error {
 	case err != nil || g.Is4() != p.Addr().Is4():
 		return invalidInput("gateway_ip '%s' does not match the ip_version '%d'", gateway, version(p.Addr()))
 	// A gateway outside of the subnet is allowed: a link-local one, or one that is reached on link.
-	case p.Contains(g) && !usable(p, g):
+	// Within it, IPv4 has two addresses that are nobody's; the first of an IPv6 subnet is its routers' (RFC 4291 2.6.1).
+	case g.Is4() && p.Contains(g) && !usable(p, g):
 		return invalidInput("Gateway is not valid on subnet")
 	}
 	return nil
@@ -196,7 +198,10 @@ func checkSubnetLists(sn *db.Subnet) error {
 			return invalidInput("dns_nameserver '%s' does not match the ip_version '%d'", d, sn.IPVersion)
 		}
 	}
-	for _, r := range sn.HostRoutes {
+	for i, r := range sn.HostRoutes {
+		if slices.Contains(sn.HostRoutes[:i], r) {
+			return bad("HTTPBadRequest", "Invalid input for host_routes. Reason: Duplicate hostroute '{'destination': '%s', 'nexthop': '%s'}'.", r.Destination, r.NextHop)
+		}
 		p, err1 := netip.ParsePrefix(r.Destination)
 		a, err2 := netip.ParseAddr(r.NextHop)
 		if err1 != nil || err2 != nil || p.Addr().Is4() != v4 || a.Is4() != v4 {

@@ -30,6 +30,10 @@ func TestWhatSubnetsTellGuests(t *testing.T) {
 		if s := told(); s.MetadataIP.String() != "10.0.0.77" {
 			t.Errorf("guests are told %v", s.MetadataIP)
 		}
+		// The first address of an IPv6 subnet may be its gateway.
+		six := m.Post(v2+"/subnets", `{"subnet": {"network_id": "`+net+`", "ip_version": 6, "cidr": "2001:db8::/64", "gateway_ip": "2001:db8::"}}`).Want(201).Text("subnet.id")
+		router := m.Post(v2+"/routers", `{"router": {}}`).Want(201).Text("router.id")
+		m.Put(v2+"/routers/"+router+"/add_router_interface", `{"subnet_id": "`+six+`"}`).Want(200)
 		c.clean(t)
 	})
 }

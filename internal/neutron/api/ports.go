@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	fixedIPs = attr.ListOf(attr.Doc(attr.Member{Name: "subnet_id", Check: attr.UUID}, attr.Member{Name: "ip_address", Check: attr.IP}))
+	fixedIPs = eachOnce(attr.ListOf(attr.Doc(attr.Member{Name: "subnet_id", Check: attr.UUID}, attr.Member{Name: "ip_address", Check: attr.IP})))
 	pairs    = attr.ListOf(attr.Doc(attr.Member{Name: "ip_address", Required: true, Check: ipOrCIDR}, attr.Member{Name: "mac_address", Check: attr.MAC}))
 	dhcpOpts = attr.ListOf(attr.Doc(
 		attr.Member{Name: "opt_name", Required: true, Check: dhcpText(false)}, attr.Member{Name: "opt_value", Required: true, Check: dhcpText(true)},
@@ -22,6 +22,23 @@ var (
 	vnicTypes = attr.OneOf("normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic", "accelerator-direct",
 		"accelerator-direct-physical", "remote-managed", "vdpa")
 )
+
+// eachOnce refuses an address that is asked for twice (neutron-lib's validate_fixed_ips).
+func eachOnce(check attr.Check) attr.Check {
+	return func(v any) (any, string) {
+		list, reason := check(v)
+		seen := map[string]bool{}
+		asks, _ := list.([]attr.Values)
+		for _, ask := range asks {
+			ip := ask.String("ip_address")
+			if ip != "" && seen[ip] {
+				return nil, "Duplicate IP address '" + ip + "'"
+			}
+			seen[ip] = true
+		}
+		return list, reason
+	}
+}
 
 // ipOrCIDR takes an address or a network.
 func ipOrCIDR(v any) (any, string) {
@@ -63,7 +80,7 @@ func (a *api) ports() *resource {
 			{Name: "status", Column: "t.status"},
 			{Name: "mac_address", Post: true, Put: true, Check: attr.NullIsEmpty(attr.MAC), Column: "t.mac_address"},
 			{Name: "fixed_ips", Post: true, Put: true, Check: fixedIPs, Sub: []string{"ip_address", "subnet_id"}, Filter: true},
-			{Name: "device_id", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(deviceIDLength)), Column: "t.device_id"},
+			{Name: "device_id", Post: true, Put: true, Default: "", Check: attr.String(deviceIDLength), Column: "t.device_id"},
 			{Name: "device_owner", Post: true, Put: true, Default: "", Check: attr.NullIsEmpty(attr.String(deviceIDLength)), Column: "t.device_owner"},
 			{Name: "security_groups", Post: true, Put: true, Check: noneIsEmpty(attr.UUIDs), Filter: true},
 			{Name: "port_security_enabled", Post: true, Put: true, Check: attr.Boolean, Column: "t.port_security_enabled", Kind: attr.Bool},
