@@ -72,7 +72,7 @@ func TestOnRealEngines(t *testing.T) {
 		m.Run(t, "openstack", "--os-cloud", "gostack-admin", "registered", "limit", "create", "--service", "glance", "--region", "RegionOne", "--default-limit", "1000", resource)
 	}
 	m.Run(t, append(append([]string{"env"}, richer...), bin, "up")...) // takes the new configuration
-	m.Run(t, "ovs-vsctl", "set", "Open_vSwitch", ".", "external-ids:ovn-cms-options="+cmsOptions(t, m)+"resource_provider_bandwidths=br-ex:1000000:1000000")
+	bandwidths(t, func(argv ...string) (string, error) { return m.Try(t, argv...) })
 	// The only host changes its availability zone while it has no servers.
 	m.Run(t, "openstack", "--os-cloud", "gostack", "server", "delete", "--wait", firstcloud.ServerName)
 	for suite := range strings.SplitSeq(suites, ",") {
@@ -99,6 +99,9 @@ func TestOnSeveralHosts(t *testing.T) {
 	}
 	requires(t, "tempest")
 	lab.Run(t, lab.Options{}, func(t *testing.T, l *lab.Lab) {
+		for _, host := range l.Hosts {
+			bandwidths(t, func(argv ...string) (string, error) { return host.Run(t.Context(), argv...) })
+		}
 		c := conformance.Cloud{URL: l.Endpoint(), Password: l.AdminPassword(), Image: filepath.Join(root(t), "build", "guest.qcow2"), Guests: true}
 		report, err := conformance.Tempest(t.Context(), c, filepath.Join(t.TempDir(), "tempest"), conformance.TempestHosts, 1)
 		if err != nil {
@@ -114,14 +117,17 @@ func TestOnSeveralHosts(t *testing.T) {
 	})
 }
 
-// cmsOptions are what the host says of itself already.
-func cmsOptions(t *testing.T, m *machine.Machine) string {
+// bandwidths makes a host tell how much its bridge carries, beside what it tells already. run runs a command there.
+func bandwidths(t *testing.T, run func(argv ...string) (string, error)) {
 	t.Helper()
-	said := strings.Trim(strings.TrimSpace(m.Run(t, "ovs-vsctl", "--if-exists", "get", "Open_vSwitch", ".", "external-ids:ovn-cms-options")), `"`)
-	if said != "" {
-		said += ","
+	said, err := run("ovs-vsctl", "--if-exists", "get", "Open_vSwitch", ".", "external-ids:ovn-cms-options")
+	if err == nil {
+		said = strings.Trim(strings.TrimSpace(said), `"`)
+		_, err = run("ovs-vsctl", "set", "Open_vSwitch", ".", "external-ids:ovn-cms-options="+strings.Trim(said+",resource_provider_bandwidths=br-ex:1000000:1000000", ","))
 	}
-	return said
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func requires(t *testing.T, programs ...string) {
