@@ -37,6 +37,9 @@ const (
 // tempestPlugins bring tests of their own; tempest finds them where they are installed.
 var tempestPlugins = []string{"keystone_tempest_plugin", "glance_tempest_plugin", "neutron_tempest_plugin"}
 
+// ErrNoTest says that no test has such a name.
+var ErrNoTest = errors.New("no test of tempest matches")
+
 // Tempest runs the tests whose names match, in a directory, with so many at once.
 func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Report, error) {
 	p, err := c.prepare(ctx)
@@ -73,7 +76,7 @@ func Tempest(ctx context.Context, c Cloud, dir, match string, workers int) (*Rep
 		results = append(results, more...)
 	}
 	if len(results) == 0 {
-		return nil, fmt.Errorf("no test of tempest matches %s", match)
+		return nil, fmt.Errorf("%w %s", ErrNoTest, match)
 	}
 	for _, plugin := range tempestPlugins {
 		if match == TempestAll && !slices.ContainsFunc(results, func(r result) bool { return strings.HasPrefix(r.name, plugin+".") }) {
