@@ -1,44 +1,15 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
-	"os"
-	"strings"
 	"testing"
+
+	"gostack/internal/config"
 )
 
 // Glance asks Keystone for its limits when it is told to: nobody has anything before somebody has registered how much.
 func TestGlanceObeysKeystonesLimits(t *testing.T) {
-	first := testHouse(t)
-	first.Config.Glance.Options = []string{"use_keystone_limits=true"}
-	h := New(first.Config, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err := h.Start(context.Background(), "glance-api"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	password, err := os.ReadFile(AdminPasswordFile(h.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, token := h.login(t, "admin", strings.TrimSpace(string(password)))
-	if code != 201 {
-		t.Fatal(code)
-	}
-	wants := func(want int, says, method, path, body string) string {
-		t.Helper()
-		code, text := h.ask(t, method, path, token, body)
-		if code != want || !strings.Contains(text, says) {
-			t.Fatalf("%s %s: %d %s", method, path, code, text)
-		}
-		return text
-	}
+	wants := administered(t, "glance-api", func(c *config.Config) { c.Glance.Options = []string{"use_keystone_limits=true"} })
 	const image = `{"disk_format": "raw", "container_format": "bare"}`
 	wants(413, "Resource image_count_total is over limit of 0 due to current usage 0 and delta 1", "POST", "/image/v2/images", image)
 	var list struct{ Services []struct{ ID string } }

@@ -1,44 +1,15 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
-	"os"
-	"strings"
 	"testing"
+
+	"gostack/internal/config"
 )
 
 // Nova asks Keystone for its limits when it is told to, and shows them where its own quotas were.
 func TestNovaObeysKeystonesLimits(t *testing.T) {
-	first := testHouse(t)
-	first.Config.Nova.Quota = []string{"driver=UnifiedLimitsDriver"}
-	h := New(first.Config, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err := h.Start(context.Background(), "nova-api"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	password, err := os.ReadFile(AdminPasswordFile(h.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, token := h.login(t, "admin", strings.TrimSpace(string(password)))
-	if code != 201 {
-		t.Fatal(code)
-	}
-	wants := func(want int, says, method, path, body string) string {
-		t.Helper()
-		code, text := h.ask(t, method, path, token, body)
-		if code != want || !strings.Contains(text, says) {
-			t.Fatalf("%s %s: %d %s, want %d and %s", method, path, code, text, want, says)
-		}
-		return text
-	}
+	wants := administered(t, "nova-api", func(c *config.Config) { c.Nova.Quota = []string{"driver=UnifiedLimitsDriver"} })
 	id := func(path string) string {
 		t.Helper()
 		var list map[string]json.RawMessage
